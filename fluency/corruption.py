@@ -1,0 +1,216 @@
+"""Rule-made mistakes: one edit that breaks a fluent English sentence. Pure and seeded.
+
+Each rule yields every place where its mistake can be made. Rules prefer missing a place to making a change that
+somebody could have written on purpose: noise in the labels costs more than a mistake the less.
+"""
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+
+import regex
+
+from fluency.edits import Edit
+
+Rule = Callable[[str], Iterator[Edit]]
+
+_WORD = regex.compile(r"[A-Za-z]+(?:'[A-Za-z]+)*")
+_BE_HAVE_DO = (("is", "are"), ("was", "were"), ("has", "have"), ("does", "do"), ("doesn't", "don't"),
+               ("isn't", "aren't"), ("wasn't", "weren't"), ("hasn't", "haven't"))  # fmt: skip
+_AGREEMENT = {a: b for pair in _BE_HAVE_DO for a, b in (pair, pair[::-1])}
+_MODALS = "can could will would should must may might shall didn't don't doesn't won't can't couldn't wouldn't".split()
+_FORMS_OF_BE = "is are was were am be been isn't aren't wasn't weren't".split()
+_FUNCTION_WORDS = set(
+    "a an the of to in on at for with from by and or but that this these those is are was were has have had will would "
+    "can could should must i you he she it we they my your his her its our their not be been as if when than".split()
+)
+_CONFUSABLE = {"their": "there", "there": "their", "its": "it's", "it's": "its", "your": "you're", "you're": "your",
+               "than": "then", "then": "than", "too": "to", "whose": "who's", "who's": "whose", "lose": "loose",
+               "affect": "effect", "quite": "quiet", "quiet": "quite", "advice": "advise", "where": "were",
+               "were": "where", "piece": "peace", "weather": "whether", "whether": "weather", "passed": "past",
+               "accept": "except", "know": "now", "through": "threw"}  # fmt: skip
+_PREPOSITIONS = {"of": ("at",), "to": ("at", "of"), "at": ("of", "to"), "with": ("of", "to"), "from": ("at", "of"),
+                 "for": ("of", "at"), "by": ("of", "to"), "about": ("of", "at"), "between": ("of", "from"),
+                 "during": ("of", "while"), "until": ("of", "to"), "into": ("of", "at"), "since": ("from", "of"),
+                 "in": ("of", "to"), "on": ("of", "to")}  # fmt: skip
+_OBJECTS = {"I": "me", "he": "him", "she": "her", "we": "us", "they": "them"}
+_SUBJECTS = {"me": "I", "him": "he", "us": "we", "them": "they"}
+_PLURAL_CUES = set("these those many several few two three four five six seven eight nine ten both various".split())
+_SINGULAR_CUES = set("a an this every each another one".split())
+_NOT_PLAIN_S = ("ss", "us", "is", "ous", "ies", "ves", "oes")
+_LY_KEPT = set("only early family daily really likely friendly lovely elderly hardly lately nearly reply apply supply "
+               "italy july ugly silly lonely assembly weekly monthly yearly hourly badly nightly".split())  # fmt: skip
+_NEIGHBOURS = dict(zip("qwertyuiopasdfghjklzxcvbnm", "wqwrtyuiopsadfghjkxzxcvbn", strict=False))
+
+
+def _words(sentence: str) -> list[tuple[int, str]]:
+    return [(match.start(), match.group()) for match in _WORD.finditer(sentence)]
+
+
+def _like(model: str, word: str) -> str:
+    """`word` with the initial capital of `model`."""
+    return word[0].upper() + word[1:] if model[0].isupper() and model != "I" else word
+
+
+def _drop(sentence: str, at: int, word: str) -> Edit | None:
+    """Drop `word` and the space after it, inside a sentence; None where that would leave no clean text."""
+    end = at + len(word)
+    return Edit(at, sentence[at : end + 1], "") if at and sentence[end : end + 1] == " " else None
+
+
+def agreement(sentence: str) -> Iterator[Edit]:
+    words = _words(sentence)
+    for index, (at, word) in enumerate(words):
+        # "if I were" and "there is a cat and a dog" choose their form by other rules.
+        earlier = {w.lower() for _, w in words[max(0, index - 3) : index]}
+        if word.lower() in _AGREEMENT and not earlier & {"if", "though", "wish", "there"}:
+            yield Edit(at, word, _like(word, _AGREEMENT[word.lower()]))
+
+
+def article(sentence: str) -> Iterator[Edit]:
+    words = _words(sentence)
+    for (at, word), (_, following) in zip(words, words[1:], strict=False):
+        if word.lower() in ("a", "an"):
+            yield Edit(at, word, _like(word, "an" if word.lower() == "a" else "a"))
+            if edit := _drop(sentence, at, word):
+                yield edit
+        elif word == "the" and (following.endswith("est") or following in ("same", "first", "last", "only", "most")):
+            if edit := _drop(sentence, at, word):
+                yield edit
+        elif word in ("my", "your", "his", "our", "their", "this", "these"):
+            yield Edit(at, word, f"the {word}")
+
+
+def preposition(sentence: str) -> Iterator[Edit]:
+    words = _words(sentence)
+    for (at, word), (_, following) in zip(words, words[1:], strict=False):
+        for wrong in _PREPOSITIONS.get(word, ()):
+            if following.lower() not in _FUNCTION_WORDS or following.lower() in ("the", "a", "an", "my", "your", "our"):
+                yield Edit(at, word, wrong)
+
+
+def number(sentence: str) -> Iterator[Edit]:
+    words = _words(sentence)
+    for (_, cue), (at, word) in zip(words, words[1:], strict=False):
+        if len(word) < 4 or word.lower() in _FUNCTION_WORDS or word.lower().endswith(("ing", "ed", "ly")):
+            continue
+        if cue.lower() in _PLURAL_CUES and word.endswith("s") and not word.endswith(_NOT_PLAIN_S):
+            yield Edit(at, word, word[:-1])
+        elif cue.lower() in _SINGULAR_CUES and not word.endswith("s") and _ends_phrase(sentence, at + len(word)):
+            yield Edit(at, word, regex.sub("([^aeiou])y$", r"\1ie", word) + "s")
+
+
+def _ends_phrase(sentence: str, end: int) -> bool:
+    """Whether the noun phrase ends here: punctuation or a function word follows."""
+    rest = _WORD.match(sentence, end + 1)
+    return not sentence[end : end + 1].isspace() or (rest is not None and rest.group().lower() in _FUNCTION_WORDS)
+
+
+def order(sentence: str) -> Iterator[Edit]:
+    words = _words(sentence)
+    for (at, word), (following_at, following) in zip(words, words[1:], strict=False):
+        gap = sentence[at + len(word) : following_at]
+        fixed = word in ("the", "a", "an", "of", "my", "your", "their", "every", "from", "with", "at")
+        if gap == " " and fixed and following.islower() and following not in _FUNCTION_WORDS and following[-2:] != "ly":
+            yield Edit(at, f"{word} {following}", f"{following} {word}")
+
+
+def tense(sentence: str) -> Iterator[Edit]:
+    words = _words(sentence)
+    for (_, cue), (at, word) in zip(words, words[1:], strict=False):
+        if not word.islower() or word in _FUNCTION_WORDS or len(word) < 4:
+            continue
+        if cue.lower() in _MODALS and not word.endswith(("s", "ed", "ly", "ing", "er")):
+            yield Edit(at, word, word + ("d" if word.endswith("e") else "ed"))
+            yield Edit(at, word, word + "s")
+            yield Edit(at, word, (word.removesuffix("e") if word[-2:] != "ee" else word) + "ing")
+        elif cue.lower() in _FORMS_OF_BE and regex.fullmatch(r"\w{3,}[^aeiou]ing", word):
+            yield Edit(at, word, regex.sub(r"([^aeiousl])\1$", r"\1", word[:-3]))
+        elif cue.lower() in ("has", "have", "had") and regex.fullmatch(r"\w{3,}[^aeiou]ed", word):
+            yield Edit(at, word, word[:-2] + "ing")
+
+
+def form(sentence: str) -> Iterator[Edit]:
+    for at, word in _words(sentence):
+        if word.endswith("ly") and len(word) > 5 and word.lower() not in _LY_KEPT:
+            yield Edit(at, word, regex.sub("([bp])ly$", r"\1le", regex.sub("ily$", "y", word)).removesuffix("ly"))
+
+
+def pronoun(sentence: str) -> Iterator[Edit]:
+    words = _words(sentence)
+    for index, (at, word) in enumerate(words):
+        following = words[index + 1][1].lower() if index + 1 < len(words) else ""
+        if word[0].lower() + word[1:] in _OBJECTS or word == "I":
+            wrong = _OBJECTS[word if word == "I" else word.lower()]
+            if (following and following not in _FUNCTION_WORDS) or following in _AGREEMENT:
+                yield Edit(at, word, wrong if at else wrong.capitalize())
+        elif word in _SUBJECTS and index and words[index - 1][1].lower() in ("to", "for", "with", "of", "from", "at"):
+            yield Edit(at, word, _SUBJECTS[word])
+
+
+def missing(sentence: str) -> Iterator[Edit]:
+    words = _words(sentence)
+    for (_, previous), (at, word) in zip(words, words[1:], strict=False):
+        if word in ("to", "of", "is", "are", "was", "were", "be", "been", "has", "will", "with", "from", "for"):
+            # "help to carry", "all of", "has been" and the like stay fluent, or nearly so, without the word.
+            loose = previous.lower() in ("help", "helped", "all", "both", "half", "outside", "inside", "off", "next")
+            if not loose and (edit := _drop(sentence, at, word)):
+                yield edit
+
+
+def doubling(sentence: str) -> Iterator[Edit]:
+    for at, word in _words(sentence):
+        if word in _FUNCTION_WORDS - {"that", "had", "her", "is", "in", "on"}:
+            end = at + len(word)
+            yield Edit(end, "", f" {word}")
+
+
+def confusion(sentence: str) -> Iterator[Edit]:
+    for at, word in _words(sentence):
+        if (wrong := _CONFUSABLE.get(word.lower())) and (word.islower() or word.istitle()):
+            yield Edit(at, word, _like(word, wrong))
+
+
+def spelling(sentence: str) -> Iterator[Edit]:
+    for at, word in _words(sentence):
+        if len(word) < 6 or not word.islower():
+            continue
+        for index in range(2, len(word) - 2):
+            first, second = word[index], word[index + 1]
+            head, tail = word[:index], word[index + 2 :]
+            if first == second:
+                yield Edit(at, word, head + first + tail)
+            elif first + second in ("ie", "ei", "an", "en", "al", "el", "le", "re", "er", "ar", "ce", "th", "ht"):
+                yield Edit(at, word, head + second + first + tail)
+            elif first in "aeiou" and second not in "aeiou":
+                yield Edit(at, word, head + second + tail)
+            else:
+                yield Edit(at, word, head + _NEIGHBOURS.get(first, first) + second + tail)
+
+
+RULES: dict[str, Rule] = {
+    rule.__name__: rule
+    for rule in (
+        agreement, article, preposition, number, order, tense, form, pronoun, missing, doubling, confusion, spelling,
+    )
+}  # fmt: skip
+
+
+def corrupt(sentence: str, *, count: int, rates: Mapping[str, float], seed: str) -> list[tuple[str, Edit]]:
+    """Up to `count` different mistakes in a fluent `sentence`, each of another kind, as (kind, edit).
+
+    Kinds are drawn by `rates` among those that find a place; the draw depends on `seed` and the sentence alone, so
+    it is the same in any order and in any process.
+
+    Raises:
+        KeyError: a rate names no rule of `RULES`.
+    """
+    rng = random.Random(f"{seed}|{sentence}")
+    chances = {kind: rate for kind, rate in rates.items() if rate > 0}
+    mistakes: list[tuple[str, Edit]] = []
+    while chances and len(mistakes) < count:
+        kind = rng.choices(list(chances), weights=list(chances.values()))[0]
+        del chances[kind]
+        places = [edit for edit in RULES[kind](sentence) if edit.removed != edit.inserted]
+        if places:
+            mistakes.append((kind, rng.choice(places)))
+    return mistakes

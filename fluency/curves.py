@@ -1,0 +1,50 @@
+"""Watching a training run: a progress bar and the curves that DVC plots, both on the first process only."""
+
+from pathlib import Path
+from typing import Any
+
+from transformers import ProgressCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from fluency.files import write_text
+
+_TRAINING = ("step", "epoch", "loss", "learning_rate", "grad_norm")
+_VALIDATION = ("step", "epoch", "loss", "precision", "recall", "f1", "accuracy", "average_precision")
+
+
+class CurveCallback(TrainerCallback):
+    """Writes training.csv and validation.csv anew at each log, from the Trainer's history (so a resumed run has all)."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if state.is_world_process_zero:
+            training = [entry for entry in state.log_history if "loss" in entry]
+            validation = [
+                {name.removeprefix("eval_"): value for name, value in entry.items()}
+                for entry in state.log_history
+                if "eval_loss" in entry
+            ]
+            self._write("training.csv", _TRAINING, training)
+            self._write("validation.csv", _VALIDATION, validation)
+
+    def _write(self, name: str, columns: tuple[str, ...], rows: list[dict[str, float]]) -> None:
+        lines = [",".join(f"{row[column]:.6g}" for column in columns) for row in rows]
+        write_text(self.folder / name, "\n".join([",".join(columns), *lines]) + "\n")
+
+
+class ProgressBar(ProgressCallback):
+    """The Trainer's bar with loss and validation precision at its end, instead of a printed line for each log."""
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        super().on_train_begin(args, state, control, **kwargs)
+        self.shown: dict[str, str] = {}
+
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict | None = None, **_: Any
+    ) -> None:
+        if state.is_world_process_zero and self.training_bar is not None:
+            for name in ("loss", "eval_precision", "eval_recall"):
+                if name in (logs or {}):
+                    self.shown[name.removeprefix("eval_")] = f"{logs[name]:.3f}"
+            self.training_bar.set_postfix(self.shown)

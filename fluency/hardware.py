@@ -1,0 +1,49 @@
+"""What the devices at hand do well: where to run, in which precision, on how many threads."""
+
+import os
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Device:
+    """How one process runs.
+
+    Attributes:
+        type: `cuda` or `cpu`.
+        bf16: whether matrix products run in bfloat16 (autocast).
+        threads: CPU threads of this process.
+        processes: how many processes train together.
+    """
+
+    type: str
+    bf16: bool
+    threads: int
+    processes: int
+
+    def __str__(self) -> str:
+        precision = "bf16" if self.bf16 else "float32"
+        return f"{self.processes} process(es) on {self.type}, {precision}, {self.threads} thread(s) each"
+
+
+def device_at_hand(*, bf16_wanted: bool = True) -> Device:
+    """Choose the device, and set this process's threads.
+
+    bfloat16 is used on GPUs that have it. On CPUs it isn't: at the recipe's batch of 8, even with AVX512-BF16, it was
+    no faster than float32 (`make bench` measures it).
+    """
+    cuda = torch.cuda.is_available()
+    local_processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    threads = max(1, len(os.sched_getaffinity(0)) // local_processes)
+    torch.set_num_threads(threads)  # the launcher leaves each process one thread
+    bf16 = bf16_wanted and cuda and torch.cuda.is_bf16_supported()
+    return Device("cuda" if cuda else "cpu", bf16, threads, int(os.environ.get("WORLD_SIZE", "1")))
+
+
+def leave_lonely_group(environment: MutableMapping[str, str]) -> None:
+    """Make a distributed launch of one process a plain one: a group of one only copies gradients to itself."""
+    if environment.get("WORLD_SIZE") == "1":
+        for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE", "RANK", "LOCAL_RANK", "GROUP_RANK", "ROLE_RANK"):
+            environment.pop(name, None)

