@@ -8,9 +8,7 @@ from fluency.corpora import Rejected, Row
 from fluency.pairs import Pair
 
 
-def audit(
-    rows: Sequence[Row], splits: Mapping[str, Sequence[Pair]], rejected: Sequence[Rejected]
-) -> dict[str, Any]:
+def audit(rows: Sequence[Row], splits: Mapping[str, Sequence[Pair]], rejected: Sequence[Rejected]) -> dict[str, Any]:
     """The content of metrics/data.json.
 
     Returns:

@@ -38,7 +38,9 @@ class Calibration:
         try:
             return cls(float(values["temperature"]), float(values["threshold"]))
         except (KeyError, TypeError, ValueError):
-            raise UserError(f"{path}: temperature and threshold are needed; `dvc repro calibrate` writes them") from None
+            raise UserError(
+                f"{path}: temperature and threshold are needed; `dvc repro calibrate` writes them"
+            ) from None
 
 
 def calibrate(logits: np.ndarray, labels: np.ndarray, *, min_recall: float) -> Calibration:

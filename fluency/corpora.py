@@ -1,6 +1,7 @@
 """Readers of corpus formats. Every row becomes a canonical row or a rejected one with its reason and place."""
 
 import csv
+import io
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -97,7 +98,9 @@ def read_corpus(fetched: Fetched, corpus: str) -> tuple[list[Row], list[Rejected
         for item in items:
             (rows if isinstance(item, Row) else rejected).append(item)
     if not rows:
-        raise UserError(f"data.source: {corpus}: no usable row in {len(fetched.files)} file(s), {len(rejected)} rejected")
+        raise UserError(
+            f"data.source: {corpus}: no usable row in {len(fetched.files)} file(s), {len(rejected)} rejected"
+        )
     return rows, rejected
 
 
@@ -133,7 +136,6 @@ def _read_sample(file: Path, name: str) -> Read:
         else:
             edit = {"start": len(head), "removed": right, "inserted": left}
             yield Row("correction", other, fluent, **edit, label=None, kind=kind, line=number, **place)
-        yield Row("sentence", fluent, **no_edit, kind=kind, line=number, **place)
 
 
 # --- Tables: Parquet, JSON Lines, CSV, TSV; the columns tell the format ---
@@ -158,12 +160,12 @@ def split_of(name: str) -> str | None:
 
 def _read_table(file: Path, name: str, corpus: str) -> Read:
     columns, records = _records(file)
-    for wanted, reader in _READERS:
-        if wanted <= columns:
-            break
-    else:
+    wanted, reader = next(((wanted, reader) for wanted, reader in _READERS if wanted <= columns), (None, None))
+    if reader is None:
         known = "; ".join(", ".join(sorted(wanted)) for wanted, _ in _READERS)
-        raise UserError(f"{file}: no known format in columns {', '.join(sorted(columns))}; one of these is needed: {known}")
+        raise UserError(
+            f"{file}: no known format in columns {', '.join(sorted(columns))}; one of these is needed: {known}"
+        )
     parsed = list(records)
     sentences = _sentences(record for _, record in parsed if wanted == _REFERENCE and isinstance(record, dict))
     for line, record in parsed:
@@ -176,9 +178,10 @@ def _read_table(file: Path, name: str, corpus: str) -> Read:
             row = json.dumps(record, ensure_ascii=False, default=str)
             yield Rejected(str(error), name, line, row)
             continue
-        part = record.get("part") or record.get("source") or corpus
-        yield Row("labelled", **fields, kind=str(record.get("kind") or "unknown"), part=str(part),
-                  corpus=corpus, split=record.get("split") or split_of(name), file=name, line=line)  # fmt: skip
+        kind = str(record.get("kind") or "unknown")
+        part = str(record.get("part") or record.get("source") or corpus)
+        split = split_of(str(record.get("split"))) or split_of(name)
+        yield Row("labelled", **fields, kind=kind, part=part, corpus=corpus, split=split, file=name, line=line)
 
 
 def _records(file: Path) -> tuple[set[str], Iterator[tuple[int, Record | Rejected]]]:
@@ -187,15 +190,20 @@ def _records(file: Path) -> tuple[set[str], Iterator[tuple[int, Record | Rejecte
         if file.suffix == ".parquet":
             table = pq.read_table(file)
             return set(table.column_names), iter(enumerate(table.to_pylist(), 1))
-        lines = file.read_text(encoding="utf-8").splitlines()
+        text = file.read_text(encoding="utf-8")
     except (pa.ArrowInvalid, UnicodeDecodeError, OSError) as error:
         raise UserError(f"{file}: cannot be read ({str(error).splitlines()[0]})") from None
     if file.suffix == ".jsonl":
-        records = [(number, _json_record(line)) for number, line in enumerate(lines, 1) if line.strip()]
+        records = [(number, _json_record(line)) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
         first = next((record for _, record in records if isinstance(record, dict)), {})
         return set(first), iter(records)
-    reader = csv.DictReader(lines, delimiter="\t" if file.suffix == ".tsv" else ",")
-    return set(reader.fieldnames or ()), ((reader.line_num, record) for record in reader)
+    reader = csv.DictReader(
+        io.StringIO(text, newline=""), strict=True, delimiter="\t" if file.suffix == ".tsv" else ","
+    )
+    try:
+        return set(reader.fieldnames or ()), iter([(reader.line_num, record) for record in reader])
+    except csv.Error as error:
+        raise UserError(f"{file}: line {reader.line_num}: broken CSV ({error})") from None
 
 
 def _json_record(line: str) -> Record | Rejected:
@@ -207,14 +215,14 @@ def _json_record(line: str) -> Record | Rejected:
 
 
 def _sentences(records: Iterator[Record]) -> set[str]:
-    return {record["original_sentence"] for record in records if isinstance(record["original_sentence"], str)}
+    return {record["original_sentence"] for record in records if isinstance(record.get("original_sentence"), str)}
 
 
-def _text(record: Record, column: str, *, empty: bool = False) -> str:
-    value = record[column]
+def _text(record: Record, column: str, *, blank: bool = False) -> str:
+    value = record.get(column)
     if not isinstance(value, str):
         raise ValueError(f"{column}: expected text, found {value!r}")
-    if not empty and not value.strip():
+    if not blank and not value.strip():
         raise ValueError(f"{column}: empty")
     return value
 
@@ -232,20 +240,22 @@ def _reference_edit(record: Record, sentences: set[str]) -> Record:
     mostly come with their reverse), else the first, as the reference does.
     """
     before = _text(record, "original_sentence")
-    removed = _text(record, "inappropriate_part")
-    inserted = _text(record, "rewritten_part", empty=True)
+    removed = _text(record, "inappropriate_part", blank=True)
+    inserted = _text(record, "rewritten_part", blank=True)
+    if not removed:
+        raise ValueError("inappropriate_part: empty, so the place of the edit is unknown")
     edits = [Edit(start, removed, inserted) for start in occurrences(removed, before)]
     if not edits:
         raise ValueError(f"inappropriate_part {removed!r} does not occur in the sentence")
     edit = next((edit for edit in edits if edit.apply(before) in sentences), edits[0])
     return {"before": before, "after": edit.apply(before), "start": edit.start, "removed": removed,
-            "inserted": inserted, "label": _label(record["expected_score"])}  # fmt: skip
+            "inserted": inserted, "label": _label(record.get("expected_score"))}  # fmt: skip
 
 
 def _labelled_pair(before: str, after: str) -> Callable[[Record, set[str]], Record]:
     def read(record: Record, _: set[str]) -> Record:
         return {"before": _text(record, before), "after": _text(record, after), "start": None, "removed": None,
-                "inserted": None, "label": _label(record["label"])}  # fmt: skip
+                "inserted": None, "label": _label(record.get("label"))}  # fmt: skip
 
     return read
 

@@ -6,6 +6,7 @@ somebody could have written on purpose: noise in the labels costs more than a mi
 
 import random
 from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
 
 import regex
 
@@ -39,7 +40,10 @@ _SINGULAR_CUES = set("a an this every each another one".split())
 _NOT_PLAIN_S = ("ss", "us", "is", "ous", "ies", "ves", "oes")
 _LY_KEPT = set("only early family daily really likely friendly lovely elderly hardly lately nearly reply apply supply "
                "italy july ugly silly lonely assembly weekly monthly yearly hourly badly nightly".split())  # fmt: skip
-_NEIGHBOURS = dict(zip("qwertyuiopasdfghjklzxcvbnm", "wqwrtyuiopsadfghjkxzxcvbn", strict=False))
+_NEIGHBOURS = {a: b for row in ("qwertyuiopo", "asdfghjklk", "zxcvbnmn") for a, b in pairwise(row)}
+
+
+_SWAPPED = ("ie", "ei", "an", "en", "al", "el", "le", "re", "er", "ar", "ce", "th", "ht")
 
 
 def _words(sentence: str) -> list[tuple[int, str]]:
@@ -68,7 +72,7 @@ def agreement(sentence: str) -> Iterator[Edit]:
 
 def article(sentence: str) -> Iterator[Edit]:
     words = _words(sentence)
-    for (at, word), (_, following) in zip(words, words[1:], strict=False):
+    for (at, word), (_, following) in pairwise(words):
         if word.lower() in ("a", "an"):
             yield Edit(at, word, _like(word, "an" if word.lower() == "a" else "a"))
             if edit := _drop(sentence, at, word):
@@ -82,15 +86,22 @@ def article(sentence: str) -> Iterator[Edit]:
 
 def preposition(sentence: str) -> Iterator[Edit]:
     words = _words(sentence)
-    for (at, word), (_, following) in zip(words, words[1:], strict=False):
+    for (at, word), (_, following) in pairwise(words):
         for wrong in _PREPOSITIONS.get(word, ()):
-            if following.lower() not in _FUNCTION_WORDS or following.lower() in ("the", "a", "an", "my", "your", "our"):
+            if following.lower() not in _FUNCTION_WORDS or following.lower() in (
+                "the",
+                "a",
+                "an",
+                "my",
+                "your",
+                "our",
+            ):
                 yield Edit(at, word, wrong)
 
 
 def number(sentence: str) -> Iterator[Edit]:
     words = _words(sentence)
-    for (_, cue), (at, word) in zip(words, words[1:], strict=False):
+    for (_, cue), (at, word) in pairwise(words):
         if len(word) < 4 or word.lower() in _FUNCTION_WORDS or word.lower().endswith(("ing", "ed", "ly")):
             continue
         if cue.lower() in _PLURAL_CUES and word.endswith("s") and not word.endswith(_NOT_PLAIN_S):
@@ -107,7 +118,7 @@ def _ends_phrase(sentence: str, end: int) -> bool:
 
 def order(sentence: str) -> Iterator[Edit]:
     words = _words(sentence)
-    for (at, word), (following_at, following) in zip(words, words[1:], strict=False):
+    for (at, word), (following_at, following) in pairwise(words):
         gap = sentence[at + len(word) : following_at]
         fixed = word in ("the", "a", "an", "of", "my", "your", "their", "every", "from", "with", "at")
         if gap == " " and fixed and following.islower() and following not in _FUNCTION_WORDS and following[-2:] != "ly":
@@ -116,7 +127,7 @@ def order(sentence: str) -> Iterator[Edit]:
 
 def tense(sentence: str) -> Iterator[Edit]:
     words = _words(sentence)
-    for (_, cue), (at, word) in zip(words, words[1:], strict=False):
+    for (_, cue), (at, word) in pairwise(words):
         if not word.islower() or word in _FUNCTION_WORDS or len(word) < 4:
             continue
         if cue.lower() in _MODALS and not word.endswith(("s", "ed", "ly", "ing", "er")):
@@ -149,10 +160,34 @@ def pronoun(sentence: str) -> Iterator[Edit]:
 
 def missing(sentence: str) -> Iterator[Edit]:
     words = _words(sentence)
-    for (_, previous), (at, word) in zip(words, words[1:], strict=False):
-        if word in ("to", "of", "is", "are", "was", "were", "be", "been", "has", "will", "with", "from", "for"):
+    for (_, previous), (at, word) in pairwise(words):
+        if word in (
+            "to",
+            "of",
+            "is",
+            "are",
+            "was",
+            "were",
+            "be",
+            "been",
+            "has",
+            "will",
+            "with",
+            "from",
+            "for",
+        ):
             # "help to carry", "all of", "has been" and the like stay fluent, or nearly so, without the word.
-            loose = previous.lower() in ("help", "helped", "all", "both", "half", "outside", "inside", "off", "next")
+            loose = previous.lower() in (
+                "help",
+                "helped",
+                "all",
+                "both",
+                "half",
+                "outside",
+                "inside",
+                "off",
+                "next",
+            )
             if not loose and (edit := _drop(sentence, at, word)):
                 yield edit
 
@@ -176,15 +211,15 @@ def spelling(sentence: str) -> Iterator[Edit]:
             continue
         for index in range(2, len(word) - 2):
             first, second = word[index], word[index + 1]
-            head, tail = word[:index], word[index + 2 :]
-            if first == second:
-                yield Edit(at, word, head + first + tail)
-            elif first + second in ("ie", "ei", "an", "en", "al", "el", "le", "re", "er", "ar", "ce", "th", "ht"):
-                yield Edit(at, word, head + second + first + tail)
-            elif first in "aeiou" and second not in "aeiou":
-                yield Edit(at, word, head + second + tail)
-            else:
-                yield Edit(at, word, head + _NEIGHBOURS.get(first, first) + second + tail)
+            if first == second:  # a double letter made single
+                typo = first
+            elif first + second in _SWAPPED:
+                typo = second + first
+            elif first in "aeiou" and second not in "aeiou":  # a vowel swallowed
+                typo = second
+            else:  # the key beside it
+                typo = _NEIGHBOURS[first] + second
+            yield Edit(at, word, word[:index] + typo + word[index + 2 :])
 
 
 RULES: dict[str, Rule] = {
@@ -210,7 +245,6 @@ def corrupt(sentence: str, *, count: int, rates: Mapping[str, float], seed: str)
     while chances and len(mistakes) < count:
         kind = rng.choices(list(chances), weights=list(chances.values()))[0]
         del chances[kind]
-        places = [edit for edit in RULES[kind](sentence) if edit.removed != edit.inserted]
-        if places:
+        if places := list(RULES[kind](sentence)):
             mistakes.append((kind, rng.choice(places)))
     return mistakes

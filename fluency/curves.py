@@ -12,7 +12,7 @@ _VALIDATION = ("step", "epoch", "loss", "precision", "recall", "f1", "accuracy",
 
 
 class CurveCallback(TrainerCallback):
-    """Writes training.csv and validation.csv anew at each log, from the Trainer's history (so a resumed run has all)."""
+    """Writes training.csv and validation.csv anew at each log, from a history that a resumed run keeps."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -36,12 +36,19 @@ class CurveCallback(TrainerCallback):
 class ProgressBar(ProgressCallback):
     """The Trainer's bar with loss and validation precision at its end, instead of a printed line for each log."""
 
-    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
         super().on_train_begin(args, state, control, **kwargs)
         self.shown: dict[str, str] = {}
 
     def on_log(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict | None = None, **_: Any
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict | None = None,
+        **_: Any,
     ) -> None:
         if state.is_world_process_zero and self.training_bar is not None:
             for name in ("loss", "eval_precision", "eval_recall"):

@@ -60,7 +60,11 @@ def reliability(scores: np.ndarray, labels: np.ndarray, bins: int = 10) -> list[
     for bin_ in np.unique(index):
         inside = index == bin_
         rows.append(
-            {"score": float(scores[inside].mean()), "fluent": float(labels[inside].mean()), "pairs": int(inside.sum())}
+            {
+                "score": float(scores[inside].mean()),
+                "fluent": float(labels[inside].mean()),
+                "pairs": int(inside.sum()),
+            }
         )
     return rows
 
@@ -91,9 +95,14 @@ def precision_at_recall(scores: np.ndarray, labels: np.ndarray, min_recall: floa
 
 
 def precision_interval(
-    predicted: np.ndarray, labels: np.ndarray, groups: Sequence[str] | np.ndarray, *, resamples: int, seed: int
+    predicted: np.ndarray,
+    labels: np.ndarray,
+    groups: Sequence[str] | np.ndarray,
+    *,
+    resamples: int,
+    seed: int,
 ) -> tuple[float, float]:
-    """95 % percentile bootstrap interval of precision; whole groups are resampled, for their pairs are not independent."""
+    """95 % percentile bootstrap interval of precision, by group: the pairs of a group are not independent."""
     _, group = np.unique(groups, return_inverse=True)
     count = int(group.max()) + 1
     hits = np.bincount(group, weights=(predicted == 1) & (labels == 1), minlength=count)
@@ -108,7 +117,7 @@ def precision_interval(
     return float(low), float(high)
 
 
-def evaluation(
+def figures(
     scores: np.ndarray,
     labels: np.ndarray,
     groups: Sequence[str],
@@ -137,9 +146,7 @@ def evaluation(
         "positives": int(labels.sum()),
         "operating_point": _at_threshold(scores, labels, threshold),
         "precision_at_recall": _at_recalls(scores, labels),
-        "parts": {
-            part: _part(scores[names == part], labels[names == part], threshold) for part in sorted(set(parts))
-        },
+        "parts": {part: _part(scores[names == part], labels[names == part], threshold) for part in sorted(set(parts))},
     }
 
 

@@ -82,7 +82,11 @@ def build_pairs(rows: Sequence[Row], params: PairsParams) -> tuple[dict[str, lis
             continue
         pairs.extend(_identified(pair, seen) for pair in drafts)
     pairs = cut_splits(grouped(pairs), params.split, params.seed)
-    limits = {"train": params.max_train_samples, "validation": params.max_eval_samples, "test": params.max_predict_samples}
+    limits = {
+        "train": params.max_train_samples,
+        "validation": params.max_eval_samples,
+        "test": params.max_predict_samples,
+    }
     splits = {
         split: limited([pair for pair in pairs if pair.split == split], limits[split], params.seed) for split in SPLITS
     }

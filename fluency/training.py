@@ -33,17 +33,25 @@ from fluency.metrics import average_precision, point_metrics, probabilities
 from fluency.params import TrainParams
 from fluency.sampling import GlobalBatchSampler
 
+Pairs = Sequence[Mapping[str, Any]]
 LABELS = {0: "non-fluent", 1: "fluent"}
 
 
 class _Trainer(Trainer):
     """Trainer with our order of rows, which does not depend on the number of processes."""
 
+    def __init__(self, *, train_pairs: Pairs, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.edits = [frozenset((pair["before"], pair["after"])) for pair in train_pairs]
+
     def _get_train_sampler(self, train_dataset: Any = None) -> GlobalBatchSampler:
-        lengths = [len(item["input_ids"]) for item in self.train_dataset]
-        accumulation = self.args.gradient_accumulation_steps
-        global_batch = self.args.train_batch_size * accumulation * self.args.world_size
-        return GlobalBatchSampler(lengths, global_batch=global_batch, seed=self.args.seed)
+        args = self.args
+        return GlobalBatchSampler(
+            [len(item["input_ids"]) for item in self.train_dataset],
+            self.edits,
+            global_batch=args.train_batch_size * args.gradient_accumulation_steps * args.world_size,
+            seed=args.seed,
+        )
 
 
 def mean_loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tensor | int | None = None) -> torch.Tensor:
@@ -102,8 +110,8 @@ def wandb_wanted(environment: Mapping[str, str]) -> bool:
 
 def train(
     params: TrainParams,
-    train_pairs: Sequence[Mapping[str, Any]],
-    validation_pairs: Sequence[Mapping[str, Any]],
+    train_pairs: Pairs,
+    validation_pairs: Pairs,
     *,
     base: Path,
     model_folder: Path,
@@ -129,14 +137,13 @@ def train(
     set_seed(params.seed)
     tokenizer = load_tokenizer(base)
     trainer = _Trainer(
+        train_pairs=train_pairs,
         model=new_classifier(base, tokenizer, params.dropout),
         args=arguments,
         train_dataset=_dataset(tokenizer, train_pairs, params.max_length),
         eval_dataset=_dataset(tokenizer, validation_pairs, params.max_length),
         data_collator=partial(collate, pad_token_id=tokenizer.pad_token_id),
-        compute_metrics=partial(
-            selection_metrics, metric=params.metric_for_best_model, min_recall=params.min_recall
-        ),
+        compute_metrics=partial(selection_metrics, metric=params.metric_for_best_model, min_recall=params.min_recall),
         compute_loss_func=mean_loss,
         callbacks=[CurveCallback(curves)],
     )
@@ -165,19 +172,20 @@ def new_classifier(base: Path, tokenizer: PreTrainedTokenizerBase, dropout: floa
     )
 
 
-def _dataset(
-    tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Mapping[str, Any]], max_length: int
-) -> list[Encoded]:
+def _dataset(tokenizer: PreTrainedTokenizerBase, pairs: Pairs, max_length: int) -> list[Encoded]:
     encoded = encode(
-        tokenizer, [pair["before"] for pair in pairs], [pair["after"] for pair in pairs], max_length=max_length
+        tokenizer,
+        [pair["before"] for pair in pairs],
+        [pair["after"] for pair in pairs],
+        max_length=max_length,
     )
     return [item | {"labels": pair["label"]} for item, pair in zip(encoded, pairs, strict=True)]
 
 
 def _experiment_digest(
     params: TrainParams,
-    train_pairs: Sequence[Mapping[str, Any]],
-    validation_pairs: Sequence[Mapping[str, Any]],
+    train_pairs: Pairs,
+    validation_pairs: Pairs,
     base: Path,
     device: Device,
 ) -> str:

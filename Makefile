@@ -1,0 +1,39 @@
+# Every target makes what it needs; `make` alone lists them.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export DVC_NO_ANALYTICS := 1
+export TOKENIZERS_PARALLELISM := false
+
+.PHONY: help repro test lint bench reference clean
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+
+repro: .venv/installed ## Run the pipeline (fetch, build, train, calibrate, evaluate) and print its results
+	dvc repro
+	@python -m fluency summary
+
+test: .venv/installed ## Run the tests
+	python -m pytest
+
+lint: .venv/installed ## Check style and formatting
+	ruff check .
+	ruff format --check .
+
+bench: .venv/installed ## Measure training speed against the alternatives
+	python -m benchmarks.training
+
+reference: .venv/installed ## Run the reference recipe: ModernBERT-large on the hub's data, 4 GPUs
+	dvc exp run -S data.source=hub:timonziegenbein/fluency-agumented-edits \
+	  -S model.source=hub:answerdotai/ModernBERT-large -S train.num_processes=4
+
+clean: ## Remove the environment and everything the pipeline made that is not in git
+	rm -rf .venv .checkpoints data/raw data/pairs models results dvc_plots
+
+.venv/installed: requirements.txt
+	$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11 to 3.13 is needed; say which with PYTHON=...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@

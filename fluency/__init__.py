@@ -1,0 +1,1 @@
+"""Does one edit keep a sentence fluent? Data, training, evaluation and the scorer of a fluency-edit classifier."""

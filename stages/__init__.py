@@ -1,0 +1,23 @@
+"""One module a stage: read params, call fluency/, write the declared outputs. Run as `python -m stages.NAME`."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import fluency
+from fluency.errors import UserError
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a stage; what the user can mend ends in one line on stderr and exit code 1.
+
+    DVC runs queued experiments in a copy of the repository: a stage that imported the library from elsewhere would
+    report another code's results, so it refuses to.
+    """
+    imported, here = Path(fluency.__file__).parent.parent, Path.cwd()
+    if imported.resolve() != here.resolve():
+        sys.exit(f"error: fluency was imported from {imported}, not from {here}; uninstall that copy, run at the root")
+    try:
+        main()
+    except (UserError, OSError) as error:
+        sys.exit(f"error: {error}")

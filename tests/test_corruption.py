@@ -1,0 +1,60 @@
+"""Rule-made mistakes are single edits of the kind asked for, and the same for the same seed."""
+
+import pytest
+
+from fluency.corruption import RULES, corrupt
+
+RATES = dict.fromkeys(RULES, 1.0)
+SENTENCE = "She has given their two children an apple because they quickly finished the homework with him."
+EXAMPLES = {
+    "agreement": ("She has left.", "She have left."),
+    "article": ("He ate an apple.", "He ate apple."),
+    "preposition": ("We talked about music.", "We talked of music."),
+    "number": ("These cats sleep.", "These cat sleep."),
+    "order": ("I fed the cat.", "I fed cat the."),
+    "tense": ("He can drive.", "He can drives."),
+    "form": ("It rained heavily.", "It rained heavy."),
+    "pronoun": ("Give it to me.", "Give it to I."),
+    "missing": ("She wants to leave.", "She wants leave."),
+    "doubling": ("I fed the cat.", "I fed the the cat."),
+    "confusion": ("It lost its way.", "It lost it's way."),
+    "spelling": ("A different day.", "A diferent day."),
+}
+
+
+@pytest.mark.parametrize("kind", RULES)
+def test_each_rule_makes_its_mistake(kind):
+    fluent, broken = EXAMPLES[kind]
+    assert broken in {edit.apply(fluent) for edit in RULES[kind](fluent)}
+
+
+@pytest.mark.parametrize("kind", RULES)
+def test_every_mistake_fits_its_sentence(kind):
+    for fluent in [SENTENCE, *(fluent for fluent, _ in EXAMPLES.values())]:
+        for edit in RULES[kind](fluent):
+            assert edit.apply(fluent) != fluent
+            assert "  " not in edit.apply(fluent)
+
+
+def test_the_same_seed_gives_the_same_mistakes_and_another_seed_others():
+    first = [corrupt(SENTENCE, count=3, rates=RATES, seed=str(seed)) for seed in range(20)]
+    assert first == [corrupt(SENTENCE, count=3, rates=RATES, seed=str(seed)) for seed in range(20)]
+    assert len({tuple(mistakes) for mistakes in first}) > 10
+
+
+def test_kinds_differ_and_follow_the_rates():
+    kinds = [kind for kind, _ in corrupt(SENTENCE, count=4, rates=RATES, seed="1")]
+    assert len(set(kinds)) == 4
+    assert {kind for kind, _ in corrupt(SENTENCE, count=4, rates=RATES | {"order": 0.0}, seed="1")}.isdisjoint(
+        {"order"}
+    )
+    assert [kind for kind, _ in corrupt(SENTENCE, count=4, rates={"order": 1.0}, seed="1")] == ["order"]
+
+
+def test_a_sentence_without_a_place_gives_nothing():
+    assert corrupt("Hm.", count=3, rates=RATES, seed="1") == []
+
+
+@pytest.mark.parametrize("fluent", ["If I were you, I'd go.", "I wish it were so."])
+def test_subjunctives_are_no_agreement_mistakes(fluent):
+    assert list(RULES["agreement"](fluent)) == []

@@ -1,0 +1,95 @@
+"""Figures agree with scikit-learn, are always finite, and intervals cover what they should."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import metrics as sk
+
+from fluency import metrics
+
+SCORED = st.lists(
+    st.tuples(st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.75, 1.0]) | st.floats(0, 1), st.integers(0, 1)), min_size=1
+)
+
+
+def arrays(rows):
+    return np.array([score for score, _ in rows]), np.array([label for _, label in rows])
+
+
+@given(SCORED)
+def test_point_metrics_agree_with_scikit_learn(rows):
+    scores, labels = arrays(rows)
+    predicted = scores > 0.5
+    ours = metrics.point_metrics(predicted, labels)
+    options = {"zero_division": 0.0}
+    assert ours["precision"] == pytest.approx(sk.precision_score(labels, predicted, **options), abs=1e-12)
+    assert ours["recall"] == pytest.approx(sk.recall_score(labels, predicted, **options), abs=1e-12)
+    assert ours["f1"] == pytest.approx(sk.f1_score(labels, predicted, **options), abs=1e-12)
+    assert ours["accuracy"] == pytest.approx(sk.accuracy_score(labels, predicted), abs=1e-12)
+
+
+@given(SCORED)
+def test_every_figure_is_finite_whatever_the_scores(rows):
+    scores, labels = arrays(rows)
+    result = metrics.figures(scores, labels, ["a"] * len(rows), ["p"] * len(rows), threshold=0.5, resamples=20, seed=1)
+
+    def check(value):
+        if isinstance(value, dict):
+            for inner in value.values():
+                check(inner)
+        else:
+            assert np.isfinite(value)
+
+    check(result)
+    assert 0 <= result["precision_low"] <= result["precision_high"] <= 1
+
+
+@given(SCORED, st.floats(0, 1))
+def test_the_best_threshold_is_the_best_of_all(rows, floor):
+    scores, labels = arrays(rows)
+    if not labels.any():
+        return
+    chosen = metrics.point_metrics(scores >= metrics.best_threshold(scores, labels, floor), labels)
+    every = [metrics.point_metrics(scores >= threshold, labels) for threshold in scores]
+    assert chosen["recall"] >= floor
+    allowed = [(point["precision"], point["recall"]) for point in every if point["recall"] >= floor]
+    assert (chosen["precision"], chosen["recall"]) == max(allowed)
+
+
+def test_precision_is_zero_when_nothing_is_predicted_fluent():
+    assert metrics.point_metrics(np.zeros(3), np.array([0, 1, 1]))["precision"] == 0
+
+
+def test_probabilities_are_softmax_without_overflow():
+    logits = np.array([[0.3, 1.2], [1000.0, -1000.0], [-1000.0, 1000.0], [2.0, 2.0]], dtype=np.float32)
+    assert metrics.probabilities(logits) == pytest.approx([1 / (1 + np.exp(-0.9)), 0, 1, 0.5], abs=1e-6)
+    assert metrics.probabilities(logits[:1], 2.0)[0] == pytest.approx(1 / (1 + np.exp(-0.45)), abs=1e-6)
+
+
+def test_calibration_error_of_known_bins():
+    scores = np.array([0.05, 0.05, 0.95, 0.95])
+    labels = np.array([0, 0, 1, 0])
+    assert metrics.expected_calibration_error(scores, labels) == pytest.approx((0.05 + 0.45) / 2)
+    assert metrics.reliability(np.array([1.0]), np.array([1])) == [{"score": 1.0, "fluent": 1.0, "pairs": 1}]
+
+
+def test_intervals_cover_the_true_precision():
+    """Groups of two alike pairs: an interval by pair would be too narrow; by group it covers 95 % of the time."""
+    rng = np.random.default_rng(0)
+    covered = 0
+    for seed in range(300):
+        labels = np.repeat(rng.random(150) < 0.8, 2).astype(int)
+        low, high = metrics.precision_interval(
+            np.ones(300), labels, np.repeat(np.arange(150), 2), resamples=400, seed=seed
+        )
+        covered += low <= 0.8 <= high
+    assert 0.91 <= covered / 300 <= 0.98
+
+
+def test_intervals_do_not_depend_on_how_resamples_are_chunked(monkeypatch):
+    labels, groups = np.array([0, 1] * 50), np.arange(100) // 2
+    arguments = (np.ones(100), labels, groups)
+    whole = metrics.precision_interval(*arguments, resamples=100, seed=1)
+    monkeypatch.setattr(metrics, "_CHUNK", 70)
+    assert metrics.precision_interval(*arguments, resamples=100, seed=1) == whole

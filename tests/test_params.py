@@ -1,0 +1,78 @@
+"""params.yaml is read as DVC reads it, and what is wrong in it is named in one line."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from fluency.errors import UserError
+from fluency.params import load_params
+
+PARAMS = Path("params.yaml").read_text(encoding="utf-8")
+
+
+def load_with(tmp_path: Path, old: str, new: str):
+    assert old in PARAMS
+    path = tmp_path / "params.yaml"
+    path.write_text(PARAMS.replace(old, new), encoding="utf-8")
+    return load_params(path)
+
+
+@pytest.mark.parametrize("written", ["5e-05", "5e-5", "3E-5", "0.00005", "5.e-5", "1"])
+def test_learning_rates_are_numbers_as_dvc_writes_them(tmp_path, written):
+    params = load_with(tmp_path, "learning_rate: 3e-05", f"learning_rate: {written}")
+    assert params.train.learning_rate == float(written)
+    assert isinstance(params.train.learning_rate, float)
+
+
+def test_the_committed_params_are_valid():
+    assert load_params().data.source == "sample"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("learning_rate: 3e-05", "learning_rate: abc", "train.learning_rate: expected float, found 'abc'"),
+        ("learning_rate: 3e-05", "learning_rate: .nan", "train.learning_rate: expected a finite number"),
+        ("learning_rate: 3e-05", "learning_rate: -1", "train.learning_rate: must be above 0"),
+        ("learning_rate: 3e-05", "learning_rat: 0.1", "train.learning_rat: unknown key"),
+        ("  learning_rate: 3e-05\n", "", "train.learning_rate: missing key"),
+        ("num_processes: 1", "num_processes: 1.5", "train.num_processes: expected int, found 1.5"),
+        ("num_processes: 1", "num_processes: true", "train.num_processes: expected int, found True"),
+        ("bf16: true", "bf16: 1", "train.bf16: expected bool, found 1"),
+        ("metric_for_best_model: precision", "metric_for_best_model: luck", "train.metric_for_best_model: 'luck'"),
+        ("max_train_samples:", "max_train_samples: 0", "pairs.max_train_samples: must be above 0"),
+        ("agreement: 1.0", "agreement: -1", "pairs.augment.rates: rates must be 0 or more"),
+        ("    train: 0.7", "    train: 0.6", "pairs.split: train, validation and test"),
+        ("decision:\n", "decision: 3\nx:\n", "x: unknown key"),
+        ("data:\n", "data: [\n", "not YAML"),
+    ],
+)
+def test_what_is_wrong_is_named_in_one_line(tmp_path, old, new, message):
+    with pytest.raises(UserError) as caught:
+        load_with(tmp_path, old, new)
+    assert message in str(caught.value)
+    assert "params.yaml" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(UserError, match="no such file"):
+        load_params(tmp_path / "params.yaml")
+
+
+def test_dvc_rewrites_params_without_changing_other_lines(tmp_path):
+    """`-S` rewrites the whole file in DVC's style; a run should change one line."""
+    from dvc.utils.hydra import apply_overrides
+
+    path = tmp_path / "params.yaml"
+    path.write_text(PARAMS, encoding="utf-8")
+    apply_overrides(path, ["train.learning_rate=5e-5"])
+    before, after = PARAMS.splitlines(), path.read_text(encoding="utf-8").splitlines()
+    changed = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
+    assert len(changed) == 1
+    assert load_params(path).train.learning_rate == 5e-5
+
+
+def test_strings_that_look_like_versions_stay_strings():
+    assert isinstance(yaml.safe_load(PARAMS)["model"]["sha256"], str)
