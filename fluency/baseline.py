@@ -38,7 +38,7 @@ def fit(pairs: Sequence[Mapping[str, Any]], params: BaselineParams) -> Pipeline:
     """Fit on pairs with labels."""
     model = make_pipeline(
         DictVectorizer(),
-        LogisticRegression(C=params.C, max_iter=params.max_iter, solver="liblinear", random_state=0),
+        LogisticRegression(C=params.C, max_iter=params.max_iter),
     )
     return model.fit([features(pair) for pair in pairs], [pair["label"] for pair in pairs])
 

@@ -207,7 +207,7 @@ def confusion(sentence: str) -> Iterator[Edit]:
 
 def spelling(sentence: str) -> Iterator[Edit]:
     for at, word in _words(sentence):
-        if len(word) < 6 or not word.islower():
+        if len(word) < 6 or not word.islower() or not word.isalpha():
             continue
         for index in range(2, len(word) - 2):
             first, second = word[index], word[index + 1]

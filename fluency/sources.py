@@ -102,10 +102,10 @@ def _folder(path: Path, *suffixes: str) -> Fetched:
 
 def _snapshot(kind: str, rest: str, patterns: list[str], key: str) -> tuple[Path, str]:
     """Download a hub repository at a resolved commit; returns its folder and the commit."""
+    from httpx2 import HTTPError
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
-        HfHubHTTPError,
         LocalEntryNotFoundError,
         OfflineModeIsEnabled,
         RepositoryNotFoundError,
@@ -123,7 +123,7 @@ def _snapshot(kind: str, rest: str, patterns: list[str], key: str) -> tuple[Path
         raise UserError(f"{key}: hub:{repo} does not exist, or is private and HF_TOKEN is not set") from None
     except RevisionNotFoundError:
         raise UserError(f"{key}: hub:{repo} has no revision {revision!r}") from None
-    except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
+    except (HTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(f"{key}: the hub cannot be reached ({reason}); with no network use {offline}") from None
     except ValueError as error:  # a malformed repository name

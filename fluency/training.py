@@ -129,7 +129,7 @@ def train(
     device = device_at_hand(bf16_wanted=params.bf16)
     leave_lonely_group(os.environ)
     os.environ.setdefault("WANDB_PROJECT", "fluency-scorer-eval")
-    checkpoints = checkpoint_root / _experiment_digest(params, train_pairs, validation_pairs, base, device)
+    checkpoints = checkpoint_root / experiment_digest(params, train_pairs, validation_pairs, base, device)
     arguments = training_arguments(params, device, checkpoints)
     if arguments.process_index == 0:
         print(f"training on {device}; {arguments.per_device_train_batch_size} pairs x "
@@ -182,7 +182,7 @@ def _dataset(tokenizer: PreTrainedTokenizerBase, pairs: Pairs, max_length: int) 
     return [item | {"labels": pair["label"]} for item, pair in zip(encoded, pairs, strict=True)]
 
 
-def _experiment_digest(
+def experiment_digest(
     params: TrainParams,
     train_pairs: Pairs,
     validation_pairs: Pairs,

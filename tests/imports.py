@@ -1,11 +1,14 @@
-"""The project's modules that a module imports, directly or through others (imports inside functions count too)."""
+"""The project's modules that a module imports, directly or through others."""
 
 import ast
 from pathlib import Path
 
 
 def imported_files(module: Path) -> set[Path]:
-    """Files of fluency/ and stages/ that `module` needs, itself included."""
+    """Files of fluency/ and stages/ that running `module` may need, itself included.
+
+    Imports inside functions count, but for a package's `__init__`, which loads its public names only when asked.
+    """
     found: set[Path] = set()
     waiting = [module]
     while waiting:
@@ -13,7 +16,8 @@ def imported_files(module: Path) -> set[Path]:
         if path in found:
             continue
         found.add(path)
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in tree.body if path.name == "__init__.py" else ast.walk(tree):
             names = []
             if isinstance(node, ast.ImportFrom) and node.module:
                 names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]

@@ -2,7 +2,9 @@
 
 import pytest
 
+from fluency.corpora import read_corpus
 from fluency.corruption import RULES, corrupt
+from fluency.sources import fetch_data
 
 RATES = dict.fromkeys(RULES, 1.0)
 SENTENCE = "She has given their two children an apple because they quickly finished the homework with him."
@@ -30,7 +32,8 @@ def test_each_rule_makes_its_mistake(kind):
 
 @pytest.mark.parametrize("kind", RULES)
 def test_every_mistake_fits_its_sentence(kind):
-    for fluent in [SENTENCE, *(fluent for fluent, _ in EXAMPLES.values())]:
+    sample, _ = read_corpus(fetch_data("sample"), "sample")
+    for fluent in [row.before for row in sample if row.relation == "sentence"]:
         for edit in RULES[kind](fluent):
             assert edit.apply(fluent) != fluent
             assert "  " not in edit.apply(fluent)

@@ -1,0 +1,119 @@
+"""Shared by the tests: a tiny random ModernBERT, and copies of the project to run pipelines in."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+CORPORA = ROOT.parent / "shared" / "corpora"
+
+# Nothing in the tests may reach a network or a paid service, and nothing of the user's settings may reach the tests.
+os.environ |= {
+    "DVC_NO_ANALYTICS": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "WANDB_MODE": "disabled",
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+}
+os.environ.pop("WANDB_API_KEY", None)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory) -> Path:
+    """A folder with a randomly initialised ModernBERT of two layers and a tokenizer trained on the sample."""
+    import torch
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+    from transformers import ModernBertConfig, ModernBertModel, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("tiny") / "model"
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))  # noqa: S106
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    lines = [line for path in sorted((ROOT / "data/sample").rglob("*.txt")) for line in path.open(encoding="utf-8")]
+    tokenizer.train_from_iterator(lines, trainers.WordPieceTrainer(vocab_size=1000, special_tokens=special))
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    names = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), special, strict=True))
+    inputs = ["input_ids", "attention_mask"]
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_input_names=inputs, **names).save_pretrained(folder)
+    torch.manual_seed(0)
+    config = ModernBertConfig(
+        vocab_size=1000, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2,
+        max_position_embeddings=256, pad_token_id=0, cls_token_id=2, sep_token_id=3, bos_token_id=2, eos_token_id=3,
+        global_attn_every_n_layers=2, local_attention=16,
+    )  # fmt: skip
+    ModernBertModel(config).save_pretrained(folder)
+    return folder
+
+
+class Project:
+    """A copy of the project in its own git repository, with small params, to run commands in."""
+
+    def __init__(self, folder: Path, overrides: dict[str, str]) -> None:
+        self.folder = folder
+        # What git has, and what it would have after a commit: never a user's data, models or environment.
+        names = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT, capture_output=True, text=True, check=True,
+        ).stdout  # fmt: skip
+        for name in filter(None, names.split("\0")):
+            if (ROOT / name).is_file():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(ROOT / name, folder / name)
+        (folder / "dvc.lock").unlink(missing_ok=True)
+        self.override(**overrides)
+        self.run("git init -q -b main")
+        self.commit("start")
+
+    def override(self, **overrides: str) -> None:
+        """Set params as `dvc exp run -S` does."""
+        from dvc.utils.hydra import apply_overrides
+
+        apply_overrides(self.folder / "params.yaml", [f"{key}={value}" for key, value in overrides.items()])
+
+    def commit(self, message: str) -> None:
+        """Commit everything."""
+        self.run("git add -A")
+        self.run(f"git -c user.name=test -c user.email=test@localhost commit -q --allow-empty -m {message}")
+
+    def run(self, command: str, *, fails: bool = False, **environment: str) -> str:
+        """Run a command in the project; returns what it printed. It has to succeed, or to fail where `fails`."""
+        done = subprocess.run(
+            command, shell=True, cwd=self.folder, text=True, env=os.environ | environment,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+        )  # fmt: skip
+        assert (done.returncode != 0) == fails, f"{command} ended with {done.returncode}:\n{done.stdout}"
+        return done.stdout
+
+
+@pytest.fixture(scope="session")
+def tiny_params(tiny_model) -> dict[str, str]:
+    """Overrides under which the whole pipeline takes seconds."""
+    return {
+        "model.source": f"path:{tiny_model}",
+        "pairs.max_train_samples": "64",
+        "pairs.max_eval_samples": "40",
+        "pairs.max_predict_samples": "40",
+        "train.num_train_epochs": "1",
+        "train.min_recall": "0",
+        "evaluate.resamples": "100",
+    }
+
+
+@pytest.fixture
+def new_project(tmp_path, tiny_params) -> Callable[..., Project]:
+    """Makes a project with the tiny params and further overrides."""
+
+    def make(overrides: dict[str, str] | None = None) -> Project:
+        folder = tmp_path / "project"
+        folder.mkdir()
+        return Project(folder, tiny_params | (overrides or {}))
+
+    return make

@@ -1,0 +1,123 @@
+"""The whole pipeline, as users run it, on a tiny random ModernBERT."""
+
+import json
+import re
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from fluency.metrics import point_metrics
+from tests.conftest import CORPORA
+
+
+def read_json(project, name):
+    return json.loads((project.folder / name).read_text(encoding="utf-8"))
+
+
+def test_repro_writes_everything_and_then_does_nothing(new_project):
+    project = new_project()
+    project.run("dvc repro")
+    project.commit("results")
+
+    test = read_json(project, "metrics/test.json")
+    assert set(test) >= {
+        "precision", "recall", "f1", "accuracy", "average_precision", "roc_auc", "brier", "ece", "examples",
+        "positives", "precision_low", "precision_high", "operating_point", "parts",
+    }  # fmt: skip
+    assert set(test["parts"]) == {"contrast", "hand-written", "rule-made"}
+    assert set(test["operating_point"]) == {"threshold", "precision", "recall", "f1"}
+    assert set(read_json(project, "metrics/baseline.json")) == set(test)
+
+    # The reference's files, in the row order of test.parquet, tell the same story as the metrics.
+    results, rows = project.folder / "results", pq.read_table(project.folder / "data/pairs/test.parquet").to_pylist()
+    logits, labels = np.loadtxt(results / "predictions.txt"), np.loadtxt(results / "labels.txt", dtype=int)
+    assert labels.tolist() == [row["label"] for row in rows]
+    reference = read_json(project, "results/results.json")
+    point = point_metrics(logits.argmax(axis=1), labels)
+    assert {name: reference[f"test_{name}"] for name in point} == pytest.approx(point)
+    assert {name: test[name] for name in point} == pytest.approx(point)
+    assert "test_loss" in reference
+    predictions = pq.read_table(results / "predictions.parquet").to_pylist()
+    assert [item["id"] for item in predictions] == [row["id"] for row in rows]
+
+    assert "precision" in project.run("dvc metrics show")
+    assert "fluency-edit-classifier" in project.run("dvc artifacts get --help && cat dvc.yaml")
+    assert "Data and pipelines are up to date" in project.run("dvc repro")
+    assert project.run("dvc status").strip() == "Data and pipelines are up to date."
+
+    # A forced rerun gives the same bytes.
+    project.run("dvc repro --force")
+    assert project.run("git status --porcelain") == ""
+
+
+def test_experiments_change_one_param_and_compare(new_project):
+    project = new_project()
+    project.run("dvc exp run")
+    project.commit("results")
+    project.run("dvc exp run -S train.learning_rate=5e-2")
+    changed = [line for line in project.run("dvc params diff").splitlines() if "params.yaml" in line]
+    assert len(changed) == 1
+    assert re.search(r"train.learning_rate\s+3e-05\s+0.05", changed[0])
+    assert "precision" in project.run("dvc metrics diff")
+    project.run("git stash -q")
+    project.run("dvc checkout -q")
+
+    project.run("dvc exp run --queue -S 'train.learning_rate=2e-5,5e-5'")
+    project.run("dvc queue start && dvc queue logs --help && dvc exp show")
+    project.run("python -m tests.wait_for_queue")
+    table = project.run("dvc exp show --only-changed --csv")
+    assert "train.learning_rate" in table.splitlines()[0]
+    assert {"2e-05", "5e-05"} <= set(re.findall(r"[25]e-05", table))
+    assert table.count("Failed") == 0
+
+
+def test_the_references_own_data_runs_through(new_project):
+    if not CORPORA.is_dir():
+        pytest.skip(f"{CORPORA} is not there")
+    project = new_project(
+        {
+            "data.source": f"path:{CORPORA / 'fluency_edits'}",
+            "pairs.max_train_samples": "1000",
+            "pairs.max_eval_samples": "200",
+            "pairs.max_predict_samples": "200",
+        }
+    )
+    project.run("dvc repro")
+    data = read_json(project, "metrics/data.json")
+    assert data["rows"] == {"labelled": 12039 + 1647}
+    assert {split: counts["pairs"] for split, counts in data["splits"].items()} == {
+        "train": 1000,
+        "validation": 200,
+        "test": 200,
+    }
+    assert read_json(project, "metrics/test.json")["examples"] == 200
+
+
+@pytest.mark.parametrize(
+    ("override", "stage", "message"),
+    [
+        ("train.learning_rate=abc", "train", "train.learning_rate: expected float, found 'abc'"),
+        ("+train.learning_rat=1", "train", "train.learning_rat: unknown key"),
+        ("data.source=path:absent", "fetch_data", "data.source: absent does not exist"),
+        ("model.source=path:absent", "fetch_model", "config.json and *.safetensors are needed"),
+        ("pairs.max_eval_samples=1", "build_pairs", "split 'validation' has label"),
+    ],
+)
+def test_bad_input_ends_in_one_line(new_project, override, stage, message):
+    project = new_project()
+    project.override(**dict([override.split("=")]))
+    printed = project.run(f"dvc repro {stage}", fails=True, DVC_ROOT=".")
+    assert message in printed
+    assert "Traceback" not in printed
+    assert [line for line in printed.splitlines() if line.startswith("error: ")] != []
+    assert list(project.folder.rglob("*.part")) == []
+
+
+def test_a_foreign_copy_of_the_library_is_refused(new_project, tmp_path):
+    project = new_project()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "params.yaml").write_text("data: {}\n")
+    printed = project.run(f"cd {elsewhere} && PYTHONPATH={project.folder} python -m stages.fetch_data", fails=True)
+    assert "error: fluency was imported from" in printed

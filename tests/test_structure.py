@@ -1,0 +1,53 @@
+"""The pipeline file, the imports and the documents keep their promises."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from fluency.params import load_params
+from fluency.report import summary
+from tests.imports import imported_files
+
+STAGES = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_depends_on_every_module_it_imports(stage):
+    """Else DVC would serve results of older code."""
+    needed = {path.as_posix() for path in imported_files(Path("stages", f"{stage}.py"))}
+    code = {dep for dep in STAGES[stage]["deps"] if dep.endswith(".py")}
+    assert code == needed
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_is_described_and_short(stage):
+    assert STAGES[stage]["desc"]
+    lines = Path("stages", f"{stage}.py").read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 50
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["stages.fetch_data", "stages.fetch_model", "stages.build_pairs", "stages.baseline", "fluency", "fluency.__main__"],
+)
+def test_torch_is_not_imported_where_it_is_not_needed(module):
+    code = f"import {module}, sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("path", sorted(Path("fluency").glob("*.py")), ids=str)
+def test_a_file_is_a_room(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 280
+
+
+def test_params_hold_no_key_that_is_never_read():
+    """Every section of params.yaml is a stage's params, so that changing it reruns what depends on it."""
+    watched = {name.partition(".")[0] for stage in STAGES.values() for name in stage["params"]}
+    assert watched == set(vars(load_params()))
+
+
+def test_readme_shows_the_committed_results():
+    assert summary() in Path("README.md").read_text(encoding="utf-8")
