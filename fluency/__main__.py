@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from fluency.errors import UserError
+from fluency.files import write_text
 from fluency.params import load_params
 
 
@@ -17,23 +18,29 @@ def main(arguments: list[str] | None = None) -> None:
     command.set_defaults(run=lambda _: load_params())
 
     command = commands.add_parser("summary", help="print the results as a table")
-    command.add_argument("--readme", type=Path, help="also put the table between this file's results marks")
     command.set_defaults(run=_summary)
+
+    command = commands.add_parser("readme", help="write the tables of results and stages into README.md")
+    command.set_defaults(run=_readme)
 
     chosen = parser.parse_args(arguments)
     try:
         chosen.run(chosen)
     except (UserError, OSError) as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {' '.join(str(error).split())}")
 
 
-def _summary(chosen: argparse.Namespace) -> None:
-    from fluency.report import summary, write_summary
+def _summary(_: argparse.Namespace) -> None:
+    from fluency.report import summary
 
-    table = summary()
-    print(table, end="")
-    if chosen.readme:
-        write_summary(chosen.readme, table)
+    print(summary(), end="")
+
+
+def _readme(_: argparse.Namespace) -> None:
+    from fluency.report import filled, readme_blocks
+
+    readme = Path("README.md")
+    write_text(readme, filled(readme.read_text(encoding="utf-8"), readme_blocks()))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,5 @@
 """Readers of corpus formats. Every row becomes a canonical row or a rejected one with its reason and place."""
 
-import csv
-import io
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -10,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from fluency.edits import Edit, occurrences
 from fluency.errors import UserError
 from fluency.sources import Fetched
+from fluency.tables import BadLine, Record, Table, read_table
 
 SPLITS = ("train", "validation", "test")
-RELATIONS = ("sentence", "correction", "rewrite", "labelled")
 
 ROW_SCHEMA = pa.schema(
     [
@@ -140,10 +137,9 @@ def _read_sample(file: Path, name: str) -> Read:
 
 # --- Tables: Parquet, JSON Lines, CSV, TSV; the columns tell the format ---
 
-Record = dict[str, Any]
-_REFERENCE = {"original_sentence", "inappropriate_part", "rewritten_part", "expected_score"}
-_BEFORE_AFTER = {"before", "after", "label"}
-_TEXT_PAIR = {"text1", "text2", "label"}
+_REFERENCE = frozenset({"original_sentence", "inappropriate_part", "rewritten_part", "expected_score"})
+_BEFORE_AFTER = frozenset({"before", "after", "label"})
+_TEXT_PAIR = frozenset({"text1", "text2", "label"})
 
 
 def split_of(name: str) -> str | None:
@@ -159,24 +155,21 @@ def split_of(name: str) -> str | None:
 
 
 def _read_table(file: Path, name: str, corpus: str) -> Read:
-    columns, records = _records(file)
-    wanted, reader = next(((wanted, reader) for wanted, reader in _READERS if wanted <= columns), (None, None))
+    table = read_table(file)
+    wanted, reader = next(((wanted, reader) for wanted, reader in _READERS if wanted <= table.columns), (None, None))
     if reader is None:
         known = "; ".join(", ".join(sorted(wanted)) for wanted, _ in _READERS)
-        raise UserError(
-            f"{file}: no known format in columns {', '.join(sorted(columns))}; one of these is needed: {known}"
-        )
-    parsed = list(records)
-    sentences = _sentences(record for _, record in parsed if wanted == _REFERENCE and isinstance(record, dict))
-    for line, record in parsed:
-        if isinstance(record, Rejected):
-            yield Rejected(record.reason, name, line, record.row)
+        found = ", ".join(sorted(table.columns)) or "none"
+        raise UserError(f"{file}: no known format in its columns ({found}); one of these is needed: {known}")
+    sentences = _sentences(table) if wanted == _REFERENCE else frozenset()
+    for line, record in table.records:
+        if isinstance(record, BadLine):
+            yield Rejected(record.reason, name, line, record.text)
             continue
         try:
             fields = reader(record, sentences)
-        except (ValueError, TypeError) as error:
-            row = json.dumps(record, ensure_ascii=False, default=str)
-            yield Rejected(str(error), name, line, row)
+        except ValueError as error:
+            yield Rejected(str(error), name, line, json.dumps(record, ensure_ascii=False, default=str))
             continue
         kind = str(record.get("kind") or "unknown")
         part = str(record.get("part") or record.get("source") or corpus)
@@ -184,38 +177,9 @@ def _read_table(file: Path, name: str, corpus: str) -> Read:
         yield Row("labelled", **fields, kind=kind, part=part, corpus=corpus, split=split, file=name, line=line)
 
 
-def _records(file: Path) -> tuple[set[str], Iterator[tuple[int, Record | Rejected]]]:
-    """The columns of a table and its records with their line (or row) number from 1."""
-    try:
-        if file.suffix == ".parquet":
-            table = pq.read_table(file)
-            return set(table.column_names), iter(enumerate(table.to_pylist(), 1))
-        text = file.read_text(encoding="utf-8")
-    except (pa.ArrowInvalid, UnicodeDecodeError, OSError) as error:
-        raise UserError(f"{file}: cannot be read ({str(error).splitlines()[0]})") from None
-    if file.suffix == ".jsonl":
-        records = [(number, _json_record(line)) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-        first = next((record for _, record in records if isinstance(record, dict)), {})
-        return set(first), iter(records)
-    reader = csv.DictReader(
-        io.StringIO(text, newline=""), strict=True, delimiter="\t" if file.suffix == ".tsv" else ","
-    )
-    try:
-        return set(reader.fieldnames or ()), iter([(reader.line_num, record) for record in reader])
-    except csv.Error as error:
-        raise UserError(f"{file}: line {reader.line_num}: broken CSV ({error})") from None
-
-
-def _json_record(line: str) -> Record | Rejected:
-    try:
-        record = json.loads(line)
-    except json.JSONDecodeError as error:
-        return Rejected(f"not JSON: {error.msg}", "", 0, line)
-    return record if isinstance(record, dict) else Rejected("not a JSON object", "", 0, line)
-
-
-def _sentences(records: Iterator[Record]) -> set[str]:
-    return {record["original_sentence"] for record in records if isinstance(record.get("original_sentence"), str)}
+def _sentences(table: Table) -> frozenset[str]:
+    records = [record for _, record in table.records if isinstance(record, dict)]
+    return frozenset(text for record in records if isinstance(text := record.get("original_sentence"), str))
 
 
 def _text(record: Record, column: str, *, blank: bool = False) -> str:
@@ -233,7 +197,7 @@ def _label(value: Any) -> int:
     raise ValueError(f"label {value!r} is neither 0 nor 1")
 
 
-def _reference_edit(record: Record, sentences: set[str]) -> Record:
+def _reference_edit(record: Record, sentences: frozenset[str]) -> Record:
     """The reference's schema tells which words are replaced, not where.
 
     Where they stand more than once, that place is taken which gives a sentence that the corpus has too (its edits
@@ -252,15 +216,15 @@ def _reference_edit(record: Record, sentences: set[str]) -> Record:
             "inserted": inserted, "label": _label(record.get("expected_score"))}  # fmt: skip
 
 
-def _labelled_pair(before: str, after: str) -> Callable[[Record, set[str]], Record]:
-    def read(record: Record, _: set[str]) -> Record:
+def _labelled_pair(before: str, after: str) -> Callable[[Record, frozenset[str]], Record]:
+    def read(record: Record, _: frozenset[str]) -> Record:
         return {"before": _text(record, before), "after": _text(record, after), "start": None, "removed": None,
                 "inserted": None, "label": _label(record.get("label"))}  # fmt: skip
 
     return read
 
 
-_READERS: tuple[tuple[set[str], Callable[[Record, set[str]], Record]], ...] = (
+_READERS: tuple[tuple[frozenset[str], Callable[[Record, frozenset[str]], Record]], ...] = (
     (_REFERENCE, _reference_edit),
     (_BEFORE_AFTER, _labelled_pair("before", "after")),
     (_TEXT_PAIR, _labelled_pair("text1", "text2")),

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from transformers.utils.logging import disable_progress_bar
 
 from fluency.calibration import Calibration
 from fluency.encoding import encode, load_tokenizer
@@ -24,6 +25,7 @@ def predict_pairs(
     model_folder: Path, pairs: Pairs, *, max_length: int, progress: str | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Logits of shape [pairs, 2] and labels of shape [pairs], in the order of `pairs`."""
+    disable_progress_bar()  # transformers' own, of loading weights
     device = device_at_hand()
     tokenizer = load_tokenizer(model_folder)
     before, after = ([pair[side] for pair in pairs] for side in ("before", "after"))

@@ -36,10 +36,15 @@ def device_at_hand(*, bf16_wanted: bool = True) -> Device:
     """
     cuda = torch.cuda.is_available()
     local_processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    threads = max(1, len(os.sched_getaffinity(0)) // local_processes)
+    threads = max(1, _cores() // local_processes)
     torch.set_num_threads(threads)  # the launcher leaves each process one thread
     bf16 = bf16_wanted and cuda and torch.cuda.is_bf16_supported()
     return Device("cuda" if cuda else "cpu", bf16, threads, int(os.environ.get("WORLD_SIZE", "1")))
+
+
+def _cores() -> int:
+    """The cores this process may use; platforms that cannot tell say all."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def leave_lonely_group(environment: MutableMapping[str, str]) -> None:

@@ -2,12 +2,12 @@
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from sklearn.metrics import precision_recall_curve
 
 from fluency.calibration import Calibration
@@ -16,7 +16,6 @@ from fluency.files import read_json, write_text, written_aside
 from fluency.metrics import average_precision, point_metrics, probabilities, reliability
 
 _POINTS = 200  # of a drawn curve
-_MARKED = re.compile(r"(<!-- results -->\n).*?(<!-- /results -->)", re.DOTALL)
 
 
 def write_plots(folder: Path, logits: np.ndarray, pairs: Sequence[Mapping[str, Any]], calibration: Calibration) -> None:
@@ -104,13 +103,27 @@ def summary(metrics_folder: Path = Path("metrics")) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write_summary(readme: Path, table: str) -> None:
-    """Put `table` between the results marks of `readme`.
+def stage_table(pipeline: Path = Path("dvc.yaml")) -> str:
+    """The stages and what each does, as a Markdown table."""
+    stages = yaml.safe_load(pipeline.read_text(encoding="utf-8"))["stages"]
+    rows = [f"| `{name}` | {stage['desc']} |\n" for name, stage in stages.items()]
+    return "| stage | what it does |\n| --- | --- |\n" + "".join(rows)
+
+
+def filled(text: str, blocks: Mapping[str, str]) -> str:
+    """`text` with each block between its marks, `<!-- name -->` and `<!-- /name -->`.
 
     Raises:
-        UserError: the marks are not there.
+        UserError: the marks of a block are not there.
     """
-    text, found = _MARKED.subn(lambda marks: marks[1] + table + marks[2], readme.read_text(encoding="utf-8"))
-    if not found:
-        raise UserError(f"{readme}: the marks <!-- results --> and <!-- /results --> are needed")
-    write_text(readme, text)
+    for name, block in blocks.items():
+        first, last = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+        if first not in text or last not in text:
+            raise UserError(f"README.md: the marks <!-- {name} --> and {last} are needed")
+        text = text.partition(first)[0] + first + block + last + text.partition(last)[2]
+    return text
+
+
+def readme_blocks() -> dict[str, str]:
+    """What README.md shows of the committed files."""
+    return {"results": summary(), "stages": stage_table()}

