@@ -48,7 +48,10 @@ def _cores() -> int:
 
 
 def leave_lonely_group(environment: MutableMapping[str, str]) -> None:
-    """Make a distributed launch of one process a plain one: a group of one only copies gradients to itself."""
+    """Make a distributed launch of one process a plain one: a group of one only copies gradients to itself.
+
+    For CPUs alone: on a machine of several GPUs the Trainer of a plain process would spread each batch over all.
+    """
     if environment.get("WORLD_SIZE") == "1":
         for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE", "RANK", "LOCAL_RANK", "GROUP_RANK", "ROLE_RANK"):
             environment.pop(name, None)

@@ -68,8 +68,11 @@ def build_pairs(rows: Sequence[Row], params: PairsParams) -> tuple[dict[str, lis
         The pairs of `train`, `validation` and `test` in the order of their rows, and the rows that gave none.
 
     Raises:
-        UserError: a split is empty or has one label only.
+        UserError: a split is empty or has one label only, or a rate names an unknown kind of mistake.
     """
+    unknown = [kind for kind in params.augment.rates if kind not in RULES]
+    if unknown:
+        raise UserError(f"pairs.augment.rates.{unknown[0]}: unknown kind; known: {', '.join(RULES)}")
     pairs: list[Pair] = []
     rejected: list[Rejected] = []
     seen: dict[str, int] = defaultdict(int)
@@ -122,10 +125,9 @@ def _drafts(row: Row, params: PairsParams) -> Iterator[Pair]:
 
 def _mistakes(row: Row, augment: AugmentParams, seed: int) -> Iterator[Pair]:
     """Both directions of rule-made mistakes on a fluent sentence."""
-    unknown = [kind for kind in augment.rates if kind not in RULES]
-    if unknown:
-        raise UserError(f"pairs.augment.rates.{unknown[0]}: unknown kind; known: {', '.join(RULES)}")
     made = corrupt(row.before, count=augment.per_sentence, rates=augment.rates, seed=str(seed))
+    if not made and augment.per_sentence:
+        raise ValueError("a plain sentence in which no rule-made mistake finds a place")
     for kind, edit in made:
         ruled = replace(row, kind=kind, part="rule-made")
         yield _pair(ruled, row.before, edit, 0)
@@ -190,13 +192,15 @@ def grouped(pairs: Iterable[Pair]) -> list[Pair]:
 def cut_splits(pairs: Sequence[Pair], shares: SplitParams, seed: int) -> list[Pair]:
     """Give a split to every pair that has none; a group is never cut.
 
-    Where the source has splits, they are kept, and each missing one is cut out of train, by its share.
+    Where the source has splits, they are kept, each missing one is cut out of train, by its share, and pairs without
+    a split count as train's.
     """
-    given = {pair.split for pair in pairs} - {None}
-    if not given:
+    if all(pair.split is None for pair in pairs):
         return _cut(pairs, {split: getattr(shares, split) for split in SPLITS}, seed)
-    missing = [split for split in SPLITS if split not in given and split != "train"]
-    if "train" not in given:
+    pairs = [replace(pair, split=pair.split or "train") for pair in pairs]
+    given = {pair.split for pair in pairs}
+    missing = [split for split in SPLITS if split not in given]
+    if "train" in missing:
         raise UserError(f"data.source: it has {', '.join(sorted(given))} but no train split")
     rest = {"train": 1 - sum(getattr(shares, split) for split in missing)}
     cut = iter(_cut([p for p in pairs if p.split == "train"], rest | {s: getattr(shares, s) for s in missing}, seed))

@@ -89,6 +89,13 @@ class BaselineParams:
         _require(self.max_iter > 0, "baseline.max_iter: must be above 0")
 
 
+_TRAIN_CHOICES = {
+    "metric_for_best_model": ("precision", "f1", "average_precision"),
+    "lr_scheduler_type": ("cosine", "linear", "polynomial", "constant", "constant_with_warmup", "inverse_sqrt"),
+    "optim": ("adamw_torch", "adamw_torch_fused", "adafactor"),
+}
+
+
 @dataclass(frozen=True)
 class TrainParams:
     num_processes: int
@@ -128,11 +135,9 @@ class TrainParams:
         _require(self.max_length >= 8, "train.max_length: must be 8 or more")
         _require(0 <= self.dropout < 1, "train.dropout: must be at least 0 and below 1")
         _require(0 <= self.min_recall <= 1, "train.min_recall: must be between 0 and 1")
-        choices = ("precision", "f1", "average_precision")
-        _require(
-            self.metric_for_best_model in choices,
-            f"train.metric_for_best_model: {self.metric_for_best_model!r} is none of {', '.join(choices)}",
-        )
+        for key, choices in _TRAIN_CHOICES.items():
+            value = getattr(self, key)
+            _require(value in choices, f"train.{key}: {value!r} is none of {', '.join(choices)}")
 
 
 @dataclass(frozen=True)

@@ -138,7 +138,8 @@ def train(
     """
     disable_progress_bar()  # transformers' own, of loading and writing weights
     device = device_at_hand(bf16_wanted=params.bf16)
-    leave_lonely_group(os.environ)
+    if device.type == "cpu":
+        leave_lonely_group(os.environ)
     os.environ.setdefault("WANDB_PROJECT", "fluency-scorer-eval")
     checkpoints = checkpoint_root / experiment_digest(params, train_pairs, validation_pairs, base, device)
     arguments = training_arguments(params, device, checkpoints)

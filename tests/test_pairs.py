@@ -114,6 +114,17 @@ def test_given_splits_are_kept_and_a_missing_test_split_is_cut_from_train():
     assert {(pair.before, pair.after) for pair in splits["validation"]} == kept
 
 
+def test_rows_without_a_split_join_train_where_the_others_have_one():
+    rows = many_rows(40, "train") + many_rows(40, "validation", seed=1) + many_rows(40, "test", seed=2)
+    splits, _ = build_pairs([*rows, *many_rows(10, None, seed=3)], PARAMS)
+    assert {split: len(pairs) for split, pairs in splits.items()} == {"train": 50, "validation": 40, "test": 40}
+
+
+def test_a_sentence_without_a_place_for_a_mistake_is_not_lost():
+    _, rejected = build_pairs([*many_rows(60), sentence_row("Hm.")], PARAMS)
+    assert [item.row for item in rejected] == ["Hm."]
+
+
 def test_leakage_between_given_splits_is_counted():
     rows = many_rows(100, "train") + many_rows(40, "validation", seed=1) + many_rows(10, "test", seed=0)
     splits, rejected = build_pairs(rows, PARAMS)
