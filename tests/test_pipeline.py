@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -42,7 +43,6 @@ def test_repro_writes_everything_and_then_does_nothing(new_project):
     assert [item["id"] for item in predictions] == [row["id"] for row in rows]
 
     assert "precision" in project.run("dvc metrics show")
-    assert "fluency-edit-classifier" in project.run("dvc artifacts get --help && cat dvc.yaml")
     assert "Data and pipelines are up to date" in project.run("dvc repro")
     assert project.run("dvc status").strip() == "Data and pipelines are up to date."
 
@@ -64,8 +64,10 @@ def test_experiments_change_one_param_and_compare(new_project):
     project.run("dvc checkout -q")
 
     project.run("dvc exp run --queue -S 'train.learning_rate=2e-5,5e-5'")
-    project.run("dvc queue start && dvc queue logs --help && dvc exp show")
-    project.run("python -m tests.wait_for_queue")
+    project.run("dvc queue start")
+    while re.search("Queued|Running", status := project.run("dvc queue status")):
+        time.sleep(1)  # DVC's worker is another process, and says nothing when it is done
+    assert status.count("Success") == 2, status
     table = project.run("dvc exp show --only-changed --csv")
     assert "train.learning_rate" in table.splitlines()[0]
     assert {"2e-05", "5e-05"} <= set(re.findall(r"[25]e-05", table))

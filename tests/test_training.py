@@ -203,10 +203,10 @@ def prepare(folder: Path, base: Path, processes: int, **changes) -> tuple[list[s
     return command, os.environ | {"PYTHONPATH": str(Path.cwd())}
 
 
-def launch(folder: Path, base: Path, processes: int, **changes) -> Path:
+def launch(folder: Path, base: Path, processes: int, *, environment: dict | None = None, **changes) -> Path:
     """Train; returns the folder, with `model` and `curves`."""
-    command, environment = prepare(folder, base, processes, **changes)
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    command, usual = prepare(folder, base, processes, **changes)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=usual | (environment or {}))
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -250,6 +250,15 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(one_process, tin
     launch(tmp_path, tiny_model, 1, **ONE)
     for name in ("model/model.safetensors", "curves/training.csv", "curves/validation.csv"):
         assert (tmp_path / name).read_bytes() == (one_process / name).read_bytes(), name
+
+
+def test_wandb_offline_is_written_with_the_metrics(tiny_model, tmp_path):
+    environment = {"WANDB_MODE": "offline", "WANDB_DIR": str(tmp_path), "WANDB_SILENT": "true"}
+    launch(tmp_path / "run", tiny_model, 1, environment=environment, **ONE)
+    (log,) = tmp_path.glob("wandb/offline-run-*/run-*.wandb")
+    written = log.read_bytes()
+    for name in (b"fluency-scorer-eval", b"eval/precision", b"eval/recall", b"eval/f1", b"eval/accuracy"):
+        assert name in written, name
 
 
 def test_another_experiment_does_not_pick_up_its_checkpoints(tmp_path, tiny_model):
