@@ -23,6 +23,12 @@ def main(arguments: list[str] | None = None) -> None:
     command = commands.add_parser("readme", help="write the tables of results and stages into README.md")
     command.set_defaults(run=_readme)
 
+    command = commands.add_parser("score", help="score one edit with the trained model")
+    command.add_argument("before", help="the sentence before the edit")
+    command.add_argument("after", help="the sentence after it")
+    command.add_argument("--model", default="models/fluency", help="model folder (%(default)s)")
+    command.set_defaults(run=_score)
+
     chosen = parser.parse_args(arguments)
     try:
         chosen.run(chosen)
@@ -34,6 +40,15 @@ def _summary(_: argparse.Namespace) -> None:
     from fluency.report import summary
 
     print(summary(), end="")
+
+
+def _score(chosen: argparse.Namespace) -> None:
+    from fluency import FluencyScorer
+
+    scorer = FluencyScorer.load(chosen.model)
+    score = scorer.score(chosen.before, chosen.after)
+    verdict = "accepted" if score >= scorer.calibration.threshold else "not accepted"
+    print(f"{score:.4f}  {verdict} at the operating point {scorer.calibration.threshold:.4f}")
 
 
 def _readme(_: argparse.Namespace) -> None:

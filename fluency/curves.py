@@ -1,10 +1,13 @@
 """Watching a training run: a progress bar and the curves that DVC plots, both on the first process only."""
 
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from transformers import ProgressCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from fluency.errors import UserError
 from fluency.files import write_text
 
 _TRAINING = ("step", "epoch", "loss", "learning_rate", "grad_norm")
@@ -25,12 +28,27 @@ class CurveCallback(TrainerCallback):
                 for entry in state.log_history
                 if "eval_loss" in entry
             ]
+            stop_if_diverged(training)
             self._write("training.csv", _TRAINING, training)
             self._write("validation.csv", _VALIDATION, validation)
 
     def _write(self, name: str, columns: tuple[str, ...], rows: list[dict[str, float]]) -> None:
         lines = [",".join(f"{row[column]:.6g}" for column in columns) for row in rows]
         write_text(self.folder / name, "\n".join([",".join(columns), *lines]) + "\n")
+
+
+def stop_if_diverged(history: Sequence[Mapping[str, float]]) -> None:
+    """Stop training that can no longer give a model.
+
+    Raises:
+        UserError: the last logged loss or gradient norm is not finite.
+    """
+    for name in ("loss", "grad_norm"):
+        if history and not math.isfinite(value := history[-1].get(name, 0.0)):
+            raise UserError(
+                f"training diverged: {name} is {value} at step {history[-1]['step']:.0f}; lower train.learning_rate "
+                "or train.max_grad_norm, or set train.bf16 to false"
+            )
 
 
 class ProgressBar(ProgressCallback):

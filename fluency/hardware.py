@@ -31,8 +31,8 @@ class Device:
 def device_at_hand(*, bf16_wanted: bool = True) -> Device:
     """Choose the device, and set this process's threads.
 
-    bfloat16 is used on GPUs that have it. On CPUs it isn't: at the recipe's batch of 8, even with AVX512-BF16, it was
-    no faster than float32 (`make bench` measures it).
+    bfloat16 is used on GPUs that have it. On CPUs it isn't: at the recipe's batch of 8 it gains little even with
+    AVX512-BF16 (`make bench` measures it), and float32 gives nearer results on another machine.
     """
     cuda = torch.cuda.is_available()
     local_processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))

@@ -106,6 +106,7 @@ def training_arguments(params: TrainParams, device: Device, checkpoints: Path) -
         metric_for_best_model="selection",
         greater_is_better=True,
         logging_steps=0.02,
+        logging_nan_inf_filter=False,  # a loss that is not finite has to be seen
         report_to="wandb" if wandb_wanted(os.environ) else "none",
         run_name=os.environ.get("DVC_EXP_NAME"),
         ddp_find_unused_parameters=False,

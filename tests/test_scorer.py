@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from fluency import FluencyScorer
+from fluency.__main__ import main
 from fluency.calibration import Calibration
 from fluency.encoding import collate, encode, load_tokenizer
 from fluency.errors import UserError
@@ -44,6 +45,13 @@ def test_decisions_are_at_the_operating_point_or_where_asked(scorer):
     scores = scorer.score_edits(PAIRS)
     assert scorer.decide(PAIRS).tolist() == (scores >= 0.5).tolist()
     assert scorer.decide(PAIRS, threshold=float(scores[2])).tolist() == (scores >= scores[2]).tolist()
+
+
+def test_one_edit_is_scored_from_the_command_line(models, scorer, capsys):
+    main(["score", *PAIRS[0], "--model", str(models / "fluency")])
+    score, verdict = capsys.readouterr().out.split(maxsplit=1)
+    assert float(score) == pytest.approx(scorer.score(*PAIRS[0]), abs=1e-4)
+    assert verdict.startswith("accepted" if scorer.score(*PAIRS[0]) >= 0.5 else "not accepted")
 
 
 def test_no_edits_give_no_scores(scorer):

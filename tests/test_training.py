@@ -17,6 +17,8 @@ import torch
 from safetensors.torch import load_file
 from transformers import EvalPrediction
 
+from fluency.curves import stop_if_diverged
+from fluency.errors import UserError
 from fluency.hardware import Device, leave_lonely_group
 from fluency.params import load_params
 from fluency.sampling import GlobalBatchSampler
@@ -150,6 +152,15 @@ def test_a_new_classifier_has_our_labels_and_no_dropout(tiny_model):
     assert model.config.id2label == {0: "non-fluent", 1: "fluent"}
     assert {module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)} <= {0.0}
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize("bad", [{"loss": float("nan")}, {"grad_norm": float("inf")}])
+def test_diverged_training_stops_with_the_remedy(bad):
+    fine = {"step": 1, "loss": 0.7, "grad_norm": 1.0}
+    stop_if_diverged([])
+    stop_if_diverged([fine])
+    with pytest.raises(UserError, match=r"is (nan|inf) at step 2; lower train\.learning_rate"):
+        stop_if_diverged([fine, fine | {"step": 2} | bad])
 
 
 # --- real processes ---
