@@ -43,8 +43,13 @@ def _summary(_: argparse.Namespace) -> None:
 
 
 def _score(chosen: argparse.Namespace) -> None:
+    from transformers.utils.logging import disable_progress_bar
+
     from fluency import FluencyScorer
 
+    if not (chosen.before.strip() and chosen.after.strip()):
+        raise UserError("both sentences are needed; an edit from or to nothing cannot be scored")
+    disable_progress_bar()  # of loading weights
     scorer = FluencyScorer.load(chosen.model)
     score = scorer.score(chosen.before, chosen.after)
     verdict = "accepted" if score >= scorer.calibration.threshold else "not accepted"

@@ -35,6 +35,11 @@ _PREPOSITIONS = {"of": ("at",), "to": ("at", "of"), "at": ("of", "to"), "with": 
                  "in": ("of", "to"), "on": ("of", "to")}  # fmt: skip
 _OBJECTS = {"I": "me", "he": "him", "she": "her", "we": "us", "they": "them"}
 _SUBJECTS = {"me": "I", "him": "he", "us": "we", "them": "they"}
+_COMMON_VERBS = set(
+    "want need know think like go make take see come get find give tell work call try ask feel leave keep begin seem "
+    "help show hear play run move live believe bring write sit stand lose pay meet learn understand watch follow stop "
+    "speak read spend grow open walk win teach offer remember buy wait send build stay hope love prefer agree expect".split()
+)
 _PLURAL_CUES = set("these those many several few two three four five six seven eight nine ten both various".split())
 _SINGULAR_CUES = set("a an this every each another one".split())
 _NOT_PLAIN_S = ("ss", "us", "is", "ous", "ies", "ves", "oes")
@@ -68,6 +73,26 @@ def agreement(sentence: str) -> Iterator[Edit]:
         earlier = {w.lower() for _, w in words[max(0, index - 3) : index]}
         if word.lower() in _AGREEMENT and not earlier & {"if", "though", "wish", "there"}:
             yield Edit(at, word, _like(word, _AGREEMENT[word.lower()]))
+    for (_, subject), (at, verb) in pairwise(words):
+        if verb in _AGREEMENT:
+            continue
+        if subject.lower() in ("he", "she", "it") and regex.fullmatch(r"\w{2,}[^su]s", verb):
+            yield Edit(at, verb, _base_form(verb))
+        elif subject.lower() in ("i", "you", "we", "they") and verb in _COMMON_VERBS:
+            yield Edit(at, verb, _third_person(verb))
+
+
+def _base_form(verb: str) -> str:
+    """`go` of `goes`, `try` of `tries`, `make` of `makes`."""
+    if verb.endswith("ies"):
+        return verb[:-3] + "y"
+    return verb[:-2] if regex.search("(ch|sh|ss|x|o)es$", verb) else verb[:-1]
+
+
+def _third_person(verb: str) -> str:
+    """`goes` of `go`, `tries` of `try`, `makes` of `make`."""
+    verb = regex.sub("([^aeiou])y$", r"\1ie", verb)
+    return verb + ("es" if regex.search("(ch|sh|ss|x|o)$", verb) else "s")
 
 
 def article(sentence: str) -> Iterator[Edit]:

@@ -58,6 +58,20 @@ def test_a_sentence_without_a_place_gives_nothing():
     assert corrupt("Hm.", count=3, rates=RATES, seed="1") == []
 
 
+@pytest.mark.parametrize(
+    ("fluent", "broken"),
+    [
+        ("She goes home.", "She go home."),
+        ("He tries hard.", "He try hard."),
+        ("It makes sense.", "It make sense."),
+        ("We watch it.", "We watches it."),
+        ("They try hard.", "They tries hard."),
+    ],
+)
+def test_verbs_disagree_with_their_pronoun(fluent, broken):
+    assert broken in {edit.apply(fluent) for edit in RULES["agreement"](fluent)}
+
+
 @pytest.mark.parametrize("fluent", ["If I were you, I'd go.", "I wish it were so."])
 def test_subjunctives_are_no_agreement_mistakes(fluent):
     assert list(RULES["agreement"](fluent)) == []

@@ -54,6 +54,11 @@ def test_one_edit_is_scored_from_the_command_line(models, scorer, capsys):
     assert verdict.startswith("accepted" if scorer.score(*PAIRS[0]) >= 0.5 else "not accepted")
 
 
+def test_an_empty_sentence_on_the_command_line_is_told_in_one_line():
+    with pytest.raises(SystemExit, match="error: both sentences are needed"):
+        main(["score", "x", " "])
+
+
 def test_no_edits_give_no_scores(scorer):
     assert scorer.score_edits([]).shape == (0,)
 
