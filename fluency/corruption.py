@@ -38,7 +38,8 @@ _SUBJECTS = {"me": "I", "him": "he", "us": "we", "them": "they"}
 _COMMON_VERBS = set(
     "want need know think like go make take see come get find give tell work call try ask feel leave keep begin seem "
     "help show hear play run move live believe bring write sit stand lose pay meet learn understand watch follow stop "
-    "speak read spend grow open walk win teach offer remember buy wait send build stay hope love prefer agree expect".split()
+    "speak read spend grow open walk win teach offer remember buy wait send build stay hope love prefer agree "
+    "expect".split()
 )
 _PLURAL_CUES = set("these those many several few two three four five six seven eight nine ten both various".split())
 _SINGULAR_CUES = set("a an this every each another one".split())

@@ -43,7 +43,7 @@ def test_the_committed_params_are_valid():
         ("metric_for_best_model: precision", "metric_for_best_model: luck", "train.metric_for_best_model: 'luck'"),
         ("max_train_samples:", "max_train_samples: 0", "pairs.max_train_samples: must be above 0"),
         ("lr_scheduler_type: cosine", "lr_scheduler_type: cosin", "train.lr_scheduler_type: 'cosin' is none of"),
-        ("agreement: 6.0", "agreement: -1", "pairs.augment.rates: rates must be 0 or more"),
+        ("agreement: 3.0", "agreement: -1", "pairs.augment.rates: rates must be 0 or more"),
         ("    train: 0.7", "    train: 0.6", "pairs.split: train, validation and test"),
         ("decision:\n", "decision: 3\nx:\n", "x: unknown key"),
         ("data:\n", "data: [\n", "not YAML"),
