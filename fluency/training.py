@@ -23,7 +23,7 @@ from transformers import (
     TrainingArguments,
     set_seed,
 )
-from transformers.trainer_utils import EvalLoopOutput, get_last_checkpoint
+from transformers.trainer_utils import EvalLoopOutput
 from transformers.utils.logging import disable_progress_bar
 
 from fluency.curves import CurveCallback, ProgressBar
@@ -162,13 +162,19 @@ def train(
     )
     if trainer.pop_callback(ProgressCallback):
         trainer.add_callback(ProgressBar)
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(checkpoints) if checkpoints.is_dir() else None)
+    trainer.train(resume_from_checkpoint=last_whole_checkpoint(checkpoints))
     trainer.accelerator.wait_for_everyone()
     if trainer.is_world_process_zero():
         with written_aside(model_folder) as aside:
             trainer.accelerator.unwrap_model(trainer.model).save_pretrained(aside)
             tokenizer.save_pretrained(aside)
         shutil.rmtree(checkpoints)
+
+
+def last_whole_checkpoint(folder: Path) -> str | None:
+    """The latest checkpoint that was written to its end: the Trainer writes its own state last."""
+    whole = [path.parent for path in folder.glob("checkpoint-*/trainer_state.json")]
+    return str(max(whole, key=lambda path: int(path.name.rpartition("-")[2]))) if whole else None
 
 
 def new_classifier(base: Path, tokenizer: PreTrainedTokenizerBase, dropout: float) -> PreTrainedModel:

@@ -272,6 +272,18 @@ def test_wandb_offline_is_written_with_the_metrics(tiny_model, tmp_path):
         assert name in written, name
 
 
+def test_a_checkpoint_cut_off_while_it_was_written_is_not_resumed(tmp_path):
+    assert last_whole_checkpoint(tmp_path / "absent") is None
+    for name in (
+        "checkpoint-90/trainer_state.json",
+        "checkpoint-100/trainer_state.json",
+        "checkpoint-110/optimizer.pt",
+    ):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    assert last_whole_checkpoint(tmp_path) == str(tmp_path / "checkpoint-100")
+
+
 def test_another_experiment_does_not_pick_up_its_checkpoints(tmp_path, tiny_model):
     names = set()
     for params in (PARAMS, replace(PARAMS, learning_rate=1e-5)):
