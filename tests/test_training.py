@@ -24,6 +24,7 @@ from fluency.params import load_params
 from fluency.sampling import GlobalBatchSampler
 from fluency.training import (
     experiment_digest,
+    last_whole_checkpoint,
     mean_loss,
     new_classifier,
     selection_metrics,
@@ -275,13 +276,13 @@ def test_wandb_offline_is_written_with_the_metrics(tiny_model, tmp_path):
 def test_a_checkpoint_cut_off_while_it_was_written_is_not_resumed(tmp_path):
     assert last_whole_checkpoint(tmp_path / "absent") is None
     for name in (
-        "checkpoint-90/trainer_state.json",
-        "checkpoint-100/trainer_state.json",
-        "checkpoint-110/optimizer.pt",
+        "checkpoint-9/trainer_state.json",
+        "checkpoint-10/trainer_state.json",
+        "checkpoint-11/optimizer.pt",
     ):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).touch()
-    assert last_whole_checkpoint(tmp_path) == str(tmp_path / "checkpoint-100")
+    assert last_whole_checkpoint(tmp_path) == str(tmp_path / "checkpoint-10")
 
 
 def test_another_experiment_does_not_pick_up_its_checkpoints(tmp_path, tiny_model):
