@@ -1,10 +1,15 @@
 """What the devices at hand do well: where to run, in which precision, on how many threads."""
 
+import ctypes
 import os
-from collections.abc import MutableMapping
+import signal
+import sys
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 
 import torch
+
+_PR_SET_PDEATHSIG = 1  # of prctl(2)
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,12 @@ def device_at_hand(*, bf16_wanted: bool = True) -> Device:
 def _cores() -> int:
     """The cores this process may use; platforms that cannot tell say all."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def die_with_launcher(environment: Mapping[str, str]) -> None:
+    """End this process when its launcher is killed: an orphan would write over the next run's files (Linux only)."""
+    if "TORCHELASTIC_RUN_ID" in environment and sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def leave_lonely_group(environment: MutableMapping[str, str]) -> None:

@@ -29,7 +29,7 @@ from transformers.utils.logging import disable_progress_bar
 from fluency.curves import CurveCallback, ProgressBar
 from fluency.encoding import Encoded, collate, encode, load_tokenizer
 from fluency.files import sha256, written_aside
-from fluency.hardware import Device, device_at_hand, leave_lonely_group
+from fluency.hardware import Device, device_at_hand, die_with_launcher, leave_lonely_group
 from fluency.metrics import average_precision, negative_log_likelihood, point_metrics, probabilities
 from fluency.params import TrainParams
 from fluency.sampling import GlobalBatchSampler
@@ -137,6 +137,7 @@ def train(
         checkpoint_root: where checkpoints stand until training has succeeded; a run of the same params, data, code
             and processes that was cut off goes on from them.
     """
+    die_with_launcher(os.environ)
     disable_progress_bar()  # transformers' own, of loading and writing weights
     device = device_at_hand(bf16_wanted=params.bf16)
     if device.type == "cpu":
@@ -172,8 +173,16 @@ def train(
 
 
 def last_whole_checkpoint(folder: Path) -> str | None:
-    """The latest checkpoint that was written to its end: the Trainer writes its own state last."""
-    whole = [path.parent for path in folder.glob("checkpoint-*/trainer_state.json")]
+    """The latest checkpoint that was written to its end: the Trainer writes its own state last.
+
+    Others are removed; they would confuse the Trainer when it comes to their step again.
+    """
+    whole = []
+    for path in folder.glob("checkpoint-*"):
+        if (path / "trainer_state.json").is_file():
+            whole.append(path)
+        else:
+            shutil.rmtree(path, ignore_errors=True)
     return str(max(whole, key=lambda path: int(path.name.rpartition("-")[2]))) if whole else None
 
 

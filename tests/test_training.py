@@ -4,7 +4,6 @@ import csv
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -237,11 +237,17 @@ def one_process(tmp_path_factory, tiny_model) -> Path:
 def test_two_processes_train_as_one_with_twice_the_accumulation(one_process, tiny_model):
     two = launch(one_process.parent / "two", tiny_model, 2, per_device_train_batch_size=4)
     assert len(curve(two, "training.csv", "loss")) >= 20
-    for name, column in (("training.csv", "loss"), ("training.csv", "grad_norm"), ("validation.csv", "loss")):
-        assert curve(two, name, column) == pytest.approx(curve(one_process, name, column), rel=1e-4), (name, column)
+    # A mistake in the scaling is a factor of two; what float32 sums leave in another order is amplified by the steps.
+    for name, column, tolerance in (
+        ("training.csv", "loss", 1e-3),
+        ("training.csv", "grad_norm", 2e-2),
+        ("validation.csv", "loss", 1e-3),
+    ):
+        expected = pytest.approx(curve(one_process, name, column), rel=tolerance)
+        assert curve(two, name, column) == expected, (name, column)
     ours, theirs = (load_file(folder / "model/model.safetensors") for folder in (one_process, two))
     for name, weights in ours.items():
-        assert torch.allclose(weights, theirs[name], atol=1e-5), name
+        assert torch.allclose(weights, theirs[name], atol=1e-4), name
 
 
 def test_the_model_folder_is_safe_and_loads(one_process):
@@ -252,12 +258,16 @@ def test_the_model_folder_is_safe_and_loads(one_process):
 
 def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(one_process, tiny_model, tmp_path):
     command, environment = prepare(tmp_path, tiny_model, 1, **ONE)
-    running = subprocess.Popen(command, env=environment, start_new_session=True, stderr=subprocess.DEVNULL)
+    running = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
     while not list(tmp_path.glob("checkpoints/*/checkpoint-*/trainer_state.json")):
         assert running.poll() is None, "training ended before it was killed"
         time.sleep(0.01)
-    os.killpg(running.pid, signal.SIGKILL)
+    trainers = psutil.Process(running.pid).children()
+    running.kill()  # the launcher alone; its trainer has to end with it
     running.wait()
+    psutil.wait_procs(trainers, timeout=30)
+    assert trainers
+    assert not any(trainer.is_running() for trainer in trainers)
     assert not (tmp_path / "model").exists()
     launch(tmp_path, tiny_model, 1, **ONE)
     for name in ("model/model.safetensors", "curves/training.csv", "curves/validation.csv"):
@@ -283,6 +293,7 @@ def test_a_checkpoint_cut_off_while_it_was_written_is_not_resumed(tmp_path):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).touch()
     assert last_whole_checkpoint(tmp_path) == str(tmp_path / "checkpoint-10")
+    assert not (tmp_path / "checkpoint-11").exists()
 
 
 def test_another_experiment_does_not_pick_up_its_checkpoints(tmp_path, tiny_model):
