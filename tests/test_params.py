@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-import yaml
 
 from fluency.errors import UserError
 from fluency.params import load_params
@@ -73,7 +72,3 @@ def test_dvc_rewrites_params_without_changing_other_lines(tmp_path):
     changed = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
     assert len(changed) == 1
     assert load_params(path).train.learning_rate == 5e-5
-
-
-def test_strings_that_look_like_versions_stay_strings():
-    assert isinstance(yaml.safe_load(PARAMS)["model"]["sha256"], str)
