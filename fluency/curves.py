@@ -35,7 +35,7 @@ class CurveCallback(TrainerCallback):
 
 
 class PlanInTracker(TrainerCallback):
-    """Adds the plan to the W&B run's configuration, where there is one."""
+    """Adds the plan to the W&B run's configuration, where there is one, and ends the run with the training."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -46,6 +46,12 @@ class PlanInTracker(TrainerCallback):
 
             wandb.run.config.update({"plan": str(self.plan)})
 
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if state.is_world_process_zero and "wandb" in args.report_to:
+            import wandb
+
+            wandb.finish()
+
 
 class ProgressBar(ProgressCallback):
     """The Trainer's bar with loss and validation precision at its end, instead of a printed line for each log."""
@@ -55,6 +61,9 @@ class ProgressBar(ProgressCallback):
     ) -> None:
         super().on_train_begin(args, state, control, **kwargs)
         self.shown: dict[str, str] = {}
+
+    def on_prediction_step(self, *args: Any, **kwargs: Any) -> None:
+        """Evaluation is short; a bar of its own would only flicker."""
 
     def on_log(
         self,

@@ -102,18 +102,25 @@ def plan_for(params: TrainParams, devices: Devices) -> Plan:
     Raises:
         UserError: the global batch does not divide; the nearest choices are named.
     """
-    processes = min(params.num_processes, devices.count)
     pairs_per_process = params.per_device_train_batch_size * params.gradient_accumulation_steps
     global_batch = params.num_processes * pairs_per_process
-    if global_batch % processes or processes % devices.machines:
+
+    def divides(wanted: int) -> bool:
+        used = min(wanted, devices.count)
+        return wanted * pairs_per_process % used == 0 and used % devices.machines == 0
+
+    processes = min(params.num_processes, devices.count)
+    if not divides(params.num_processes):
+        nearest = sorted(
+            filter(divides, range(1, params.num_processes + 2 * devices.count)),
+            key=lambda n: abs(n - params.num_processes),
+        )[:2]
         fewer = [n for n in range(devices.machines, processes, devices.machines) if global_batch % n == 0]
-        fitting = [n for n in range(1, 2 * processes + params.num_processes) if n * pairs_per_process % processes == 0]
-        nearest = sorted(sorted(fitting, key=lambda n: abs(n - params.num_processes))[:2])
         raise UserError(
             f"train.num_processes: {params.num_processes} x {params.per_device_train_batch_size} x "
             f"{params.gradient_accumulation_steps} = {global_batch} pairs a step do not divide among {processes} "
             f"processes on {devices.machines} machine(s); set "
-            + " or ".join(f"train.num_processes={n} ({n * pairs_per_process} pairs)" for n in nearest)
+            + " or ".join(f"train.num_processes={n} ({n * pairs_per_process} pairs)" for n in sorted(nearest))
             + (f", or use {fewer[-1]} processes (CUDA_VISIBLE_DEVICES chooses GPUs)" if fewer else "")
         )
     share = global_batch // processes
@@ -183,9 +190,10 @@ def device_at_hand(*, bf16_wanted: bool = True) -> Device:
 
 
 def use_cores() -> int:
-    """Give this process its share of the cores; returns how many threads that are."""
-    threads = max(1, _cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
-    torch.set_num_threads(threads)  # the launcher leaves each process one thread
+    """Set this process's threads, and return them: its share of the cores, or alone what OMP_NUM_THREADS says."""
+    together = int(os.environ.get("LOCAL_WORLD_SIZE", "0"))  # the launcher leaves each of several one thread
+    threads = max(1, _cores() // together) if together else int(os.environ.get("OMP_NUM_THREADS", _cores()))
+    torch.set_num_threads(threads)
     return threads
 
 

@@ -34,7 +34,7 @@ def explained(error: Exception, params: TrainParams, plan: Plan) -> Exception:
     text = " ".join(str(error).split())
     if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in text:
         return UserError(f"out of memory; {_less_memory(params, plan)}")
-    if "No space left" in text or "os error 28" in text or "file write failed" in text:
+    if any(sign in text for sign in ("No space left", "os error 28", "inline_container")):  # Python, Rust, torch.save
         return UserError(f"the disk is full: a checkpoint or the model could not be written; make room, and {GOES_ON}")
     if plan.processes > 1 and any(sign in text for sign in ("Connection", "onnection reset", "Timed out", "timeout")):
         return LostProcessError(

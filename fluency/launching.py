@@ -53,6 +53,9 @@ def run_plan(work: Work, params: TrainParams, *, module: str, pairs: Path, base:
                 _launch(plan, config, machine, [module, plan.to_json(), str(folder)], params.accelerate_config)
     except KeyboardInterrupt:
         raise UserError(f"training was interrupted; {GOES_ON}") from None
+    except UserError:
+        print(file=sys.stderr)  # ends the line of the progress bar
+        raise
 
 
 def _work_in_group(work: Work, plan: Plan, folder: Path) -> None:
@@ -112,9 +115,13 @@ def _first_cause(error: Exception) -> str:
         return message["message"] if isinstance(message, dict) else message
 
     def is_echo(failure: object) -> bool:
-        return failure.exitcode == -signal.SIGTERM or told(failure).startswith(LostProcessError.__name__)
+        return failure.exitcode == -signal.SIGTERM
 
-    rank, failure = min(error.failures.items(), key=lambda item: (is_echo(item[1]), item[1].timestamp))
+    def moment(failure: object) -> float:
+        # others notice a death within a second; much later it is the launcher that killed what did not answer
+        return failure.timestamp - (1.5 if failure.exitcode == -signal.SIGKILL else 0)
+
+    rank, failure = min(error.failures.items(), key=lambda item: (is_echo(item[1]), moment(item[1])))
     if failure.exitcode < 0:
         return f"training process {rank} was killed ({failure.signal_name()}), maybe for lack of memory; {GOES_ON}"
     kind, _, text = told(failure).partition(": ")

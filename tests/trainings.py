@@ -2,6 +2,7 @@
 
 import csv
 import json
+import multiprocessing
 import os
 import random
 import shutil
@@ -17,7 +18,9 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
+from fluency.errors import UserError
 from fluency.params import TrainParams, load_params
+from stages.train import main
 from tests.conftest import ROOT
 
 PARAMS = load_params(ROOT / "params.yaml").train
@@ -42,6 +45,10 @@ def pairs(count: int) -> list[dict]:
     return rows
 
 
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(["fluency.training"])  # importing it is most of the time of a short training
+
+
 class Training:
     """A copy of the code with params, pairs and a base model of its own."""
 
@@ -59,12 +66,32 @@ class Training:
         tree = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"train": asdict(self.params)}
         (folder / "params.yaml").write_text(yaml.safe_dump(tree))
 
+    def elsewhere(self, folder: Path) -> "Training":
+        """The same training in a copy of its folder."""
+        copy = object.__new__(Training)
+        copy.folder, copy.params = folder, self.params
+        return copy
+
     def start(self, **environment: str) -> subprocess.Popen:
         """Start the stage as a process of its own group, as a shell does."""
         return subprocess.Popen(
             [sys.executable, "-m", "stages.train"], cwd=self.folder, env=os.environ | environment, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
+
+    def fork(self, **environment: str) -> multiprocessing.Process:
+        """Start the stage in a process that has the library imported already; it prints to the file `printed`."""
+        process = _FORKS.Process(target=_run_stage, args=(self.folder, environment))
+        process.start()
+        return process
+
+    def run_forked(self, *, fails: bool = False, **environment: str) -> str:
+        """Run the stage to its end as `fork` does; returns what it printed."""
+        process = self.fork(**environment)
+        process.join()
+        printed = (self.folder / "printed").read_text(encoding="utf-8")
+        _check(process.exitcode, printed, fails)
+        return printed
 
     def run(self, *, fails: bool = False, **environment: str) -> str:
         """Run the stage to its end; returns what it printed."""
@@ -93,11 +120,28 @@ class Training:
 def finished(process: subprocess.Popen, *, fails: bool = False) -> str:
     """What a started stage printed; it has to succeed, or to fail in one clear line where `fails`."""
     printed, _ = process.communicate()
-    assert (process.returncode != 0) == fails, printed
+    _check(process.returncode, printed, fails)
+    return printed
+
+
+def _check(code: int, printed: str, fails: bool) -> None:
+    assert (code != 0) == fails, printed
     if fails:
         assert len([line for line in printed.splitlines() if line.startswith("error: ")]) == 1, printed
         assert "Traceback" not in printed, printed
-    return printed
+
+
+def _run_stage(folder: Path, environment: dict[str, str]) -> None:
+    os.chdir(folder)
+    os.environ |= environment
+    file = os.open("printed", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    sys.argv = ["train"]
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f"error: {error}")
 
 
 def cpu_processes(count: int, **more: Any) -> dict[str, Any]:
