@@ -90,21 +90,26 @@ def whole_steps(folder: Path) -> set[int]:
     return steps
 
 
-def checkpoint_to_resume(folder: Path) -> str | None:
+def checkpoint_to_resume(folder: Path) -> Path | None:
     """The latest checkpoint that every process finds whole on its machine; later ones are removed.
 
     To be called by every process of a group.
+
+    Raises:
+        UserError: the processes do not train the same experiment.
     """
     steps = whole_steps(folder)
     if torch.distributed.is_initialized():
-        found: list[set[int]] = [set()] * torch.distributed.get_world_size()
-        torch.distributed.all_gather_object(found, steps)
-        steps = set.intersection(*found)
+        found: list[tuple[str, set[int]]] = [("", set())] * torch.distributed.get_world_size()
+        torch.distributed.all_gather_object(found, (folder.name.partition("-")[0], steps))
+        if len({digest for digest, _ in found}) > 1:
+            raise UserError("the machines train different experiments; bring all to one commit, params.yaml and data")
+        steps = set.intersection(*(steps for _, steps in found))
     last = max(steps, default=0)
     for path in folder.glob("checkpoint-*"):
         if _step(path) > last:
             shutil.rmtree(path, ignore_errors=True)  # a neighbour may be faster
-    return str(folder / f"checkpoint-{last}") if steps else None
+    return folder / f"checkpoint-{last}" if steps else None
 
 
 def _step(checkpoint: Path) -> int:

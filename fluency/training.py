@@ -21,6 +21,7 @@ from transformers import (
     PreTrainedTokenizerBase,
     ProgressCallback,
     Trainer,
+    TrainerState,
     TrainingArguments,
     set_seed,
 )
@@ -174,7 +175,7 @@ def train(
         if plan.device == "cpu" and plan.processes > 1:  # accelerate would start it without the time limit
             torch.distributed.init_process_group("gloo", timeout=timedelta(seconds=params.ddp_timeout))
         trainer, tokenizer = _trainer(params, plan, pairs, base, curves, checkpoints)
-        trainer.train(resume_from_checkpoint=checkpoint_to_resume(checkpoints))
+        _train_or_go_on(trainer, checkpoint_to_resume(checkpoints))
         weights = trainer.accelerator.get_state_dict(trainer.model_wrapped)  # from all processes where it is sharded
         if trainer.is_world_process_zero():
             for leftover in model_folder.parent.glob(f".{model_folder.name}.*.part"):
@@ -186,6 +187,19 @@ def train(
         trainer.accelerator.end_training()
     except Exception as error:
         raise explained(error, params, plan) from error
+
+
+def _train_or_go_on(trainer: Trainer, checkpoint: Path | None) -> None:
+    """Train to the end, from `checkpoint` where there is one."""
+    if checkpoint is not None:
+        state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
+        patience = state.stateful_callbacks.get("EarlyStoppingCallback")
+        if patience and state.stateful_callbacks["TrainerControl"]["args"]["should_training_stop"]:
+            trainer.state = state  # it had ended; the Trainer would take one step more
+            trainer._load_best_model()
+            trainer.log({})
+            return
+    trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
 
 
 def _trainer(

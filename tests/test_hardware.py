@@ -1,8 +1,10 @@
 """An experiment is its params: what runs is planned from them and the devices, with the global batch kept."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from accelerate.commands.config import load_config_from_file
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -84,6 +86,12 @@ def test_the_example_configurations_are_read(monkeypatch):
     assert devices_at_hand("accelerate_configs/fsdp.yaml") == Devices("cpu", 1)
     with pytest.raises(UserError, match="wants 4 GPUs on each of 2 machines, and 0 are here"):
         devices_at_hand("accelerate_configs/two_machines.yaml")
+
+
+@pytest.mark.parametrize("path", sorted(Path("accelerate_configs").iterdir()), ids=str)
+def test_accelerate_reads_the_example_configurations(path):
+    config = load_config_from_file(str(path))
+    assert (config.num_processes, config.use_cpu) == (4 * config.num_machines, False)
 
 
 @pytest.mark.parametrize(("content", "message"), [(None, "cannot be read"), ("- 1", "no accelerate configuration")])

@@ -17,7 +17,7 @@ from fluency.hardware import Devices, plan_for
 from tests.trainings import PARAMS, Training
 
 RESULTS = ("models/fluency/model.safetensors", "metrics/plots/training.csv", "metrics/plots/validation.csv")
-OFTEN = {"eval_steps": 2.0, "metric_for_best_model": "average_precision"}
+OFTEN = {"eval_steps": 2.0, "metric_for_best_model": "average_precision", "early_stopping_patience": 50}
 LONG = {"num_train_epochs": 1000.0, "eval_steps": 10.0}
 
 
@@ -69,6 +69,19 @@ def test_killed_at_ten_moments_it_ends_with_the_same_bytes(tmp_path, tiny_model)
     assert list(killed.checkpoints.iterdir()) == []
 
 
+def test_training_that_ended_early_does_not_go_on_when_only_the_model_was_not_written(tmp_path, tiny_model):
+    ended = {"eval_steps": 3.0, "early_stopping_patience": 2}
+    whole, killed = (Training(tmp_path / name, tiny_model, **ended) for name in ("whole", "killed"))
+    whole.run_forked()
+    killed.model.touch()  # a file where the folder has to go
+    with pytest.raises(AssertionError, match="NotADirectoryError"):
+        killed.run_forked()
+    killed.model.unlink()
+    killed.run_forked()
+    same_results(whole, killed)
+    assert len(whole.curve("validation.csv", "step")) < 44 // 3
+
+
 def test_a_second_run_of_the_same_experiment_is_refused(tmp_path, tiny_model):
     training = Training(tmp_path / "one", tiny_model, **LONG)
     first = training.fork()
@@ -96,7 +109,7 @@ def test_checkpoints_that_were_cut_off_are_cleared_and_whole_ones_kept(tmp_path)
             (folder / name / "trainer_state.json").write_text(state)
     with interrupted(), claimed(folder):
         assert {path.name for path in folder.glob("checkpoint-*")} == {"checkpoint-9", "checkpoint-10"}
-        assert checkpoint_to_resume(folder) == str(folder / "checkpoint-10")
+        assert checkpoint_to_resume(folder) == folder / "checkpoint-10"
         with pytest.raises(UserError, match=f"by process {os.getpid()}"), claimed(folder):
             pass
         raise KeyboardInterrupt
