@@ -36,7 +36,10 @@ def explained(error: Exception, params: TrainParams, plan: Plan) -> Exception:
         return UserError(f"out of memory; {_less_memory(params, plan)}")
     if any(sign in text for sign in ("No space left", "os error 28", "inline_container")):  # Python, Rust, torch.save
         return UserError(f"the disk is full: a checkpoint or the model could not be written; make room, and {GOES_ON}")
-    if plan.processes > 1 and any(sign in text for sign in ("Connection", "onnection reset", "Timed out", "timeout")):
+    lost = isinstance(error, RuntimeError) and any(
+        sign in text.lower() for sign in ("connection", "timed out", "timeout")
+    )
+    if plan.processes > 1 and lost:
         return LostProcessError(
             f"another training process was lost, or silent for {params.ddp_timeout} s (train.ddp_timeout); {GOES_ON}"
         )

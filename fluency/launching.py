@@ -1,13 +1,15 @@
 """Starting the processes of a plan: through accelerate where they are several, and without leaving orphans."""
 
-import argparse
 import json
 import logging
+import math
 import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 from fluency.checkpoints import claimed, experiment_digest
 from fluency.errors import UserError
@@ -40,13 +42,14 @@ def run_plan(work: Work, params: TrainParams, *, module: str, pairs: Path, base:
         return
     config = read_accelerate_config(params.accelerate_config)
     plan = plan_for(params, devices_at_hand(params.accelerate_config))
-    machine = int(os.environ.get("MACHINE_RANK", config.get("machine_rank", 0)))
+    machine = int(os.environ.get("MACHINE_RANK", config.get("machine_rank", 0))) if plan.machines > 1 else 0
     print(f"training: {plan}", flush=True)
     digest = experiment_digest(params, plan, pairs=pairs, base=base)
-    # each machine its own folder, so that they need not share a disk; a sharded model's parts need one
-    folder = checkpoint_root / (digest if machine == 0 or plan.sharded else f"{digest}-{machine}")
+    # each machine its own folder, so that they need not share a disk; for a sharded model they have to
+    shares = machine > 0 and plan.sharded
+    folder = checkpoint_root / (digest if machine == 0 or shares else f"{digest}-{machine}")
     try:
-        with claimed(folder):
+        with nullcontext() if shares else claimed(folder):
             if plan.processes == 1:
                 work(plan, folder)
             else:
@@ -98,33 +101,39 @@ def _launch(
     arguments = [*(f"--{name}={value}" for name, value in options.items()), *(["--multi_gpu"] * (plan.device == "cpu"))]
     os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", "5")  # seconds; there is nothing to save on the way out
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # its reports run over pages
-    chosen: argparse.Namespace = launch_command_parser().parse_args([*arguments, "--module", *module])
+    chosen = launch_command_parser().parse_args([*arguments, "--module", *module])
     try:
         launch_command(chosen)
     except ChildFailedError as error:
-        raise UserError(_first_cause(error)) from None
+        raise UserError(_first_cause(error.failures)) from None
     except SignalException as stop:
         raise UserError(f"training was stopped by {stop.sigval.name}; {GOES_ON}") from None
 
 
-def _first_cause(error: Exception) -> str:
-    """What went wrong first: other processes then only miss the one that failed."""
+def _first_cause(failures: Mapping[int, Any]) -> str:
+    """What went wrong first: other processes then only miss the one that failed.
 
-    def told(failure: object) -> str:
-        message = failure.message
-        return message["message"] if isinstance(message, dict) else message
+    Args:
+        failures: torch's ProcessFailure by rank.
+    """
 
-    def is_echo(failure: object) -> bool:
-        return failure.exitcode == -signal.SIGTERM
+    def told(failure: Any) -> tuple[str, str]:
+        if not isinstance(failure.message, dict):  # it could not tell
+            return "", f"exit code {failure.exitcode}"
+        kind, _, text = failure.message["message"].partition(": ")
+        return kind, text
 
-    def moment(failure: object) -> float:
-        # others notice a death within a second; much later it is the launcher that killed what did not answer
-        return failure.timestamp - (1.5 if failure.exitcode == -signal.SIGKILL else 0)
+    def moment(failure: Any) -> float:
+        if failure.exitcode == -signal.SIGTERM:
+            return math.inf  # the launcher ended it
+        # a loss is noticed within a second; much later it is the launcher that killed what did not answer
+        return failure.timestamp + (1.5 if told(failure)[0] == LostProcessError.__name__ else 0)
 
-    rank, failure = min(error.failures.items(), key=lambda item: (is_echo(item[1]), moment(item[1])))
+    rank, failure = min(failures.items(), key=lambda item: moment(item[1]))
+    kind, text = told(failure)
     if failure.exitcode < 0:
-        return f"training process {rank} was killed ({failure.signal_name()}), maybe for lack of memory; {GOES_ON}"
-    kind, _, text = told(failure).partition(": ")
+        why = ", maybe for lack of memory" if failure.exitcode == -signal.SIGKILL else ""
+        return f"training process {rank} was killed ({failure.signal_name()}){why}; {GOES_ON}"
     if kind in (UserError.__name__, LostProcessError.__name__):
         return text
-    return f"training process {rank} failed with {told(failure)}; {GOES_ON}"
+    return f"training process {rank} failed ({kind} {text}); {GOES_ON}"

@@ -32,7 +32,7 @@ from fluency.checkpoints import checkpoint_to_resume
 from fluency.curves import CurveCallback, PlanInTracker, ProgressBar
 from fluency.encoding import COMPILED_LENGTHS, Encoded, collate, encode, load_tokenizer
 from fluency.files import read_parquet, written_aside
-from fluency.hardware import Plan, die_with_parent, use_cores
+from fluency.hardware import Plan, use_cores
 from fluency.health import explained, stop_if_diverged
 from fluency.metrics import average_precision, negative_log_likelihood, point_metrics, probabilities
 from fluency.params import TrainParams
@@ -167,7 +167,6 @@ def train(
     Raises:
         UserError: training diverged, memory or disk ran out, or another process was lost.
     """
-    die_with_parent(os.environ)
     disable_progress_bar()  # transformers' own, of loading and writing weights
     use_cores()
     os.environ.setdefault("WANDB_PROJECT", "fluency-scorer-eval")
