@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fluency.errors import UserError
+
+_ROW_GROUP = 10_000
 
 
 @contextmanager
@@ -47,6 +49,31 @@ def write_parquet(path: str | Path, rows: Sequence[dict[str, Any]], schema: pa.S
     """Write `rows` (dicts with the schema's keys) as Parquet, whole or not at all."""
     with written_aside(path) as aside:
         pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), aside)
+
+
+@contextmanager
+def parquet_sink(path: str | Path, schema: pa.Schema) -> Iterator[Callable[[tuple[Any, ...]], None]]:
+    """Yield a function that appends one row, its values in the schema's order; memory stays flat.
+
+    Rows are written a row group at a time. The file isn't written aside: put it into a folder that is.
+    """
+    waiting: list[tuple[Any, ...]] = []
+
+    def flush() -> None:
+        columns = zip(zip(*waiting, strict=True), schema, strict=True)
+        arrays = [pa.array(column, field.type) for column, field in columns]
+        writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+        waiting.clear()
+
+    def append(row: tuple[Any, ...]) -> None:
+        waiting.append(row)
+        if len(waiting) == _ROW_GROUP:
+            flush()
+
+    with pq.ParquetWriter(path, schema) as writer:
+        yield append
+        if waiting:
+            flush()
 
 
 def read_parquet(path: str | Path) -> list[dict[str, Any]]:
