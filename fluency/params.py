@@ -33,6 +33,8 @@ class DataParams:
 
     def __post_init__(self) -> None:
         _require(bool(self.source), "data.source: names no source")
+        for source in self.sources:
+            _require(self.sources.count(source) == 1, f"data.source: names {source!r} twice")
         known = ("reference", "parallel", "jfleg", "m2", "labelled")
         _require(self.format in (None, *known), f"data.format: {self.format!r} is none of {', '.join(known)}")
 

