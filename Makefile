@@ -22,7 +22,8 @@ lint: .venv/installed ## Check style and formatting
 	ruff check .
 	ruff format --check .
 
-bench: .venv/installed ## Measure training speed against the alternatives
+bench: .venv/installed ## Measure speed and memory against the alternatives
+	python -m benchmarks.pairs
 	python -m benchmarks.training
 
 reference: .venv/installed ## Run the reference recipe: ModernBERT-large on the hub's data, 4 GPUs

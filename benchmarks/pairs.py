@@ -29,13 +29,14 @@ from fluency.params import load_params
 from fluency.rows import Row
 from fluency.sources import fetch_data
 
-RESULT = Path("benchmarks/pairs.json")
+RESULT, REFERENCE = Path("benchmarks/pairs.json"), Path("../shared/corpora/fluency_edits")
 ROUNDS, EXTRACTED, LATEXDIFFS = 5, 20_000, 20
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--source", default="sample", help="corpus that the sentences are made from (%(default)s)")
+    at_hand = f"path:{REFERENCE}" if REFERENCE.is_dir() else "sample"
+    parser.add_argument("--source", default=at_hand, help="corpus that the sentences are made from (%(default)s)")
     parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000], help="how many (%(default)s)")
     chosen = parser.parse_args()
     corpus = list(_sentences(chosen.source))

@@ -18,7 +18,7 @@ from fluency.formats import TABLES, Draft, Known, Reader, checked, read_correcti
 from fluency.m2 import blocks
 from fluency.rows import REJECTED_SCHEMA, ROW_SCHEMA, Rejected, Row, rejected_values, row_values
 from fluency.sources import Fetched, references_of
-from fluency.tables import BadLine, Record, read_lines, read_records, suffix_of
+from fluency.tables import READERS, BadLine, Record, read_lines, read_records, suffix_of
 
 Items = Iterator[Row | Rejected]
 
@@ -108,16 +108,17 @@ def write_rows(items: Iterable[Row | Rejected], corpora: Collection[str], folder
 
 def _chosen(fetched: Fetched, format: str | None) -> list[Path]:
     """The files that hold rows of this format; the references beside a `.src` file are read with it."""
-    suffixes = {file: suffix_of(file) for file in fetched.files}
-    m2 = [file for file, suffix in suffixes.items() if suffix == ".m2"]
-    plain = [file for file, suffix in suffixes.items() if suffix == ".src"]
-    tables = [file for file in fetched.files if file not in m2 and not re.search(r"\.(src|ref\d*)(\.gz)?$", file.name)]
+    kinds = {file: suffix_of(file) for file in fetched.files}
+    m2 = [file for file, kind in kinds.items() if kind == ".m2"]
+    plain = [file for file, kind in kinds.items() if kind == ".src"]
+    sample = [file for file, kind in kinds.items() if kind == ".txt"]  # a format of its own
+    tables = [file for file, kind in kinds.items() if kind in READERS]
     if format is None and m2 and plain:
         raise UserError(f"data.format: {fetched.root} holds M2 and .src/.ref files; choose m2 or jfleg")
-    chosen = {None: m2 + plain + tables, "m2": m2, "jfleg": plain + tables}.get(format, tables)
-    if not chosen:
+    wanted = {None: m2 + plain + tables, "m2": m2, "jfleg": plain + tables}.get(format, tables)
+    if not sample + wanted:
         raise UserError(f"data.format: {fetched.root} holds no file of the format {format}")
-    return sorted(chosen)
+    return sorted(sample + wanted)
 
 
 def split_of(name: str) -> str | None:

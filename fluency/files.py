@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -19,9 +20,15 @@ _ROW_GROUP = 10_000
 
 @contextmanager
 def written_aside(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary sibling of `path`; on success it takes the place of `path`, on error it is removed."""
+    """Yield a temporary sibling of `path`; on success it takes the place of `path`, on error it is removed.
+
+    What a killed process left there is removed too.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    for stale in path.parent.glob(f".{path.name}.*.part"):
+        if not psutil.pid_exists(int(stale.suffixes[-2].removeprefix("."))):
+            _remove(stale)
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield aside
@@ -29,9 +36,13 @@ def written_aside(path: str | Path) -> Iterator[Path]:
             shutil.rmtree(path)
         aside.replace(path)
     finally:
-        if aside.is_dir():
-            shutil.rmtree(aside)
-        aside.unlink(missing_ok=True)
+        _remove(aside)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -44,7 +44,7 @@ def read_records(file: Path) -> Records:
         UserError: the file is missing, cut off, not UTF-8, or its quoting is broken.
     """
     with explained(file):
-        yield from _READERS[suffix_of(file)](file)
+        yield from READERS[suffix_of(file)](file)
 
 
 def read_lines(file: Path) -> Iterator[tuple[int, str | BadLine]]:
@@ -140,7 +140,7 @@ def _delimited(file: Path) -> Records:
             raise UserError(f"{file}: line {reader.line_num}: broken CSV ({error}); check its quoting") from None
 
 
-_READERS = {
+READERS = {
     ".parquet": _parquet,
     ".arrow": _arrow,
     ".jsonl": _json_lines,
