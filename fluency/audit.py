@@ -91,7 +91,7 @@ def corpus_figures(
                 }
     examples = {
         "duplicate": facts.row[repeated][:_EXAMPLES],
-        "label conflict": conflicting[0][: 2 * _EXAMPLES],
+        "label conflict": np.sort(conflicting[0][: 2 * _EXAMPLES]),
         "edited words that stand elsewhere too": facts.row[facts.ambiguous_words][:_EXAMPLES],
         "markup": facts.row[facts.markup][:_EXAMPLES],
     }
@@ -140,5 +140,5 @@ def leakage_figures(
             "groups": len(inside),
             "corpora": {facts.corpora[code]: int(count) for code, count in zip(codes, counts, strict=True)},
         }
-        examples[SPLITS[code]] = np.flatnonzero(leaking)[:_EXAMPLES]
+        examples[f"leak into {SPLITS[code]}"] = np.flatnonzero(leaking)[:_EXAMPLES]
     return figures, examples

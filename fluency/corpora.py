@@ -43,8 +43,8 @@ class _Place:
             edit and edit.removed,
             edit and edit.inserted,
             draft.label,
-            str(draft.kind or record.get("kind") or "unknown"),
-            str(record.get("part") or record.get("source") or self.part),
+            _writable(str(draft.kind or record.get("kind") or "unknown")),
+            _writable(str(record.get("part") or record.get("source") or self.part)),
             self.corpus,
             split_of(str(record.get("split"))) or self.split,
             self.file,
@@ -52,9 +52,13 @@ class _Place:
         )
 
     def rejected(self, reason: str, line: int, row: str) -> Rejected:
-        """The row whole; what no file can hold of it is escaped."""
-        text = row.encode("utf-8", "backslashreplace").decode("utf-8")
-        return Rejected(reason.encode("utf-8", "backslashreplace").decode("utf-8"), self.corpus, self.file, line, text)
+        """The row whole."""
+        return Rejected(_writable(reason), self.corpus, self.file, line, _writable(row))
+
+
+def _writable(text: str) -> str:
+    """The text with lone surrogates escaped, which no file can hold."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def read_corpus(fetched: Fetched, corpus: str, *, format: str | None = None, tasks: Collection[str] = ()) -> Items:
@@ -102,7 +106,9 @@ def write_rows(items: Iterable[Row | Rejected], corpora: Collection[str], folder
                 counts[item.corpus]["rejected"] += 1
     for corpus, its in counts.items():
         if not its["rows"]:
-            raise UserError(f"data.source: {corpus}: no usable row, {its['rejected']} rejected; is data.format right?")
+            raise UserError(
+                f"data.source: {corpus}: no usable row, {its['rejected']} rejected; check data.format and data.tasks"
+            )
     return counts
 
 
@@ -139,7 +145,7 @@ def _rows(
     """What `read` makes of a record. One that breaks off is rejected whole."""
     try:
         drafts = [checked(draft) for draft in read(record, *others)]
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         yield place.rejected(str(error), line, text)
         return
     columns = record if isinstance(record, dict) else {}
@@ -189,7 +195,7 @@ def _sentences(file: Path) -> Known:
     hashes = array("q")
     for _, record in read_records(file):
         if isinstance(record, dict):
-            hashes.append(hash(record.get("original_sentence") or ""))
+            hashes.append(hash(str(record.get("original_sentence"))))
     known = np.unique(np.frombuffer(hashes, dtype=np.int64))
 
     def has(sentence: str) -> bool:

@@ -8,6 +8,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -53,64 +54,83 @@ def build_dataset(raw: Path, folder: Path, params: PairsParams, *, processes: in
     draft_all(raw / "rows.parquet", drafts, params, processes=processes)
     read = pq.read_metadata(raw / "rows.parquet").num_rows
     facts = Facts.of(_table(drafts / "rows"))
-    sentence_rows, exact, normalised = _columns(drafts / "sentences", "row", "exact", "normalised")
-
-    group = groups(normalised, sentence_rows, read)
-    split = np.full(read, _NONE, dtype=np.int8)
-    split[facts.row] = cut_splits(
-        group[facts.row], facts.given, facts.corpus, facts.part, facts.parts, facts.pairs, params.split, params.seed
-    )
-    seen = seen_in(normalised, sentence_rows, _flags(split))
-    dropped = np.flatnonzero((split >= 0) & (seen >> np.maximum(split + 1, 0).astype(np.uint8) > 0))
-    if len(dropped) and params.leakage == "fail":
-        raise UserError(
-            f"pairs.leakage: {len(dropped)} rows share a sentence with a later split; drop_train removes them, report "
-            "keeps them"
-        )
-    if params.leakage == "drop_train":
-        split[dropped] = _NONE
-        kept = split[sentence_rows] != _NONE
-        sentence_rows, exact, normalised = sentence_rows[kept], exact[kept], normalised[kept]
-        group = groups(normalised, sentence_rows, read)
-        seen = seen_in(normalised, sentence_rows, _flags(split))
-    else:
-        dropped = dropped[:0]
-    leakage, leaking = leakage_figures(facts, split, group, seen_in(exact, sentence_rows, _flags(split)), seen)
-    del sentence_rows, exact, normalised, seen
-
-    digest, pair_rows = _columns(drafts / "pairs", "digest", "row")
+    placed = _place(drafts / "sentences", facts, read, params)
+    digest, rows = _columns(drafts / "pairs", "digest", "row")
     number = occurrence(digest)
-    drawn = _drawn(digest, number, split[pair_rows], params)
+    drawn = _drawn(digest, number, placed.split[rows], params)
     row_drawn = np.zeros(read, dtype=bool)
-    row_drawn[pair_rows[drawn]] = True
-    counts = _write_splits(drafts / "pairs", folder, split, group, drawn, number)
-    del digest, pair_rows, drawn, number
-
-    reasons = _write_rejected(raw, drafts, folder, dropped)
+    row_drawn[rows[drawn]] = True
+    counts = _write_splits(drafts / "pairs", folder, placed, drawn, number)
+    del digest, number, drawn, rows
+    reasons = _write_rejected(raw, drafts / "rejected", folder, placed.dropped)
     corpora, examples = corpus_figures(facts, *_columns(drafts / "pairs", "change", "label", "row"))
     shutil.rmtree(drafts)
-    used, rejected = int(row_drawn.sum()), sum(reasons.values())
-    total = read + pq.read_metadata(raw / "rejected.parquet").num_rows
+
+    used, kept = int(row_drawn.sum()), int((placed.split != _NONE).sum())
     report = {
         "rows": {
-            "read": total,
+            "read": read + pq.read_metadata(raw / "rejected.parquet").num_rows,
             "used": used,
-            "not_drawn": int((split >= 0).sum()) - used,  # pairs.max_*_samples
-            "rejected": rejected,
+            "not_drawn": kept - used,  # pairs.max_*_samples
+            "rejected": reasons.total(),
         },
         "rejected": dict(sorted(reasons.items())),
         "corpora": corpora,
         "splits": {
-            name: _split_figures(counts[name], len(np.unique(group[row_drawn & (split == code)])))
+            name: _split_figures(counts[name], placed.group[row_drawn & (placed.split == code)])
             for code, name in enumerate(SPLITS)
         },
-        "leakage": leakage,
+        "leakage": placed.leakage,
     }
-    if total != sum(report["rows"][name] for name in ("used", "not_drawn", "rejected")):
+    if report["rows"]["read"] != sum(report["rows"][name] for name in ("used", "not_drawn", "rejected")):
         raise RuntimeError(f"rows were lost between reading and writing, which is a bug: {report['rows']}")
-    examples |= {f"leak into {name}": rows for name, rows in leaking.items()}
-    write_text(folder / "AUDIT.md", as_markdown(report, _example_rows(raw, examples), _rejects(folder)))
+    rows_to_show = {title: list(_raw_rows(raw, its)) for title, its in (examples | placed.leaking).items()}
+    write_text(folder / "AUDIT.md", as_markdown(report, rows_to_show, _rejects(folder)))
     return report
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """Where the raw rows belong.
+
+    Attributes:
+        split: a place in `SPLITS`, or `_NONE` for rows that are in none. Of shape [raw rows].
+        group: the name of each row's group. Of shape [raw rows].
+        dropped: numbers of the rows that `pairs.leakage` took out.
+        leakage, leaking: the audit's figures and rows to show.
+    """
+
+    split: np.ndarray
+    group: np.ndarray
+    dropped: np.ndarray
+    leakage: dict[str, Any]
+    leaking: dict[str, np.ndarray]
+
+
+def _place(sentences: Path, facts: Facts, read: int, params: PairsParams) -> _Placed:
+    """Group the rows, cut the splits, and deal with what leaks."""
+    rows, exact, normalised = _columns(sentences, "row", "exact", "normalised")
+    group = groups(normalised, rows, read)
+    split = np.full(read, _NONE, dtype=np.int8)
+    split[facts.row] = cut_splits(
+        group[facts.row], facts.given, facts.corpus, facts.part, facts.parts, facts.pairs, params.split, params.seed
+    )
+    dropped = np.array([], dtype=np.int64)
+    if params.leakage != "report":
+        later = seen_in(normalised, rows, _flags(split)) >> (split + 1).astype(np.uint8)
+        dropped = np.flatnonzero((split != _NONE) & (later > 0))
+        if len(dropped) and params.leakage == "fail":
+            raise UserError(
+                f"pairs.leakage: {len(dropped)} rows share a sentence with a later split; drop_train removes them, "
+                "report keeps them"
+            )
+        split[dropped] = _NONE
+        kept = split[rows] != _NONE
+        rows, exact, normalised = rows[kept], exact[kept], normalised[kept]
+        group = groups(normalised, rows, read)  # what was dropped no longer joins others
+    flags = _flags(split)
+    seen = seen_in(exact, rows, flags), seen_in(normalised, rows, flags)
+    return _Placed(split, group, dropped, *leakage_figures(facts, split, group, *seen))
 
 
 def _flags(split: np.ndarray) -> np.ndarray:
@@ -139,7 +159,7 @@ def _drawn(digest: np.ndarray, number: np.ndarray, split: np.ndarray, params: Pa
 
 
 def _write_splits(
-    pairs: Path, folder: Path, split: np.ndarray, group: np.ndarray, drawn: np.ndarray, number: np.ndarray
+    pairs: Path, folder: Path, placed: _Placed, drawn: np.ndarray, number: np.ndarray
 ) -> dict[str, Counter]:
     """Stream the pairs into their splits; returns how many there are of each part and label."""
     counts: dict[str, Counter] = {name: Counter() for name in SPLITS}
@@ -152,10 +172,10 @@ def _write_splits(
                 f"{digest:016x}" if n == 0 else f"{digest:016x}-{n + 1}"
                 for digest, n in zip(batch["digest"].to_pylist(), number[done:upto], strict=True)
             ]
-            names = [f"{name:016x}" for name in group[rows]]
+            names = [f"{name:016x}" for name in placed.group[rows]]
             columns = [pa.array(ids), pa.array(names), *(batch[name] for name, _ in PAIR_FIELDS)]
             table = pa.Table.from_arrays(columns, schema=PAIR_SCHEMA)
-            target = np.where(drawn[done:upto], split[rows], _NONE)
+            target = np.where(drawn[done:upto], placed.split[rows], _NONE)
             for code, name in enumerate(SPLITS):
                 if (target == code).any():
                     chosen = table.filter(pa.array(target == code))
@@ -184,7 +204,7 @@ def _check_split(split: str, counts: Counter) -> None:
         )
 
 
-def _split_figures(counts: Counter, groups: int) -> dict[str, Any]:
+def _split_figures(counts: Counter, group: np.ndarray) -> dict[str, Any]:
     parts: Counter = Counter()
     for (part, _), count in counts.items():
         parts[part] += count
@@ -193,16 +213,16 @@ def _split_figures(counts: Counter, groups: int) -> dict[str, Any]:
         "pairs": counts.total(),
         "positives": positives,
         "share_positive": round(positives / counts.total(), 4),
-        "groups": groups,
+        "groups": len(np.unique(group)),
         "parts": dict(sorted(parts.items())),
     }
 
 
-def _write_rejected(raw: Path, drafts: Path, folder: Path, dropped: np.ndarray) -> Counter:
+def _write_rejected(raw: Path, drafted: Path, folder: Path, dropped: np.ndarray) -> Counter:
     """All rejected rows, whole, into one file: from reading, from pairing, and for leakage; returns their reasons."""
     reasons: Counter = Counter()
     with parquet_sink(folder / "rejected.parquet", REJECTED_SCHEMA) as add:
-        for path in (raw / "rejected.parquet", *sorted((drafts / "rejected").iterdir())):
+        for path in (raw / "rejected.parquet", *sorted(drafted.iterdir())):
             with pq.ParquetFile(path) as file:
                 for batch in file.iter_batches(batch_size=1000, use_threads=False):
                     for record in batch.to_pylist():
@@ -215,7 +235,7 @@ def _write_rejected(raw: Path, drafts: Path, folder: Path, dropped: np.ndarray) 
 
 
 def _raw_rows(raw: Path, numbers: np.ndarray) -> Iterator[Row]:
-    """The raw rows of these numbers, in their order."""
+    """The raw rows of these ascending numbers."""
     done = 0
     if len(numbers):
         with pq.ParquetFile(raw / "rows.parquet") as file:
@@ -223,10 +243,6 @@ def _raw_rows(raw: Path, numbers: np.ndarray) -> Iterator[Row]:
                 wanted = numbers[(numbers >= done) & (numbers < done + len(batch))] - done
                 yield from (Row(**record) for record in batch.take(pa.array(wanted)).to_pylist())
                 done += len(batch)
-
-
-def _example_rows(raw: Path, examples: dict[str, np.ndarray]) -> dict[str, list[Row]]:
-    return {title: list(_raw_rows(raw, np.sort(numbers))) for title, numbers in examples.items() if len(numbers)}
 
 
 def _rejects(folder: Path, each: int = 3) -> dict[str, list[dict[str, Any]]]:

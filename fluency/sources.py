@@ -102,8 +102,15 @@ def local_path(path: str) -> Path:
 
 def corpus_names(sources: Sequence[str]) -> list[str]:
     """Short names of data sources: `edits` of `hub:owner/edits@main` or `path:../edits`; whole where two are alike."""
-    short = [Path(source.partition(":")[2].partition("@")[0] or source).stem for source in sources]
+    short = [_short_name(source) for source in sources]
     return [name if short.count(name) == 1 else source for name, source in zip(short, sources, strict=True)]
+
+
+def _short_name(source: str) -> str:
+    scheme, _, rest = source.partition(":")
+    name = Path(rest.partition("@")[0] if scheme == "hub" else rest).name or source
+    is_file = any(fnmatch(name, pattern) for pattern in _DATA_FILES)
+    return Path(name.removesuffix(".gz")).stem if is_file else name
 
 
 def references_of(file: Path) -> list[Path]:
