@@ -6,10 +6,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help repro test lint bench reference clean
+.PHONY: help repro test lint bench bench-gpu reference clean
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
 repro: .venv/installed ## Run the pipeline (fetch, build, train, calibrate, evaluate) and print its results
 	dvc repro
@@ -25,6 +25,10 @@ lint: .venv/installed ## Check style and formatting
 bench: .venv/installed ## Measure speed and memory against the alternatives
 	python -m benchmarks.pairs
 	python -m benchmarks.training
+
+bench-gpu: .venv/installed ## The same for ModernBERT-large with random weights, on a GPU
+	dvc repro build_pairs fetch_model
+	python -m benchmarks.training --modernbert-large
 
 reference: .venv/installed ## Run the reference recipe: ModernBERT-large on the hub's data, 4 GPUs
 	dvc exp run -S data.source=hub:timonziegenbein/fluency-agumented-edits \

@@ -1,107 +1,236 @@
 """Training speed: the reference's way, a script with dynamic padding, and ours, on the same pairs and model.
 
-Run `dvc repro build_pairs fetch_model` first (`make bench` after `make repro` needs nothing). Each way takes whole
-optimiser steps at the recipe's batch; the ways take turns, and the median of the rounds counts.
+`make bench` measures the base model on the pairs of the pipeline (`make repro` makes both); `make bench-gpu` measures
+a ModernBERT-large with random weights, for a machine with a GPU. The ways take turns, whole optimiser steps each, and
+the median of the rounds counts. Where the ways took the same number of steps, their validation losses compare.
 """
 
+import argparse
 import random
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
+import transformers
+from torch.utils.flop_counter import FlopCounterMode
 from tqdm import trange
-from transformers import PreTrainedModel
+from transformers import ModernBertConfig, ModernBertForSequenceClassification, PreTrainedModel
 
-from fluency.encoding import Encoded, collate, encode, load_tokenizer
+from fluency.encoding import COMPILED_LENGTHS, Encoded, collate, encode, load_tokenizer
 from fluency.files import read_parquet, write_json
 from fluency.hardware import device_at_hand
 from fluency.params import load_params
 from fluency.sampling import GlobalBatchSampler
-from fluency.training import new_classifier
+from fluency.training import mean_loss, new_classifier
 
-BASE, PAIRS, RESULT = Path("models/base"), Path("data/pairs/train.parquet"), Path("benchmarks/training.json")
-ROUNDS, STEPS = 5, {"padded to 512": 2, "dynamic padding": 20, "ours": 20, "ours, bf16": 20}
+BASE, PAIRS, RESULTS = Path("models/base"), Path("data/pairs"), Path("benchmarks")
+ROUNDS = 5
+MODERNBERT_LARGE = {
+    "hidden_size": 1024,
+    "intermediate_size": 2624,
+    "num_hidden_layers": 28,
+    "num_attention_heads": 16,
+}
 
 Batch = dict[str, torch.Tensor]
 
 
-def main() -> None:
-    params = load_params().train
-    device, tokenizer = device_at_hand(bf16_wanted=params.bf16), load_tokenizer(BASE)
-    pairs = read_parquet(PAIRS)
-    before, after = ([pair[side] for pair in pairs] for side in ("before", "after"))
-    encoded = [
-        item | {"labels": pair["label"]}
-        for item, pair in zip(encode(tokenizer, before, after, max_length=512), pairs, strict=True)
-    ]
-    edits = [frozenset((pair["before"], pair["after"])) for pair in pairs]
-    size, pad = params.per_device_train_batch_size, tokenizer.pad_token_id
-    rng = random.Random(params.seed)
-    shuffled = rng.sample(range(len(pairs)), len(pairs))
-    ours = list(GlobalBatchSampler([len(item["input_ids"]) for item in encoded], edits, global_batch=size, seed=1))
+@dataclass(frozen=True)
+class Way:
+    """A way to train: `lengths` it pads to (none: our step of 8), and whether it groups pairs of similar length."""
 
-    def padded(rows: list[Encoded]) -> Batch:
-        longest = {name: [0] * 512 for name in rows[0] if name != "labels"} | {"labels": 0}
-        return {name: tensor[:-1] for name, tensor in collate([*rows, longest], pad).items()}
+    steps: int
+    lengths: Sequence[int]
+    grouped: bool
+    dropout: float
+    optim: str
+    bf16: bool
+    batch: int = 8
+    compiled: bool = False
 
-    def dynamic(rows: list[Encoded]) -> Batch:
-        return collate(rows, pad)
 
-    def batches(order: list[int], make: Callable[[list[Encoded]], Batch]) -> Iterator[Batch]:
+def ways(*, gpu: bool) -> dict[str, Way]:
+    """What is compared. On GPUs all compute in bfloat16, as the reference does."""
+    exact = range(1, 513)
+    reference = Way(20 if gpu else 2, [512], False, 0.1, "adamw_torch", gpu)
+    script = Way(40, exact, False, 0.1, "adamw_torch_fused", gpu)
+    ours = Way(40, (), True, 0.0, "adamw_torch_fused", gpu)
+    found = {"padded to 512": reference, "dynamic padding": script, "ours": ours}
+    few_lengths = replace(ours, lengths=COMPILED_LENGTHS, bf16=True)
+    if not gpu:
+        return found | {"ours, bf16": few_lengths}
+    found["ours, compiled"] = replace(few_lengths, compiled=True)
+    for batch in (64, 256):
+        large = {f"{name}, batch {batch}": replace(way, batch=batch) for name, way in found.items() if way.batch == 8}
+        found |= large
+    return found
+
+
+class Data:
+    """Encoded pairs, and endless batches of them."""
+
+    def __init__(self, split: str, pad_token_id: int, tokenizer: Any) -> None:
+        pairs = read_parquet(PAIRS / f"{split}.parquet")
+        before, after = ([pair[side] for pair in pairs] for side in ("before", "after"))
+        encoded = encode(tokenizer, before, after, max_length=512)
+        self.rows: list[Encoded] = [
+            {"input_ids": item["input_ids"], "attention_mask": item["attention_mask"], "labels": pair["label"]}
+            for item, pair in zip(encoded, pairs, strict=True)
+        ]
+        self.edits = [frozenset(sides) for sides in zip(before, after, strict=True)]
+        self.pad = pad_token_id
+
+    def batches(self, way: Way) -> Iterator[Batch]:
+        order = random.Random(1).sample(range(len(self.rows)), len(self.rows))
+        if way.grouped:
+            lengths = [len(row["input_ids"]) for row in self.rows]
+            order = list(GlobalBatchSampler(lengths, self.edits, global_batch=way.batch, seed=1))
         while True:
-            for start in range(0, len(order) - size, size):
-                yield make([encoded[row] for row in order[start : start + size]])
+            for start in range(0, len(order) - way.batch + 1, way.batch):
+                chosen = [self.rows[row] for row in order[start : start + way.batch]]
+                yield collate(chosen, self.pad, lengths=way.lengths)
 
-    def model(dropout: float) -> PreTrainedModel:
-        return new_classifier(BASE, tokenizer, dropout)
 
-    ways = {
-        "padded to 512": _stepper(model(0.1), batches(shuffled, padded), "adamw_torch", False),
-        "dynamic padding": _stepper(model(0.1), batches(shuffled, dynamic), "adamw_torch", False),
-        "ours": _stepper(model(params.dropout), batches(ours, dynamic), params.optim, device.bf16),
-        "ours, bf16": _stepper(model(params.dropout), batches(ours, dynamic), params.optim, True),
+class Run:
+    """One way, with a model and an optimiser of its own."""
+
+    def __init__(self, way: Way, model: PreTrainedModel, data: Data, device: str) -> None:
+        self.way, self.model, self.device, self.batches = way, model.to(device).train(), device, data.batches(way)
+        self.called = torch.compile(self.model, mode="reduce-overhead", dynamic=False) if way.compiled else self.model
+        self.optimizer = torch.optim.AdamW(
+            model.parameters(), lr=3e-5, weight_decay=0.001, fused=way.optim.endswith("fused")
+        )
+        self.taken = 0
+        self.flops: dict[tuple[int, ...], int] = {}
+
+    def loss(self, batch: Batch) -> torch.Tensor:
+        batch = {name: tensor.to(self.device, non_blocking=True) for name, tensor in batch.items()}
+        labels = batch.pop("labels")
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.way.bf16):
+            return mean_loss(self.called(**batch), labels)
+
+    def steps(self) -> tuple[float, int]:
+        """Take the way's steps; returns seconds and the floating point operations of their matrix products."""
+        batches = [next(self.batches) for _ in range(self.way.steps)]
+        start = time.perf_counter()
+        for batch in batches:
+            self.loss(batch).backward()
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+        wait(self.device)
+        self.taken += len(batches)
+        return time.perf_counter() - start, sum(self._flops(batch) for batch in batches)
+
+    def _flops(self, batch: Batch) -> int:
+        shape = tuple(batch["input_ids"].shape)
+        if shape not in self.flops:
+            inputs = {name: tensor.to(self.device) for name, tensor in batch.items() if name != "labels"}
+            with FlopCounterMode(display=False) as counter, torch.no_grad():
+                self.model(**inputs)
+            self.flops[shape] = 3 * counter.get_total_flops()  # backward costs twice the forward pass
+        return self.flops[shape]
+
+    @torch.no_grad()
+    def validation_loss(self, data: Data) -> float:
+        self.model.eval()
+        rows = sorted(data.rows, key=lambda row: len(row["input_ids"]))
+        total = 0.0
+        for start in range(0, len(rows), 32):
+            batch = collate(rows[start : start + 32], data.pad)
+            batch = {name: tensor.to(self.device) for name, tensor in batch.items()}
+            labels = batch.pop("labels")
+            total += float(mean_loss(self.model(**batch), labels)) * len(labels)
+        return total / len(rows)
+
+
+def matrix_peak(device: str, dtype: torch.dtype) -> float:
+    """The most FLOP/s that a large matrix product reaches here."""
+    size = 8192 if device == "cuda" else 2048
+    left, right = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
+    best = float("inf")
+    for _ in range(10):
+        start = time.perf_counter()
+        left @ right
+        wait(device)
+        best = min(best, time.perf_counter() - start)
+    return 2 * size**3 / best
+
+
+def wait(device: str) -> None:
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--modernbert-large", action="store_true", help="its published shape with random weights")
+    large = parser.parse_args().modernbert_large
+    transformers.utils.logging.set_verbosity_error()  # a new classification head is no news here
+    device = device_at_hand(bf16_wanted=load_params().train.bf16)
+    tokenizer = load_tokenizer(BASE)
+    train, validation = (Data(split, tokenizer.pad_token_id, tokenizer) for split in ("train", "validation"))
+
+    def model(way: Way) -> PreTrainedModel:
+        torch.manual_seed(1)
+        if large:
+            return ModernBertForSequenceClassification(ModernBertConfig(**MODERNBERT_LARGE, num_labels=2))
+        return new_classifier(BASE, tokenizer, way.dropout)
+
+    compared = ways(gpu=device.type == "cuda")
+    seconds: dict[str, list[float]] = {name: [] for name in compared}
+    flops: dict[str, list[float]] = {name: [] for name in compared}
+    memory, losses = {}, {}
+    # one after the other where memory counts, in turns where other work on the machine would favour one
+    turns = [[name] for name in compared] if device.type == "cuda" else [list(compared)]
+    for names in turns:
+        runs = {name: Run(compared[name], model(compared[name]), train, device.type) for name in names}
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+        for round_ in trange(ROUNDS + 1, desc=", ".join(names)):
+            for name, run in runs.items():
+                taken, work = run.steps()
+                if round_:  # the first warms up
+                    seconds[name].append(taken)
+                    flops[name].append(work / taken)
+        if device.type == "cuda":
+            memory[names[0]] = round(torch.cuda.max_memory_allocated() / 2**30, 2)
+        losses |= {
+            name: {"steps": run.taken, "validation_loss": round(run.validation_loss(validation), 4)}
+            for name, run in runs.items()
+        }
+        del runs
+    peak = {str(dtype): matrix_peak(device.type, dtype) for dtype in (torch.float32, torch.bfloat16)}
+    speed = {
+        name: compared[name].steps * compared[name].batch / statistics.median(taken) for name, taken in seconds.items()
     }
-    speeds: dict[str, list[float]] = {way: [] for way in ways}
-    for round_ in trange(ROUNDS + 1, desc="rounds"):
-        for way, step in ways.items():
-            start = time.perf_counter()
-            for _ in range(STEPS[way]):
-                step()
-            if round_:  # the first warms up
-                speeds[way].append(STEPS[way] * size / (time.perf_counter() - start))
-    median = {way: statistics.median(values) for way, values in speeds.items()}
+    share = {
+        name: statistics.median(values) / peak[str(torch.bfloat16 if compared[name].bf16 else torch.float32)]
+        for name, values in flops.items()
+    }
     result = {
-        "device": str(device),
-        "torch": torch.__version__,
-        "pairs": len(pairs),
-        "pairs_per_second": {way: round(value, 1) for way, value in median.items()},
-        "ours_times": {way: round(median["ours"] / value, 1) for way, value in median.items() if way != "ours"},
+        "model": "ModernBERT-large, random weights" if large else load_params().model.source,
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else torch.backends.cpu.get_cpu_capability(),
+        "threads": device.threads,
+        "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
+        "pairs": len(train.rows),
+        "tokens_per_pair": round(statistics.mean(len(row["input_ids"]) for row in train.rows), 1),
+        "matrix_peak_gflops": {name.removeprefix("torch."): round(value / 1e9) for name, value in peak.items()},
+        "pairs_per_second": {name: round(value, 1) for name, value in speed.items()},
+        "ours_times": {name: round(speed["ours"] / value, 1) for name, value in speed.items() if name != "ours"},
+        "gflops": {name: round(statistics.median(values) / 1e9) for name, values in flops.items()},
+        "share_of_matrix_peak": {name: round(value, 3) for name, value in share.items()},
+        "after": losses,
+        "peak_memory_gib": memory,
     }
-    write_json(RESULT, result)
-    for way, value in median.items():
-        print(f"{way:16} {value:8.1f} pairs/s   ours is {median['ours'] / value:.1f} x")
-
-
-def _stepper(model: PreTrainedModel, batches: Iterator[Batch], optim: str, bf16: bool) -> Callable[[], None]:
-    """One optimiser step of the recipe on the next batch."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model.to(device).train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-5, weight_decay=0.001, fused=optim.endswith("fused"))
-
-    def step() -> None:
-        batch = {name: tensor.to(device) for name, tensor in next(batches).items()}
-        with torch.autocast(device, torch.bfloat16, enabled=bf16):
-            loss = model(**batch).loss
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        if device == "cuda":
-            torch.cuda.synchronize()
-
-    return step
+    write_json(RESULTS / ("modernbert_large.json" if large else "training.json"), result)
+    for name, value in speed.items():
+        print(f"{name:28} {value:8.1f} pairs/s   ours is {speed['ours'] / value:5.1f} x   "
+              f"{share[name]:5.1%} of the matrix peak   {losses[name]}")  # fmt: skip
 
 
 if __name__ == "__main__":

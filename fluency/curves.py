@@ -1,14 +1,12 @@
 """Watching a training run: a progress bar and the curves that DVC plots, both on the first process only."""
 
-import math
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from transformers import ProgressCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from fluency.errors import UserError
 from fluency.files import write_text
+from fluency.hardware import Plan
 
 _TRAINING = ("step", "epoch", "loss", "learning_rate", "grad_norm")
 _VALIDATION = ("step", "epoch", "loss", "precision", "recall", "f1", "accuracy", "average_precision")
@@ -28,7 +26,6 @@ class CurveCallback(TrainerCallback):
                 for entry in state.log_history
                 if "eval_loss" in entry
             ]
-            stop_if_diverged(training)
             self._write("training.csv", _TRAINING, training)
             self._write("validation.csv", _VALIDATION, validation)
 
@@ -37,18 +34,23 @@ class CurveCallback(TrainerCallback):
         write_text(self.folder / name, "\n".join([",".join(columns), *lines]) + "\n")
 
 
-def stop_if_diverged(history: Sequence[Mapping[str, float]]) -> None:
-    """Stop training that can no longer give a model.
+class PlanInTracker(TrainerCallback):
+    """Adds the plan to the W&B run's configuration, where there is one, and ends the run with the training."""
 
-    Raises:
-        UserError: the last logged loss or gradient norm is not finite.
-    """
-    for name in ("loss", "grad_norm"):
-        if history and not math.isfinite(value := history[-1].get(name, 0.0)):
-            raise UserError(
-                f"training diverged: {name} is {value} at step {history[-1]['step']:.0f}; lower train.learning_rate "
-                "or train.max_grad_norm, or set train.bf16 to false"
-            )
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if state.is_world_process_zero and "wandb" in args.report_to:
+            import wandb
+
+            wandb.run.config.update({"plan": str(self.plan)})
+
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if state.is_world_process_zero and "wandb" in args.report_to:
+            import wandb
+
+            wandb.finish()
 
 
 class ProgressBar(ProgressCallback):
@@ -59,6 +61,9 @@ class ProgressBar(ProgressCallback):
     ) -> None:
         super().on_train_begin(args, state, control, **kwargs)
         self.shown: dict[str, str] = {}
+
+    def on_prediction_step(self, *args: Any, **kwargs: Any) -> None:
+        """Evaluation is short; a bar of its own would only flicker."""
 
     def on_log(
         self,

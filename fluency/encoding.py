@@ -9,6 +9,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 # Lengths are padded to a multiple of this: few distinct shapes, whole tensor-core tiles.
 _LENGTH_STEP = 8
+# Each length is compiled once under `train.torch_compile`, so there they are few.
+COMPILED_LENGTHS = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 
 Encoded = dict[str, list[int]]
 
@@ -31,14 +33,14 @@ def encode(
     return [{name: batch[name][row] for name in batch} for row in range(len(before))]
 
 
-def collate(features: Sequence[Encoded], pad_token_id: int) -> dict[str, torch.Tensor]:
-    """Pad encoded pairs to the longest of them.
+def collate(features: Sequence[Encoded], pad_token_id: int, *, lengths: Sequence[int] = ()) -> dict[str, torch.Tensor]:
+    """Pad encoded pairs to the longest of them, or to the next of `lengths` (ascending).
 
     Returns:
         Tensors of shape [pairs, length] (`labels`: [pairs]), by the names in `features`.
     """
     length = max(len(feature["input_ids"]) for feature in features)
-    length = -(-length // _LENGTH_STEP) * _LENGTH_STEP
+    length = next((allowed for allowed in lengths if allowed >= length), -(-length // _LENGTH_STEP) * _LENGTH_STEP)
     batch = {}
     for name in features[0]:
         if name == "labels":

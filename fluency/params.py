@@ -118,6 +118,7 @@ _TRAIN_CHOICES = {
 @dataclass(frozen=True)
 class TrainParams:
     num_processes: int
+    accelerate_config: str | None
     per_device_train_batch_size: int
     per_device_eval_batch_size: int
     gradient_accumulation_steps: int
@@ -131,8 +132,14 @@ class TrainParams:
     max_length: int
     dropout: float
     bf16: bool
+    gradient_checkpointing: bool
+    torch_compile: bool
+    dataloader_num_workers: int
+    ddp_timeout: int
+    eval_steps: float | None
     metric_for_best_model: str
     min_recall: float
+    early_stopping_patience: int | None
     seed: int
 
     def __post_init__(self) -> None:
@@ -144,8 +151,13 @@ class TrainParams:
             "num_train_epochs",
             "learning_rate",
             "max_grad_norm",
+            "ddp_timeout",
         ):
             _require(getattr(self, key) > 0, f"train.{key}: must be above 0")
+        for key in ("eval_steps", "early_stopping_patience"):
+            value = getattr(self, key)
+            _require(value is None or value > 0, f"train.{key}: must be above 0, or null for none")
+        _require(self.dataloader_num_workers >= 0, "train.dataloader_num_workers: must be 0 or more")
         _require(self.weight_decay >= 0, "train.weight_decay: must be 0 or more")
         _require(
             self.warmup_steps >= 0,

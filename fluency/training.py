@@ -1,10 +1,10 @@
-"""Fine-tuning under accelerate with the reference recipe: arguments, loss, checkpoint choice, resume."""
+"""Fine-tuning with the reference recipe: arguments, loss, checkpoint choice, resume."""
 
-import hashlib
 import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,21 +15,25 @@ from torch.nn.functional import cross_entropy
 from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
+    EarlyStoppingCallback,
     EvalPrediction,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     ProgressCallback,
     Trainer,
+    TrainerState,
     TrainingArguments,
     set_seed,
 )
 from transformers.trainer_utils import EvalLoopOutput
 from transformers.utils.logging import disable_progress_bar
 
-from fluency.curves import CurveCallback, ProgressBar
-from fluency.encoding import Encoded, collate, encode, load_tokenizer
-from fluency.files import sha256, written_aside
-from fluency.hardware import Device, device_at_hand, die_with_launcher, leave_lonely_group
+from fluency.checkpoints import checkpoint_to_resume
+from fluency.curves import CurveCallback, PlanInTracker, ProgressBar
+from fluency.encoding import COMPILED_LENGTHS, Encoded, collate, encode, load_tokenizer
+from fluency.files import read_parquet, written_aside
+from fluency.hardware import Plan, die_with_parent, use_cores
+from fluency.health import explained, stop_if_diverged
 from fluency.metrics import average_precision, negative_log_likelihood, point_metrics, probabilities
 from fluency.params import TrainParams
 from fluency.sampling import GlobalBatchSampler
@@ -53,6 +57,17 @@ class _Trainer(Trainer):
             global_batch=args.train_batch_size * args.gradient_accumulation_steps * args.world_size,
             seed=args.seed,
         )
+
+    def _maybe_log_save_evaluate(self, tr_loss: torch.Tensor, grad_norm: Any, *args: Any, **kwargs: Any) -> None:
+        if self.control.should_log or self.control.should_evaluate or self.control.should_save:
+            # before a checkpoint is written; elsewhere a GPU would have to be waited for
+            stop_if_diverged(float(tr_loss), float(grad_norm or 0.0), step=self.state.global_step)
+        super()._maybe_log_save_evaluate(tr_loss, grad_norm, *args, **kwargs)
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        super()._save_rng_state(output_dir)
+        # what makes a checkpoint whole is written next, by the first process
+        self.accelerator.wait_for_everyone()
 
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> EvalLoopOutput:
         output = super().evaluation_loop(*args, **kwargs)
@@ -87,24 +102,37 @@ def selection_metrics(prediction: EvalPrediction, *, metric: str, min_recall: fl
     return figures | {"selection": figures[metric] if enough else figures["recall"] - 1}
 
 
-def training_arguments(params: TrainParams, device: Device, checkpoints: Path) -> TrainingArguments:
+def training_arguments(params: TrainParams, plan: Plan, checkpoints: Path) -> TrainingArguments:
     """The recipe as `transformers.TrainingArguments`; names not mentioned here are the params' own."""
-    own = ("num_processes", "max_length", "dropout", "bf16", "metric_for_best_model", "min_recall")
+    own = (
+        "num_processes", "accelerate_config", "max_length", "dropout", "gradient_checkpointing",
+        "metric_for_best_model", "min_recall", "early_stopping_patience",
+    )  # fmt: skip
     recipe = {name: value for name, value in asdict(params).items() if name not in own}
+    interval = "epoch" if params.eval_steps is None else "steps"
     return TrainingArguments(
         output_dir=str(checkpoints),
-        **recipe,
-        bf16=device.bf16,
-        use_cpu=device.type == "cpu",
-        dataloader_pin_memory=device.type == "cuda",
+        **recipe
+        | {
+            "per_device_train_batch_size": plan.batch,
+            "gradient_accumulation_steps": plan.accumulation,
+            "bf16": plan.bf16,
+        },
+        activation_checkpointing=params.gradient_checkpointing,  # its new name
+        use_cpu=plan.device == "cpu",
+        dataloader_pin_memory=plan.device == "cuda",
         remove_unused_columns=False,
         label_names=["labels"],
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        save_total_limit=1,
+        eval_strategy=interval,
+        save_strategy=interval,
+        save_steps=params.eval_steps or 0,
+        save_total_limit=1 if plan.machines == 1 else 2,  # a machine may be a checkpoint behind the others
+        save_on_each_node=plan.machines > 1 and not plan.sharded,
+        restore_callback_states_from_checkpoint=params.early_stopping_patience is not None,
         load_best_model_at_end=True,
         metric_for_best_model="selection",
         greater_is_better=True,
+        disable_tqdm=False,  # stages lower the verbosity, which would turn the bar into printed lines
         logging_steps=0.02,
         logging_nan_inf_filter=False,  # a loss that is not finite has to be seen
         report_to="wandb" if wandb_wanted(os.environ) else "none",
@@ -121,69 +149,92 @@ def wandb_wanted(environment: Mapping[str, str]) -> bool:
 
 def train(
     params: TrainParams,
-    train_pairs: Pairs,
-    validation_pairs: Pairs,
+    plan: Plan,
     *,
+    pairs: Path,
     base: Path,
     model_folder: Path,
     curves: Path,
-    checkpoint_root: Path,
+    checkpoints: Path,
 ) -> None:
-    """Fine-tune the model in `base` and write the best checkpoint to `model_folder`.
+    """Fine-tune the model in `base` and write the best checkpoint to `model_folder`; run by each process of the plan.
 
     Args:
-        train_pairs, validation_pairs: rows with `before`, `after` and `label`.
+        pairs: folder with train.parquet and validation.parquet, rows with `before`, `after` and `label`.
         curves: folder for training.csv and validation.csv, rewritten as training goes.
-        checkpoint_root: where checkpoints stand until training has succeeded; a run of the same params, data, code
-            and processes that was cut off goes on from them.
+        checkpoints: folder of this experiment's checkpoints; training goes on from the last whole one.
+
+    Raises:
+        UserError: training diverged, memory or disk ran out, or another process was lost.
     """
-    die_with_launcher(os.environ)
+    die_with_parent(os.environ)
     disable_progress_bar()  # transformers' own, of loading and writing weights
-    device = device_at_hand(bf16_wanted=params.bf16)
-    if device.type == "cpu":
-        leave_lonely_group(os.environ)
+    use_cores()
     os.environ.setdefault("WANDB_PROJECT", "fluency-scorer-eval")
-    checkpoints = checkpoint_root / experiment_digest(params, train_pairs, validation_pairs, base, device)
-    arguments = training_arguments(params, device, checkpoints)
-    if arguments.process_index == 0:
-        print(f"training on {device}; {arguments.per_device_train_batch_size} pairs x "
-              f"{arguments.gradient_accumulation_steps} accumulation step(s) a process")  # fmt: skip
+    try:
+        if plan.device == "cpu" and plan.processes > 1:  # accelerate would start it without the time limit
+            torch.distributed.init_process_group("gloo", timeout=timedelta(seconds=params.ddp_timeout))
+        trainer, tokenizer = _trainer(params, plan, pairs, base, curves, checkpoints)
+        _train_or_go_on(trainer, checkpoint_to_resume(checkpoints))
+        weights = trainer.accelerator.get_state_dict(trainer.model_wrapped)  # from all processes where it is sharded
+        if trainer.is_world_process_zero():
+            for leftover in model_folder.parent.glob(f".{model_folder.name}.*.part"):
+                shutil.rmtree(leftover)  # of a run that was killed here
+            with written_aside(model_folder) as aside:
+                trainer.accelerator.unwrap_model(trainer.model).save_pretrained(aside, state_dict=weights)
+                tokenizer.save_pretrained(aside)
+        trainer.accelerator.wait_for_everyone()
+        trainer.accelerator.end_training()
+    except Exception as error:
+        raise explained(error, params, plan) from error
+
+
+def _train_or_go_on(trainer: Trainer, checkpoint: Path | None) -> None:
+    """Train to the end, from `checkpoint` where there is one."""
+    if checkpoint is not None:
+        state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
+        patience = state.stateful_callbacks.get("EarlyStoppingCallback")
+        if patience and state.stateful_callbacks["TrainerControl"]["args"]["should_training_stop"]:
+            trainer.state = state  # it had ended; the Trainer would take one step more
+            trainer._load_best_model()
+            trainer.log({})
+            return
+    trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
+
+
+def _trainer(
+    params: TrainParams, plan: Plan, pairs: Path, base: Path, curves: Path, checkpoints: Path
+) -> tuple[_Trainer, PreTrainedTokenizerBase]:
+    arguments = training_arguments(params, plan, checkpoints)
+    if plan.processes == 1:
+        arguments._n_gpu = min(arguments.n_gpu, 1)  # else the Trainer would spread each batch over all GPUs it sees
+    if params.torch_compile:
+        torch._dynamo.config.recompile_limit = 4 * len(COMPILED_LENGTHS)
     set_seed(params.seed)
     tokenizer = load_tokenizer(base)
+    train_pairs, validation_pairs = (read_parquet(pairs / f"{split}.parquet") for split in ("train", "validation"))
+    callbacks = [CurveCallback(curves), PlanInTracker(plan)]
+    if params.early_stopping_patience is not None:
+        callbacks.append(EarlyStoppingCallback(params.early_stopping_patience))
     trainer = _Trainer(
         train_pairs=train_pairs,
         model=new_classifier(base, tokenizer, params.dropout),
         args=arguments,
         train_dataset=_dataset(tokenizer, train_pairs, params.max_length),
-        eval_dataset=_dataset(tokenizer, validation_pairs, params.max_length),
-        data_collator=partial(collate, pad_token_id=tokenizer.pad_token_id),
+        # in batches of like length; metrics do not ask for the order
+        eval_dataset=sorted(
+            _dataset(tokenizer, validation_pairs, params.max_length), key=lambda item: len(item["input_ids"])
+        ),
+        data_collator=partial(
+            collate, pad_token_id=tokenizer.pad_token_id, lengths=COMPILED_LENGTHS if params.torch_compile else ()
+        ),
         compute_metrics=partial(selection_metrics, metric=params.metric_for_best_model, min_recall=params.min_recall),
         compute_loss_func=mean_loss,
-        callbacks=[CurveCallback(curves)],
+        callbacks=callbacks,
     )
     if trainer.pop_callback(ProgressCallback):
         trainer.add_callback(ProgressBar)
-    trainer.train(resume_from_checkpoint=last_whole_checkpoint(checkpoints))
-    trainer.accelerator.wait_for_everyone()
-    if trainer.is_world_process_zero():
-        with written_aside(model_folder) as aside:
-            trainer.accelerator.unwrap_model(trainer.model).save_pretrained(aside)
-            tokenizer.save_pretrained(aside)
-        shutil.rmtree(checkpoints)
-
-
-def last_whole_checkpoint(folder: Path) -> str | None:
-    """The latest checkpoint that was written to its end: the Trainer writes its own state last.
-
-    Others are removed; they would confuse the Trainer when it comes to their step again.
-    """
-    whole = []
-    for path in folder.glob("checkpoint-*"):
-        if (path / "trainer_state.json").is_file():
-            whole.append(path)
-        else:
-            shutil.rmtree(path, ignore_errors=True)
-    return str(max(whole, key=lambda path: int(path.name.rpartition("-")[2]))) if whole else None
+    return trainer, tokenizer
 
 
 def new_classifier(base: Path, tokenizer: PreTrainedTokenizerBase, dropout: float) -> PreTrainedModel:
@@ -208,21 +259,3 @@ def _dataset(tokenizer: PreTrainedTokenizerBase, pairs: Pairs, max_length: int) 
         max_length=max_length,
     )
     return [item | {"labels": pair["label"]} for item, pair in zip(encoded, pairs, strict=True)]
-
-
-def experiment_digest(
-    params: TrainParams,
-    train_pairs: Pairs,
-    validation_pairs: Pairs,
-    base: Path,
-    device: Device,
-) -> str:
-    """A name that two runs share only if one may go on from the other's checkpoints."""
-    code = [sha256(path) for path in sorted(Path(__file__).parent.glob("*.py"))]
-    weights = [sha256(path) for path in sorted(base.iterdir()) if path.is_file()]
-    everything = (asdict(params), code, weights, device.type, device.bf16, device.processes)
-    digest = hashlib.sha256(repr(everything).encode())
-    for pairs in (train_pairs, validation_pairs):
-        for pair in pairs:
-            digest.update(repr((pair["before"], pair["after"], pair["label"])).encode())
-    return digest.hexdigest()[:16]

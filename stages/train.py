@@ -1,11 +1,11 @@
-"""Fine-tune the base model on the pairs; started by `accelerate launch`, once per process."""
+"""Fine-tune the base model on the pairs, on the devices at hand; every process of the plan runs this."""
 
 import os
 from pathlib import Path
 
-from fluency.files import read_parquet
+from fluency.hardware import Plan
+from fluency.launching import run_plan
 from fluency.params import load_params
-from fluency.training import train
 from stages import run
 
 PAIRS, BASE, MODEL, CURVES = (
@@ -17,16 +17,21 @@ PAIRS, BASE, MODEL, CURVES = (
 
 
 def main() -> None:
-    train(
+    run_plan(
+        work,
         load_params().train,
-        read_parquet(PAIRS / "train.parquet"),
-        read_parquet(PAIRS / "validation.parquet"),
+        module="stages.train",
+        pairs=PAIRS,
         base=BASE,
-        model_folder=MODEL,
-        curves=CURVES,
         # outside DVC's outputs, which are deleted before a stage runs, and shared by experiments in temporary copies
         checkpoint_root=Path(os.environ.get("DVC_ROOT", "."), ".checkpoints"),
     )
+
+
+def work(plan: Plan, checkpoints: Path) -> None:
+    from fluency.training import train
+
+    train(load_params().train, plan, pairs=PAIRS, base=BASE, model_folder=MODEL, curves=CURVES, checkpoints=checkpoints)
 
 
 if __name__ == "__main__":

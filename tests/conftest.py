@@ -16,6 +16,7 @@ CORPORA = ROOT.parent / "shared" / "corpora"
 os.environ |= {
     "DVC_NO_ANALYTICS": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
+    "OMP_NUM_THREADS": "1",  # the models are tiny: a second thread would only wait
     "TOKENIZERS_PARALLELISM": "false",
     "WANDB_MODE": "disabled",
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
