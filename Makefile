@@ -22,7 +22,8 @@ lint: .venv/installed ## Check style and formatting
 	ruff check .
 	ruff format --check .
 
-bench: .venv/installed ## Measure training speed against the alternatives
+bench: .venv/installed ## Measure speed and memory against the alternatives
+	python -m benchmarks.pairs
 	python -m benchmarks.training
 
 bench-gpu: .venv/installed ## The same for ModernBERT-large with random weights, on a GPU

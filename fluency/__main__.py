@@ -29,6 +29,11 @@ def main(arguments: list[str] | None = None) -> None:
     command.add_argument("--model", default="models/fluency", help="model folder (%(default)s)")
     command.set_defaults(run=_score)
 
+    command = commands.add_parser("convert", help="write pairs as the reference's edits (.jsonl) or as M2 (.m2)")
+    command.add_argument("pairs", type=Path, help="a Parquet file of pairs, such as data/pairs/test.parquet")
+    command.add_argument("to", type=Path, help="the file to write; its suffix tells the format")
+    command.set_defaults(run=_convert)
+
     chosen = parser.parse_args(arguments)
     try:
         chosen.run(chosen)
@@ -54,6 +59,15 @@ def _score(chosen: argparse.Namespace) -> None:
     score = scorer.score(chosen.before, chosen.after)
     verdict = "accepted" if score >= scorer.calibration.threshold else "not accepted"
     print(f"{score:.4f}  {verdict} at the operating point {scorer.calibration.threshold:.4f}")
+
+
+def _convert(chosen: argparse.Namespace) -> None:
+    from fluency.conversion import convert
+
+    written, left_out = convert(chosen.pairs, chosen.to)
+    print(f"{chosen.to}: {written} pairs")
+    for reason, count in left_out.items():
+        print(f"left out: {count} pairs, {reason}")
 
 
 def _readme(_: argparse.Namespace) -> None:

@@ -1,39 +1,144 @@
-"""What the data is: counts, balance, losses and leakage, as plain numbers."""
+"""What the data is: losses, balance, duplicates, ambiguity and leakage, as plain numbers."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from fluency.corpora import Rejected, Row
-from fluency.pairs import Pair
+import numpy as np
+import pyarrow as pa
+
+from fluency.rows import SPLITS
+from fluency.sentences import occurrence
+
+_EXAMPLES = 3  # of each kind, for the page
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: keeps the hashes of different scopes apart
 
 
-def audit(rows: Sequence[Row], splits: Mapping[str, Sequence[Pair]], rejected: Sequence[Rejected]) -> dict[str, Any]:
-    """The content of metrics/data.json.
+@dataclass(frozen=True)
+class Facts:
+    """What is known of each raw row that gave pairs; arrays of shape [rows].
+
+    Attributes:
+        row: its number among all raw rows, ascending.
+        corpus, part: places in `corpora` and `parts`.
+        given: the split that its source gives, a place in `SPLITS` or -1.
+        pairs: how many pairs it gave.
+        change: hash of its two sentences.
+        ambiguous, ambiguous_words: whether its removed text stands elsewhere too, as characters or as whole words.
+        markup: whether it holds leftover markup.
+        characters: length of its sentence before the edit.
+        corpora, parts: the names.
+    """
+
+    row: np.ndarray
+    corpus: np.ndarray
+    part: np.ndarray
+    given: np.ndarray
+    pairs: np.ndarray
+    change: np.ndarray
+    ambiguous: np.ndarray
+    ambiguous_words: np.ndarray
+    markup: np.ndarray
+    characters: np.ndarray
+    corpora: list[str]
+    parts: list[str]
+
+    @classmethod
+    def of(cls, table: pa.Table) -> "Facts":
+        """From the drafts' rows."""
+        columns: dict[str, Any] = {}
+        for name in table.column_names:
+            column = table[name]
+            if pa.types.is_string(column.type):
+                encoded = column.dictionary_encode().combine_chunks()
+                columns[name] = encoded.indices.to_numpy()
+                columns["corpora" if name == "corpus" else "parts"] = encoded.dictionary.to_pylist()
+            else:
+                columns[name] = column.to_numpy()
+        return cls(**columns)
+
+
+def corpus_figures(
+    facts: Facts, changes: np.ndarray, labels: np.ndarray, pair_rows: np.ndarray
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The rows as their source gives them, by corpus and split.
+
+    Args:
+        changes, labels, pair_rows: of each pair the hash of its two sentences, its label and its row, of shape [pairs].
 
     Returns:
-        `rows` read by relation, `rejected` by reason, per split the counts of pairs, positives and groups (also for
-        each part), and `leakage`: pairs whose group is also in an earlier split.
+        The figures of each corpus and split (`all` where it has none), and numbers of rows to show on the page.
+        `duplicates` are rows with the sentences of an earlier row, `label_conflicts` such changes with both labels.
     """
-    report: dict[str, Any] = {
-        "rows": dict(sorted(Counter(row.relation for row in rows).items())),
-        "rejected": dict(sorted(Counter(item.reason.split(":")[0].split(";")[0] for item in rejected).items())),
-        "splits": {split: _counts(pairs) for split, pairs in splits.items()},
+    scope = facts.corpus.astype(np.int64) * (len(SPLITS) + 1) + facts.given + 1
+    repeated = occurrence(facts.change + scope.astype(np.uint64) * _SPREAD) > 0
+    conflicting = _conflicts(facts, scope, changes, labels, pair_rows)
+    figures: dict[str, Any] = {}
+    for corpus in sorted(range(len(facts.corpora)), key=lambda code: facts.corpora[code]):
+        for given in range(-1, len(SPLITS)):
+            its = (facts.corpus == corpus) & (facts.given == given)
+            if its.any():
+                lengths = facts.characters[its]
+                figures.setdefault(facts.corpora[corpus], {})["all" if given < 0 else SPLITS[given]] = {
+                    "rows": int(its.sum()),
+                    "duplicates": int(repeated[its].sum()),
+                    "label_conflicts": conflicting[1].get(int(scope[its][0]), 0),
+                    "ambiguous": int(facts.ambiguous[its].sum()),
+                    "ambiguous_words": int(facts.ambiguous_words[its].sum()),
+                    "markup": int(facts.markup[its].sum()),
+                    "characters_median": int(np.median(lengths)),
+                    "characters_95": int(np.percentile(lengths, 95, method="higher")),
+                    "characters_most": int(lengths.max()),
+                }
+    examples = {
+        "duplicate": facts.row[repeated][:_EXAMPLES],
+        "label conflict": np.sort(conflicting[0][: 2 * _EXAMPLES]),
+        "edited words that stand elsewhere too": facts.row[facts.ambiguous_words][:_EXAMPLES],
+        "markup": facts.row[facts.markup][:_EXAMPLES],
     }
-    report["leakage"] = {}
-    earlier: set[str] = set()
-    for split, pairs in splits.items():
-        if earlier:
-            report["leakage"][split] = sum(pair.group in earlier for pair in pairs)
-        earlier |= {pair.group for pair in pairs}
-    return report
+    return figures, examples
 
 
-def _counts(pairs: Sequence[Pair]) -> dict[str, Any]:
-    parts = sorted({pair.part for pair in pairs})
-    return {
-        "pairs": len(pairs),
-        "positives": sum(pair.label for pair in pairs),
-        "groups": len({pair.group for pair in pairs}),
-        "parts": {part: sum(pair.part == part for pair in pairs) for part in parts},
-    }
+def _conflicts(
+    facts: Facts, scope: np.ndarray, changes: np.ndarray, labels: np.ndarray, pair_rows: np.ndarray
+) -> tuple[np.ndarray, dict[int, int]]:
+    """Changes that have both labels in one scope: the rows they are in, and how many changes by scope."""
+    scope_of = scope[np.searchsorted(facts.row, pair_rows)]
+    keys = changes + scope_of.astype(np.uint64) * _SPREAD
+    order = np.argsort(keys, kind="stable")
+    starts = np.flatnonzero(np.r_[True, keys[order[1:]] != keys[order[:-1]]])
+    both = np.bitwise_or.reduceat((1 << labels[order]).astype(np.uint8), starts) == 0b11
+    members = order[np.repeat(both, np.diff(np.r_[starts, len(keys)]))]
+    scopes, counts = np.unique(scope_of[order[starts[both]]], return_counts=True)
+    return pair_rows[members], dict(zip(scopes.tolist(), counts.tolist(), strict=True))
+
+
+def leakage_figures(
+    facts: Facts, split: np.ndarray, group: np.ndarray, seen_exact: np.ndarray, seen: np.ndarray
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What validation and test share with earlier splits.
+
+    Args:
+        split, group: of each raw row; -1 for rows in no split. Of shape [raw rows].
+        seen_exact, seen: the splits (one bit each) that each row's sentences are in, character for character and
+            normalised. Of shape [raw rows].
+
+    Returns:
+        By split: `rows` that share a sentence character for character, `rows_normalised` that share one up to case,
+        spacing and Unicode form, `groups` in an earlier split too, and `corpora` of those rows; and rows to show.
+    """
+    figures, examples = {}, {}
+    corpus = np.full(len(split), -1)
+    corpus[facts.row] = facts.corpus
+    for code in (1, 2):
+        its, earlier = split == code, np.uint8((1 << code) - 1)
+        leaking = its & (seen & earlier > 0)
+        inside = np.intersect1d(group[its], group[(split >= 0) & (split < code)])
+        codes, counts = np.unique(corpus[leaking], return_counts=True)
+        figures[SPLITS[code]] = {
+            "rows": int((its & (seen_exact & earlier > 0)).sum()),
+            "rows_normalised": int(leaking.sum()),
+            "groups": len(inside),
+            "corpora": {facts.corpora[code]: int(count) for code, count in zip(codes, counts, strict=True)},
+        }
+        examples[f"leak into {SPLITS[code]}"] = np.flatnonzero(leaking)[:_EXAMPLES]
+    return figures, examples

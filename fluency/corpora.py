@@ -1,145 +1,130 @@
-"""Readers of corpus formats. Every row becomes a canonical row or a rejected one with its reason and place."""
+"""Corpora: every record of a source's files becomes canonical rows, or a rejected one with its reason and place."""
 
 import json
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from array import array
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
+import numpy as np
 
-from fluency.edits import Edit, occurrences
+from fluency.edits import Edit
 from fluency.errors import UserError
-from fluency.sources import Fetched
-from fluency.tables import BadLine, Record, Table, read_table
+from fluency.files import parquet_sink
+from fluency.formats import TABLES, Draft, Known, Reader, checked, read_corrections, read_m2
+from fluency.m2 import blocks
+from fluency.rows import REJECTED_SCHEMA, ROW_SCHEMA, Rejected, Row, rejected_values, row_values
+from fluency.sources import Fetched, references_of
+from fluency.tables import READERS, BadLine, Record, read_lines, read_records, suffix_of
 
-SPLITS = ("train", "validation", "test")
-
-ROW_SCHEMA = pa.schema(
-    [
-        ("relation", pa.string()),
-        ("before", pa.string()),
-        ("after", pa.string()),
-        ("start", pa.int64()),
-        ("removed", pa.string()),
-        ("inserted", pa.string()),
-        ("label", pa.int64()),
-        ("kind", pa.string()),
-        ("part", pa.string()),
-        ("corpus", pa.string()),
-        ("split", pa.string()),
-        ("file", pa.string()),
-        ("line", pa.int64()),
-    ]
-)
-REJECTED_SCHEMA = pa.schema(
-    [("reason", pa.string()), ("file", pa.string()), ("line", pa.int64()), ("row", pa.string())]
-)
+Items = Iterator[Row | Rejected]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One canonical row of a corpus.
+class _Place:
+    """Where a file's rows belong."""
 
-    Attributes:
-        relation: `sentence` (fluent, `before` alone), `correction` (`before` has a mistake, `after` has none),
-            `rewrite` (both fluent) or `labelled` (one direction with a label of its own).
-        before, after: the sentences; `after` is None for a sentence.
-        start, removed, inserted: the edit where the corpus gives it, else None.
-        label: 1 fluent, 0 not; None unless `labelled`.
-        kind: kind of mistake or change, `unknown` where the corpus doesn't say.
-        part, corpus, split: where it belongs; `split` is None where the corpus has no splits.
-        file, line: its place, counted from 1.
-    """
-
-    relation: str
-    before: str
-    after: str | None
-    start: int | None
-    removed: str | None
-    inserted: str | None
-    label: int | None
-    kind: str
-    part: str
     corpus: str
+    part: str
     split: str | None
     file: str
-    line: int
+
+    def row(self, draft: Draft, line: int, record: Record) -> Row:
+        """The draft as a row; columns of the record tell kind, part and split better than the file does."""
+        edit = draft.edit
+        return Row(
+            draft.relation,
+            draft.before,
+            draft.after,
+            edit and edit.start,
+            edit and edit.removed,
+            edit and edit.inserted,
+            draft.label,
+            _writable(str(draft.kind or record.get("kind") or "unknown")),
+            _writable(str(record.get("part") or record.get("source") or self.part)),
+            self.corpus,
+            split_of(str(record.get("split"))) or self.split,
+            self.file,
+            line,
+        )
+
+    def rejected(self, reason: str, line: int, row: str) -> Rejected:
+        """The row whole."""
+        return Rejected(_writable(reason), self.corpus, self.file, line, _writable(row))
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """A row that was not used: why, where it stands, and the row itself as text."""
-
-    reason: str
-    file: str
-    line: int
-    row: str
+def _writable(text: str) -> str:
+    """The text with lone surrogates escaped, which no file can hold."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-Read = Iterator[Row | Rejected]
+def read_corpus(fetched: Fetched, corpus: str, *, format: str | None = None, tasks: Collection[str] = ()) -> Items:
+    """Stream the rows of all files of a source.
 
-
-def read_corpus(fetched: Fetched, corpus: str) -> tuple[list[Row], list[Rejected]]:
-    """Read all files of a source.
+    Args:
+        corpus: the name that its rows keep.
+        format: `reference`, `parallel`, `jfleg`, `m2` or `labelled`; None tells it by the columns and the suffix.
+        tasks: of a corpus with a `task` column, the tasks to keep; none named keeps all.
 
     Raises:
         UserError: a file cannot be read at all, or has none of the known sets of columns.
     """
-    rows: list[Row] = []
-    rejected: list[Rejected] = []
-    for file in fetched.files:
+    for file in _chosen(fetched, format):
         name = file.relative_to(fetched.root).as_posix()
-        items = _read_sample(file, name) if file.suffix == ".txt" else _read_table(file, name, corpus)
-        for item in items:
-            (rows if isinstance(item, Row) else rejected).append(item)
-    if not rows:
-        raise UserError(
-            f"data.source: {corpus}: no usable row in {len(fetched.files)} file(s), {len(rejected)} rejected"
-        )
-    return rows, rejected
-
-
-def as_dict(item: Row | Rejected) -> dict[str, Any]:
-    """The item as a plain dict, for Parquet."""
-    return asdict(item)
-
-
-# --- The sample's own format: a sentence a line, an edit as [left|right] (data/sample/README.md) ---
-
-_EDITED = re.compile(r"([-=]) (\w+): ([^\[\]|]*)\[([^\[\]|]*)\|([^\[\]|]*)\]([^\[\]|]*)")
-
-
-def _read_sample(file: Path, name: str) -> Read:
-    part = file.parent.name
-    place = {"part": part, "corpus": "sample", "split": None, "file": name}
-    no_edit = {"after": None, "start": None, "removed": None, "inserted": None, "label": None}
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        match = _EDITED.fullmatch(line)
-        if not match:
-            if re.search(r"[\[\]|]", line) or line.startswith(("- ", "= ")):
-                yield Rejected("neither a sentence nor `- kind: text [left|right] text`", name, number, line)
-            else:
-                yield Row("sentence", line, **no_edit, kind="plain", line=number, **place)
-            continue
-        mark, kind, head, left, right, tail = match.groups()
-        fluent, other = head + left + tail, head + right + tail
-        if mark == "=":
-            edit = {"start": len(head), "removed": left, "inserted": right}
-            yield Row("rewrite", fluent, other, **edit, label=None, kind=kind, line=number, **place)
+        place = _Place(corpus, corpus, split_of(name), name)
+        suffix = suffix_of(file)
+        if suffix == ".txt":
+            yield from _sample(file, _Place(corpus, file.parent.name, None, name))
+        elif suffix == ".m2":
+            yield from _m2(file, place)
+        elif suffix == ".src":
+            yield from _plain_references(file, place)
         else:
-            edit = {"start": len(head), "removed": right, "inserted": left}
-            yield Row("correction", other, fluent, **edit, label=None, kind=kind, line=number, **place)
+            yield from _table(file, place, format, tasks)
 
 
-# --- Tables: Parquet, JSON Lines, CSV, TSV; the columns tell the format ---
+def write_rows(items: Iterable[Row | Rejected], corpora: Collection[str], folder: Path) -> dict[str, dict[str, int]]:
+    """Write rows.parquet and rejected.parquet, streamed; returns how many `rows` and `rejected` each corpus has.
 
-_REFERENCE = frozenset({"original_sentence", "inappropriate_part", "rewritten_part", "expected_score"})
-_BEFORE_AFTER = frozenset({"before", "after", "label"})
-_TEXT_PAIR = frozenset({"text1", "text2", "label"})
+    Raises:
+        UserError: a corpus has no usable row.
+    """
+    counts = {corpus: {"rows": 0, "rejected": 0} for corpus in corpora}
+    with (
+        parquet_sink(folder / "rows.parquet", ROW_SCHEMA) as add_row,
+        parquet_sink(folder / "rejected.parquet", REJECTED_SCHEMA) as add_rejected,
+    ):
+        for item in items:
+            if isinstance(item, Row):
+                add_row(row_values(item))
+                counts[item.corpus]["rows"] += 1
+            else:
+                add_rejected(rejected_values(item))
+                counts[item.corpus]["rejected"] += 1
+    for corpus, its in counts.items():
+        if not its["rows"]:
+            raise UserError(
+                f"data.source: {corpus}: no usable row, {its['rejected']} rejected; check data.format and data.tasks"
+            )
+    return counts
+
+
+def _chosen(fetched: Fetched, format: str | None) -> list[Path]:
+    """The files that hold rows of this format; the references beside a `.src` file are read with it."""
+    kinds = {file: suffix_of(file) for file in fetched.files}
+    m2 = [file for file, kind in kinds.items() if kind == ".m2"]
+    plain = [file for file, kind in kinds.items() if kind == ".src"]
+    sample = [file for file, kind in kinds.items() if kind == ".txt"]  # a format of its own
+    tables = [file for file, kind in kinds.items() if kind in READERS]
+    if format is None and m2 and plain:
+        raise UserError(f"data.format: {fetched.root} holds M2 and .src/.ref files; choose m2 or jfleg")
+    wanted = {None: m2 + plain + tables, "m2": m2, "jfleg": plain + tables}.get(format, tables)
+    if not sample + wanted:
+        raise UserError(f"data.format: {fetched.root} holds no file of the format {format}")
+    return sorted(sample + wanted)
 
 
 def split_of(name: str) -> str | None:
@@ -154,78 +139,126 @@ def split_of(name: str) -> str | None:
     return None
 
 
-def _read_table(file: Path, name: str, corpus: str) -> Read:
-    table = read_table(file)
-    wanted, reader = next(((wanted, reader) for wanted, reader in _READERS if wanted <= table.columns), (None, None))
-    if reader is None:
-        known = "; ".join(", ".join(sorted(wanted)) for wanted, _ in _READERS)
-        found = ", ".join(sorted(table.columns)) or "none"
-        raise UserError(f"{file}: no known format in its columns ({found}); one of these is needed: {known}")
-    sentences = _sentences(table) if wanted == _REFERENCE else frozenset()
-    for line, record in table.records:
+def _rows(
+    place: _Place, line: int, text: str, read: Callable[..., Iterable[Draft]], record: Any, *others: Any
+) -> Items:
+    """What `read` makes of a record. One that breaks off is rejected whole."""
+    try:
+        drafts = [checked(draft) for draft in read(record, *others)]
+    except (ValueError, TypeError, OverflowError) as error:
+        yield place.rejected(str(error), line, text)
+        return
+    columns = record if isinstance(record, dict) else {}
+    yield from (place.row(draft, line, columns) for draft in drafts)
+
+
+# --- Tables ---
+
+
+def _table(file: Path, place: _Place, format: str | None, tasks: Collection[str]) -> Items:
+    records = read_records(file)
+    head = []  # up to the first record, whose columns tell the format
+    for item in records:
+        head.append(item)
+        if not isinstance(item[1], BadLine):
+            break
+    columns = set() if not head or isinstance(head[-1][1], BadLine) else set(head[-1][1])
+    if not columns:
+        if not head:
+            return
+        raise UserError(f"{file}: none of its lines is a record ({head[0][1].reason})")
+    name, reader = _reader(file, columns, format)
+    known = _sentences(file) if name == "reference" else bool
+    for line, record in chain(head, records):
         if isinstance(record, BadLine):
-            yield Rejected(record.reason, name, line, record.text)
+            yield place.rejected(record.reason, line, record.text)
             continue
-        try:
-            fields = reader(record, sentences)
-        except ValueError as error:
-            yield Rejected(str(error), name, line, json.dumps(record, ensure_ascii=False, default=str))
-            continue
-        kind = str(record.get("kind") or "unknown")
-        part = str(record.get("part") or record.get("source") or corpus)
-        split = split_of(str(record.get("split"))) or split_of(name)
-        yield Row("labelled", **fields, kind=kind, part=part, corpus=corpus, split=split, file=name, line=line)
+        text = json.dumps(record, ensure_ascii=False, default=str)
+        if tasks and "task" in record and record["task"] not in tasks:
+            yield place.rejected("task: not among data.tasks", line, text)
+        else:
+            yield from _rows(place, line, text, reader, record, known)
 
 
-def _sentences(table: Table) -> frozenset[str]:
-    records = [record for _, record in table.records if isinstance(record, dict)]
-    return frozenset(text for record in records if isinstance(text := record.get("original_sentence"), str))
+def _reader(file: Path, columns: Collection[str], format: str | None) -> tuple[str, Reader]:
+    readers = [known for known in TABLES if format in (None, known[0])]
+    for name, wanted, reader in readers:
+        if wanted <= set(columns):
+            return name, reader
+    needed = "; ".join(", ".join(sorted(wanted)) for _, wanted, _ in readers)
+    found = ", ".join(sorted(columns))
+    raise UserError(f"{file}: no known format in its columns ({found}); one of these is needed: {needed}")
 
 
-def _text(record: Record, column: str, *, blank: bool = False) -> str:
-    value = record.get(column)
-    if not isinstance(value, str):
-        raise ValueError(f"{column}: expected text, found {value!r}")
-    if not blank and not value.strip():
-        raise ValueError(f"{column}: empty")
-    return value
+def _sentences(file: Path) -> Known:
+    """Whether the file has a sentence; it keeps eight bytes for each."""
+    hashes = array("q")
+    for _, record in read_records(file):
+        if isinstance(record, dict):
+            hashes.append(hash(str(record.get("original_sentence"))))
+    known = np.unique(np.frombuffer(hashes, dtype=np.int64))
+
+    def has(sentence: str) -> bool:
+        at = np.searchsorted(known, hash(sentence))
+        return bool(at < len(known) and known[at] == hash(sentence))
+
+    return has
 
 
-def _label(value: Any) -> int:
-    if isinstance(value, str | int | float) and str(value).strip() in ("0", "1", "0.0", "1.0"):
-        return int(float(value))
-    raise ValueError(f"label {value!r} is neither 0 nor 1")
+# --- Text files ---
 
 
-def _reference_edit(record: Record, sentences: frozenset[str]) -> Record:
-    """The reference's schema tells which words are replaced, not where.
+def _m2(file: Path, place: _Place) -> Items:
+    def readable() -> Iterator[tuple[int, str]]:
+        for number, line in read_lines(file):
+            if isinstance(line, BadLine):
+                raise UserError(f"{file}: line {number}: {line.reason}; save it as UTF-8")
+            yield number, line
 
-    Where they stand more than once, that place is taken which gives a sentence that the corpus has too (its edits
-    mostly come with their reverse), else the first, as the reference does.
-    """
-    before = _text(record, "original_sentence")
-    removed = _text(record, "inappropriate_part", blank=True)
-    inserted = _text(record, "rewritten_part", blank=True)
-    if not removed:
-        raise ValueError("inappropriate_part: empty, so the place of the edit is unknown")
-    edits = [Edit(start, removed, inserted) for start in occurrences(removed, before)]
-    if not edits:
-        raise ValueError(f"inappropriate_part {removed!r} does not occur in the sentence")
-    edit = next((edit for edit in edits if edit.apply(before) in sentences), edits[0])
-    return {"before": before, "after": edit.apply(before), "start": edit.start, "removed": removed,
-            "inserted": inserted, "label": _label(record.get("expected_score"))}  # fmt: skip
+    for block in blocks(readable()):
+        yield from _rows(place, block.line, "\n".join(block.lines), read_m2, block)
 
 
-def _labelled_pair(before: str, after: str) -> Callable[[Record, frozenset[str]], Record]:
-    def read(record: Record, _: frozenset[str]) -> Record:
-        return {"before": _text(record, before), "after": _text(record, after), "start": None, "removed": None,
-                "inserted": None, "label": _label(record.get("label"))}  # fmt: skip
+def _plain_references(file: Path, place: _Place) -> Items:
+    """JFLEG as published: a sentence a line, its corrections in the same line of `.ref0`, `.ref1` and so on."""
+    references = references_of(file)
+    if not references:
+        raise UserError(f"{file}: no .ref file stands beside it")
+    try:
+        for lines in zip(*map(read_lines, [file, *references]), strict=True):
+            number, texts = lines[0][0], [text for _, text in lines]
+            whole = "\n".join(text.text if isinstance(text, BadLine) else text for text in texts)
+            if bad := next((text for text in texts if isinstance(text, BadLine)), None):
+                yield place.rejected(bad.reason, number, whole)
+            else:
+                yield from _rows(place, number, whole, read_corrections, texts[0], texts[1:])
+    except ValueError:
+        names = ", ".join(path.name for path in references)
+        raise UserError(f"{file}: it and {names} differ in their number of lines") from None
 
-    return read
+
+# The sample's own: a sentence a line, an edit as [left|right] (data/sample/README.md).
+_EDITED = re.compile(r"([-=]) (\w+): ([^\[\]|]*)\[([^\[\]|]*)\|([^\[\]|]*)\]([^\[\]|]*)")
 
 
-_READERS: tuple[tuple[frozenset[str], Callable[[Record, frozenset[str]], Record]], ...] = (
-    (_REFERENCE, _reference_edit),
-    (_BEFORE_AFTER, _labelled_pair("before", "after")),
-    (_TEXT_PAIR, _labelled_pair("text1", "text2")),
-)
+def _sample(file: Path, place: _Place) -> Items:
+    for number, line in read_lines(file):
+        if isinstance(line, BadLine):
+            yield place.rejected(line.reason, number, line.text)
+        elif line.strip() and not line.startswith("#"):
+            yield from _rows(place, number, line, _read_sample, line)
+
+
+def _read_sample(line: str) -> Iterator[Draft]:
+    match = _EDITED.fullmatch(line)
+    if not match:
+        if re.search(r"[\[\]|]", line) or line.startswith(("- ", "= ")):
+            raise ValueError("neither a sentence nor `- kind: text [left|right] text`")
+        yield Draft("sentence", line, None, kind="plain")
+        return
+    mark, kind, head, left, right, tail = match.groups()
+    fluent, other = head + left + tail, head + right + tail
+    if mark == "=":
+        yield Draft("rewrite", fluent, other, Edit(len(head), left, right), kind=kind)
+    else:
+        yield Draft("correction", other, fluent, Edit(len(head), right, left), kind=kind)

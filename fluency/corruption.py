@@ -11,45 +11,32 @@ from itertools import pairwise
 import regex
 
 from fluency.edits import Edit
+from fluency.vocabulary import (
+    AGREEMENT,
+    BEGIN_PHRASES,
+    COMMON_VERBS,
+    CONFUSABLE,
+    DROPPABLE,
+    FORMS_OF_BE,
+    FUNCTION_WORDS,
+    LEFTOVERS,
+    LOOSE_BEFORE,
+    LY_KEPT,
+    MODALS,
+    NEIGHBOURS,
+    NOT_PLAIN_S,
+    OBJECTS,
+    PHONETIC,
+    PLURAL_CUES,
+    PREPOSITIONS,
+    SINGULAR_CUES,
+    SUBJECTS,
+    SWAPPED,
+)
 
 Rule = Callable[[str], Iterator[Edit]]
 
 _WORD = regex.compile(r"[A-Za-z]+(?:'[A-Za-z]+)*")
-_BE_HAVE_DO = (("is", "are"), ("was", "were"), ("has", "have"), ("does", "do"), ("doesn't", "don't"),
-               ("isn't", "aren't"), ("wasn't", "weren't"), ("hasn't", "haven't"))  # fmt: skip
-_AGREEMENT = {a: b for pair in _BE_HAVE_DO for a, b in (pair, pair[::-1])}
-_MODALS = "can could will would should must may might shall didn't don't doesn't won't can't couldn't wouldn't".split()
-_FORMS_OF_BE = "is are was were am be been isn't aren't wasn't weren't".split()
-_FUNCTION_WORDS = set(
-    "a an the of to in on at for with from by and or but that this these those is are was were has have had will would "
-    "can could should must i you he she it we they my your his her its our their not be been as if when than".split()
-)
-_CONFUSABLE = {"their": "there", "there": "their", "its": "it's", "it's": "its", "your": "you're", "you're": "your",
-               "than": "then", "then": "than", "too": "to", "whose": "who's", "who's": "whose", "lose": "loose",
-               "affect": "effect", "quite": "quiet", "quiet": "quite", "advice": "advise", "where": "were",
-               "were": "where", "piece": "peace", "weather": "whether", "whether": "weather", "passed": "past",
-               "accept": "except", "know": "now", "through": "threw"}  # fmt: skip
-_PREPOSITIONS = {"of": ("at",), "to": ("at", "of"), "at": ("of", "to"), "with": ("of", "to"), "from": ("at", "of"),
-                 "for": ("of", "at"), "by": ("of", "to"), "about": ("of", "at"), "between": ("of", "from"),
-                 "during": ("of", "while"), "until": ("of", "to"), "into": ("of", "at"), "since": ("from", "of"),
-                 "in": ("of", "to"), "on": ("of", "to")}  # fmt: skip
-_OBJECTS = {"I": "me", "he": "him", "she": "her", "we": "us", "they": "them"}
-_SUBJECTS = {"me": "I", "him": "he", "us": "we", "them": "they"}
-_COMMON_VERBS = set(
-    "want need know think like go make take see come get find give tell work call try ask feel leave keep begin seem "
-    "help show hear play run move live believe bring write sit stand lose pay meet learn understand watch follow stop "
-    "speak read spend grow open walk win teach offer remember buy wait send build stay hope love prefer agree "
-    "expect".split()
-)
-_PLURAL_CUES = set("these those many several few two three four five six seven eight nine ten both various".split())
-_SINGULAR_CUES = set("a an this every each another one".split())
-_NOT_PLAIN_S = ("ss", "us", "is", "ous", "ies", "ves", "oes")
-_LY_KEPT = set("only early family daily really likely friendly lovely elderly hardly lately nearly reply apply supply "
-               "italy july ugly silly lonely assembly weekly monthly yearly hourly badly nightly".split())  # fmt: skip
-_NEIGHBOURS = {a: b for row in ("qwertyuiopo", "asdfghjklk", "zxcvbnmn") for a, b in pairwise(row)}
-
-
-_SWAPPED = ("ie", "ei", "an", "en", "al", "el", "le", "re", "er", "ar", "ce", "th", "ht")
 
 
 def _words(sentence: str) -> list[tuple[int, str]]:
@@ -72,14 +59,14 @@ def agreement(sentence: str) -> Iterator[Edit]:
     for index, (at, word) in enumerate(words):
         # "if I were" and "there is a cat and a dog" choose their form by other rules.
         earlier = {w.lower() for _, w in words[max(0, index - 3) : index]}
-        if word.lower() in _AGREEMENT and not earlier & {"if", "though", "wish", "there"}:
-            yield Edit(at, word, _like(word, _AGREEMENT[word.lower()]))
+        if word.lower() in AGREEMENT and not earlier & {"if", "though", "wish", "there"}:
+            yield Edit(at, word, _like(word, AGREEMENT[word.lower()]))
     for (_, subject), (at, verb) in pairwise(words):
-        if verb in _AGREEMENT:
+        if verb in AGREEMENT:
             continue
         if subject.lower() in ("he", "she", "it") and regex.fullmatch(r"\w{2,}[^su]s", verb):
             yield Edit(at, verb, _base_form(verb))
-        elif subject.lower() in ("i", "you", "we", "they") and verb in _COMMON_VERBS:
+        elif subject.lower() in ("i", "you", "we", "they") and verb in COMMON_VERBS:
             yield Edit(at, verb, _third_person(verb))
 
 
@@ -113,33 +100,26 @@ def article(sentence: str) -> Iterator[Edit]:
 def preposition(sentence: str) -> Iterator[Edit]:
     words = _words(sentence)
     for (at, word), (_, following) in pairwise(words):
-        for wrong in _PREPOSITIONS.get(word, ()):
-            if following.lower() not in _FUNCTION_WORDS or following.lower() in (
-                "the",
-                "a",
-                "an",
-                "my",
-                "your",
-                "our",
-            ):
+        for wrong in PREPOSITIONS.get(word, ()):
+            if following.lower() not in FUNCTION_WORDS or following.lower() in BEGIN_PHRASES:
                 yield Edit(at, word, wrong)
 
 
 def number(sentence: str) -> Iterator[Edit]:
     words = _words(sentence)
     for (_, cue), (at, word) in pairwise(words):
-        if len(word) < 4 or word.lower() in _FUNCTION_WORDS or word.lower().endswith(("ing", "ed", "ly")):
+        if len(word) < 4 or word.lower() in FUNCTION_WORDS or word.lower().endswith(("ing", "ed", "ly")):
             continue
-        if cue.lower() in _PLURAL_CUES and word.endswith("s") and not word.endswith(_NOT_PLAIN_S):
+        if cue.lower() in PLURAL_CUES and word.endswith("s") and not word.endswith(NOT_PLAIN_S):
             yield Edit(at, word, word[:-1])
-        elif cue.lower() in _SINGULAR_CUES and not word.endswith("s") and _ends_phrase(sentence, at + len(word)):
+        elif cue.lower() in SINGULAR_CUES and not word.endswith("s") and _ends_phrase(sentence, at + len(word)):
             yield Edit(at, word, regex.sub("([^aeiou])y$", r"\1ie", word) + "s")
 
 
 def _ends_phrase(sentence: str, end: int) -> bool:
     """Whether the noun phrase ends here: punctuation or a function word follows."""
     rest = _WORD.match(sentence, end + 1)
-    return not sentence[end : end + 1].isspace() or (rest is not None and rest.group().lower() in _FUNCTION_WORDS)
+    return not sentence[end : end + 1].isspace() or (rest is not None and rest.group().lower() in FUNCTION_WORDS)
 
 
 def order(sentence: str) -> Iterator[Edit]:
@@ -147,20 +127,20 @@ def order(sentence: str) -> Iterator[Edit]:
     for (at, word), (following_at, following) in pairwise(words):
         gap = sentence[at + len(word) : following_at]
         fixed = word in ("the", "a", "an", "of", "my", "your", "their", "every", "from", "with", "at")
-        if gap == " " and fixed and following.islower() and following not in _FUNCTION_WORDS and following[-2:] != "ly":
+        if gap == " " and fixed and following.islower() and following not in FUNCTION_WORDS and following[-2:] != "ly":
             yield Edit(at, f"{word} {following}", f"{following} {word}")
 
 
 def tense(sentence: str) -> Iterator[Edit]:
     words = _words(sentence)
     for (_, cue), (at, word) in pairwise(words):
-        if not word.islower() or word in _FUNCTION_WORDS or len(word) < 4:
+        if not word.islower() or word in FUNCTION_WORDS or len(word) < 4:
             continue
-        if cue.lower() in _MODALS and not word.endswith(("s", "ed", "ly", "ing", "er")):
+        if cue.lower() in MODALS and not word.endswith(("s", "ed", "ly", "ing", "er")):
             yield Edit(at, word, word + ("d" if word.endswith("e") else "ed"))
             yield Edit(at, word, word + "s")
             yield Edit(at, word, (word.removesuffix("e") if word[-2:] != "ee" else word) + "ing")
-        elif cue.lower() in _FORMS_OF_BE and regex.fullmatch(r"\w{3,}[^aeiou]ing", word):
+        elif cue.lower() in FORMS_OF_BE and regex.fullmatch(r"\w{3,}[^aeiou]ing", word):
             yield Edit(at, word, regex.sub(r"([^aeiousl])\1$", r"\1", word[:-3]))
         elif cue.lower() in ("has", "have", "had") and regex.fullmatch(r"\w{3,}[^aeiou]ed", word):
             yield Edit(at, word, word[:-2] + "ing")
@@ -168,7 +148,7 @@ def tense(sentence: str) -> Iterator[Edit]:
 
 def form(sentence: str) -> Iterator[Edit]:
     for at, word in _words(sentence):
-        if word.endswith("ly") and len(word) > 5 and word.lower() not in _LY_KEPT:
+        if word.endswith("ly") and len(word) > 5 and word.lower() not in LY_KEPT:
             yield Edit(at, word, regex.sub("([bp])ly$", r"\1le", regex.sub("ily$", "y", word)).removesuffix("ly"))
 
 
@@ -176,59 +156,54 @@ def pronoun(sentence: str) -> Iterator[Edit]:
     words = _words(sentence)
     for index, (at, word) in enumerate(words):
         following = words[index + 1][1].lower() if index + 1 < len(words) else ""
-        if word[0].lower() + word[1:] in _OBJECTS or word == "I":
-            wrong = _OBJECTS[word if word == "I" else word.lower()]
-            if (following and following not in _FUNCTION_WORDS) or following in _AGREEMENT:
+        if word[0].lower() + word[1:] in OBJECTS or word == "I":
+            wrong = OBJECTS[word if word == "I" else word.lower()]
+            if (following and following not in FUNCTION_WORDS) or following in AGREEMENT:
                 yield Edit(at, word, wrong if at else wrong.capitalize())
-        elif word in _SUBJECTS and index and words[index - 1][1].lower() in ("to", "for", "with", "of", "from", "at"):
-            yield Edit(at, word, _SUBJECTS[word])
+        elif word in SUBJECTS and index and words[index - 1][1].lower() in ("to", "for", "with", "of", "from", "at"):
+            yield Edit(at, word, SUBJECTS[word])
 
 
 def missing(sentence: str) -> Iterator[Edit]:
     words = _words(sentence)
     for (_, previous), (at, word) in pairwise(words):
-        if word in (
-            "to",
-            "of",
-            "is",
-            "are",
-            "was",
-            "were",
-            "be",
-            "been",
-            "has",
-            "will",
-            "with",
-            "from",
-            "for",
-        ):
-            # "help to carry", "all of", "has been" and the like stay fluent, or nearly so, without the word.
-            loose = previous.lower() in (
-                "help",
-                "helped",
-                "all",
-                "both",
-                "half",
-                "outside",
-                "inside",
-                "off",
-                "next",
-            )
+        if word in DROPPABLE:
+            loose = previous.lower() in LOOSE_BEFORE
             if not loose and (edit := _drop(sentence, at, word)):
                 yield edit
 
 
 def doubling(sentence: str) -> Iterator[Edit]:
     for at, word in _words(sentence):
-        if word in _FUNCTION_WORDS - {"that", "had", "her", "is", "in", "on"}:
+        if word in FUNCTION_WORDS - {"that", "had", "her", "is", "in", "on"}:
             end = at + len(word)
             yield Edit(end, "", f" {word}")
 
 
 def confusion(sentence: str) -> Iterator[Edit]:
     for at, word in _words(sentence):
-        if (wrong := _CONFUSABLE.get(word.lower())) and (word.islower() or word.istitle()):
+        if (wrong := CONFUSABLE.get(word.lower())) and (word.islower() or word.istitle()):
             yield Edit(at, word, _like(word, wrong))
+
+
+def phonetic(sentence: str) -> Iterator[Edit]:
+    for at, word in _words(sentence):
+        if len(word) > 3 and word.islower():
+            for pattern, sound in PHONETIC:
+                if pattern.search(word):
+                    yield Edit(at, word, pattern.sub(sound, word, count=1))
+
+
+def unfinished(sentence: str) -> Iterator[Edit]:
+    """A rewrite given up half-way: the old word beside the new one, or the last word gone."""
+    words = _words(sentence)
+    for at, word in words[:-1]:
+        if leftover := LEFTOVERS.get(word):
+            yield Edit(at + len(word), "", f" {leftover}")
+    if len(words) > 3 and words[-2][1] in ("the", "a", "an", "my", "your", "our", "their", "every"):
+        (_, before), (at, last) = words[-2:]
+        if sentence[: at - 1].endswith(before) and sentence[at - 1] == " ":
+            yield Edit(at - 1, f" {last}", "")
 
 
 def spelling(sentence: str) -> Iterator[Edit]:
@@ -239,12 +214,12 @@ def spelling(sentence: str) -> Iterator[Edit]:
             first, second = word[index], word[index + 1]
             if first == second:  # a double letter made single
                 typo = first
-            elif first + second in _SWAPPED:
+            elif first + second in SWAPPED:
                 typo = second + first
             elif first in "aeiou" and second not in "aeiou":  # a vowel swallowed
                 typo = second
             else:  # the key beside it
-                typo = _NEIGHBOURS[first] + second
+                typo = NEIGHBOURS[first] + second
             yield Edit(at, word, word[:index] + typo + word[index + 2 :])
 
 
@@ -252,6 +227,7 @@ RULES: dict[str, Rule] = {
     rule.__name__: rule
     for rule in (
         agreement, article, preposition, number, order, tense, form, pronoun, missing, doubling, confusion, spelling,
+        phonetic, unfinished,
     )
 }  # fmt: skip
 

@@ -1,14 +1,18 @@
 """The edit: one replacement at one place in a sentence. Pure functions over strings."""
 
-from collections.abc import Iterator
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 
 import regex
 from rapidfuzz.distance import Levenshtein
 
-# A word with its combining marks, a run of white space, or one grapheme of anything else. Apostrophes and hyphens
-# stay inside words, so that "don't" is one token. `\X` never splits a grapheme (an emoji with modifiers, say).
-_TOKEN = regex.compile(r"(?:\w\p{M}*)+(?:['’\-](?:\w\p{M}*)+)*|\s+|\X")
+# A word, a run of white space, or one grapheme of anything else. Apostrophes and hyphens stay inside words, so that
+# "don't" is one token. `\X` is a whole grapheme: a letter with its marks, an emoji with its modifiers, a flag.
+_TOKEN = regex.compile(r"(?:(?=\w)\X)+(?:(?=['’\-])\X(?:(?=\w)\X)+)*|(?:(?=\s)\X)+|\X")
+_ASCII_TOKEN = re.compile(r"\w+(?:['\-]\w+)*|\s+|.", re.ASCII | re.DOTALL)  # the same, six times as fast
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +46,7 @@ class Edit:
         Raises:
             ValueError: `removed` does not stand at `start` in `before`.
         """
-        if before[self.start : self.end] != self.removed:
-            raise ValueError(f"{self.removed!r} does not stand at offset {self.start} of {before!r}")
-        return before[: self.start] + self.inserted + before[self.end :]
+        return apply_all([self], before)
 
     def invert(self) -> "Edit":
         """The edit that leads back from after to before."""
@@ -53,7 +55,24 @@ class Edit:
 
 def tokenize(text: str) -> list[str]:
     """Split into words, white space and single graphemes; joined again they are `text`."""
-    return _TOKEN.findall(text)
+    return (_ASCII_TOKEN if text.isascii() else _TOKEN).findall(text)
+
+
+def apply_all(edits: Iterable[Edit], before: str) -> str:
+    """The sentence after several edits, all of them with offsets into `before` and in order.
+
+    Raises:
+        ValueError: two edits overlap, or a removed text does not stand at its place.
+    """
+    pieces, done = [], 0
+    for edit in edits:
+        if edit.start < done:
+            raise ValueError(f"the edit at offset {edit.start} overlaps the one before it")
+        if before[edit.start : edit.end] != edit.removed:
+            raise ValueError(f"{edit.removed!r} does not stand at offset {edit.start} of {before!r}")
+        pieces += before[done : edit.start], edit.inserted
+        done = edit.end
+    return "".join(pieces) + before[done:]
 
 
 def extract(before: str, after: str) -> list[Edit]:
@@ -84,8 +103,36 @@ def _changes(source: list[str], target: list[str]) -> Iterator[tuple[int, int, s
 
 def occurrences(part: str, sentence: str) -> list[int]:
     """The offsets at which `part` stands in `sentence` as whole tokens; anywhere at all if it never does."""
-    everywhere = [match.start() for match in regex.finditer(regex.escape(part), sentence, overlapped=True)]
-    bounds = {0}
-    for token in tokenize(sentence):
-        bounds.add(max(bounds) + len(token))
+    everywhere, at = [], sentence.find(part)
+    while at >= 0:
+        everywhere.append(at)
+        at = sentence.find(part, at + 1)
+    if len(everywhere) < 2:
+        return everywhere
+    bounds = set(accumulate(map(len, tokenize(sentence)), initial=0))
     return [at for at in everywhere if at in bounds and at + len(part) in bounds] or everywhere
+
+
+def widened(edit: Edit, before: str) -> Edit:
+    """The edit with words around it, until its `removed` text is not blank and stands nowhere else in `before`.
+
+    Whoever replaces the first occurrence of `removed`, as the reference does, then makes this edit and no other.
+
+    Raises:
+        ValueError: `before` is blank.
+    """
+    if not before.strip():
+        raise ValueError("a blank sentence has no words to name an edit by")
+    bounds = list(accumulate(map(len, tokenize(before)), initial=0))
+    start, end, rightwards = edit.start, edit.end, True
+    while not _stands_alone(before[start:end], start, before) and (start, end) != (0, len(before)):
+        if (rightwards and end < len(before)) or start == 0:
+            end = bounds[bisect_right(bounds, end)]
+        else:
+            start = bounds[bisect_left(bounds, start) - 1]
+        rightwards = not rightwards
+    return Edit(start, before[start:end], before[start : edit.start] + edit.inserted + before[edit.end : end])
+
+
+def _stands_alone(part: str, start: int, sentence: str) -> bool:
+    return part.strip() == part != "" and sentence.find(part) == start and sentence.find(part, start + 1) < 0

@@ -4,22 +4,31 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fluency.errors import UserError
 
+_ROW_GROUP = 10_000
+
 
 @contextmanager
 def written_aside(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary sibling of `path`; on success it takes the place of `path`, on error it is removed."""
+    """Yield a temporary sibling of `path`; on success it takes the place of `path`, on error it is removed.
+
+    What a killed process left there is removed too.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    for stale in path.parent.glob(f".{path.name}.*.part"):
+        if not psutil.pid_exists(int(stale.suffixes[-2].removeprefix("."))):
+            _remove(stale)
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield aside
@@ -27,9 +36,13 @@ def written_aside(path: str | Path) -> Iterator[Path]:
             shutil.rmtree(path)
         aside.replace(path)
     finally:
-        if aside.is_dir():
-            shutil.rmtree(aside)
-        aside.unlink(missing_ok=True)
+        _remove(aside)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -47,6 +60,31 @@ def write_parquet(path: str | Path, rows: Sequence[dict[str, Any]], schema: pa.S
     """Write `rows` (dicts with the schema's keys) as Parquet, whole or not at all."""
     with written_aside(path) as aside:
         pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), aside)
+
+
+@contextmanager
+def parquet_sink(path: str | Path, schema: pa.Schema) -> Iterator[Callable[[tuple[Any, ...]], None]]:
+    """Yield a function that appends one row, its values in the schema's order; memory stays flat.
+
+    Rows are written a row group at a time. The file isn't written aside: put it into a folder that is.
+    """
+    waiting: list[tuple[Any, ...]] = []
+
+    def flush() -> None:
+        columns = zip(zip(*waiting, strict=True), schema, strict=True)
+        arrays = [pa.array(column, field.type) for column, field in columns]
+        writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+        waiting.clear()
+
+    def append(row: tuple[Any, ...]) -> None:
+        waiting.append(row)
+        if len(waiting) == _ROW_GROUP:
+            flush()
+
+    with pq.ParquetWriter(path, schema) as writer:
+        yield append
+        if waiting:
+            flush()
 
 
 def read_parquet(path: str | Path) -> list[dict[str, Any]]:

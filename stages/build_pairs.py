@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-from fluency.audit import audit
-from fluency.corpora import REJECTED_SCHEMA, Rejected, Row, as_dict
-from fluency.files import read_parquet, write_json, write_parquet, written_aside
-from fluency.pairs import PAIR_SCHEMA, build_pairs
+from fluency.dataset import build_dataset
+from fluency.files import write_json, written_aside
 from fluency.params import load_params
 from stages import run
 
@@ -13,20 +11,12 @@ RAW, PAIRS, FIGURES = Path("data/raw"), Path("data/pairs"), Path("metrics/data.j
 
 
 def main() -> None:
-    params = load_params().pairs
-    rows = [Row(**row) for row in read_parquet(RAW / "rows.parquet")]
-    rejected = [Rejected(**row) for row in read_parquet(RAW / "rejected.parquet")]
-    splits, unused = build_pairs(rows, params)
-    rejected += unused
     with written_aside(PAIRS) as aside:
-        for split, pairs in splits.items():
-            write_parquet(aside / f"{split}.parquet", [pair.as_dict() for pair in pairs], PAIR_SCHEMA)
-        write_parquet(aside / "rejected.parquet", [as_dict(row) for row in rejected], REJECTED_SCHEMA)
-    write_json(FIGURES, audit(rows, splits, rejected))
-    print(
-        ", ".join(f"{split}: {len(pairs)} pairs" for split, pairs in splits.items()),
-        f"; {len(rejected)} rejected",
-    )
+        aside.mkdir()
+        audit = build_dataset(RAW, aside, load_params().pairs)
+    write_json(FIGURES, audit)
+    splits = ", ".join(f"{split}: {its['pairs']} pairs" for split, its in audit["splits"].items())
+    print(f"{splits}; {audit['rows']['rejected']} rows rejected; see {PAIRS}/AUDIT.md")
 
 
 if __name__ == "__main__":

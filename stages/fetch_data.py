@@ -1,32 +1,41 @@
-"""Read the corpus that `data.source` names into canonical rows."""
+"""Read the corpora that `data.source` names into canonical rows."""
 
+from itertools import chain
 from pathlib import Path
 
-from fluency.corpora import REJECTED_SCHEMA, ROW_SCHEMA, as_dict, read_corpus
-from fluency.files import sha256, write_json, write_parquet, written_aside
+from tqdm import tqdm
+
+from fluency.corpora import read_corpus, write_rows
+from fluency.files import sha256, write_json, written_aside
 from fluency.params import load_params
-from fluency.sources import corpus_name, fetch_data
+from fluency.sources import corpus_names, fetch_data
 from stages import run
 
 RAW = Path("data/raw")
 
 
 def main() -> None:
-    source = load_params().data.source
-    fetched = fetch_data(source)
-    rows, rejected = read_corpus(fetched, corpus_name(source))
-    manifest = {
-        "source": source,
-        "revision": fetched.revision,
-        "files": {path.relative_to(fetched.root).as_posix(): sha256(path) for path in fetched.files},
-        "rows": len(rows),
-        "rejected": len(rejected),
-    }
+    params = load_params().data
+    fetched = dict(zip(corpus_names(params.sources), map(fetch_data, params.sources), strict=True))
+    items = chain.from_iterable(
+        read_corpus(files, corpus, format=params.format, tasks=params.tasks) for corpus, files in fetched.items()
+    )
     with written_aside(RAW) as aside:
-        write_parquet(aside / "rows.parquet", [as_dict(row) for row in rows], ROW_SCHEMA)
-        write_parquet(aside / "rejected.parquet", [as_dict(row) for row in rejected], REJECTED_SCHEMA)
+        aside.mkdir()
+        counts = write_rows(tqdm(items, "rows", disable=None), fetched, aside)
+        manifest = [
+            {
+                "source": source,
+                "corpus": corpus,
+                "revision": files.revision,
+                "files": {path.relative_to(files.root).as_posix(): sha256(path) for path in files.files},
+                **counts[corpus],
+            }
+            for source, (corpus, files) in zip(params.sources, fetched.items(), strict=True)
+        ]
         write_json(aside / "manifest.json", manifest)
-    print(f"{source}: {len(rows)} rows, {len(rejected)} rejected, from {len(fetched.files)} file(s)")
+    for its in manifest:
+        print(f"{its['source']}: {its['rows']} rows, {its['rejected']} rejected, from {len(its['files'])} file(s)")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ EXAMPLES = {
     "doubling": ("I fed the cat.", "I fed the the cat."),
     "confusion": ("It lost its way.", "It lost it's way."),
     "spelling": ("A different day.", "A diferent day."),
+    "phonetic": ("Take a photograph.", "Take a fotograph."),
+    "unfinished": ("I fed the cat.", "I fed the a cat."),
 }
 
 
@@ -32,7 +34,7 @@ def test_each_rule_makes_its_mistake(kind):
 
 @pytest.mark.parametrize("kind", RULES)
 def test_every_mistake_fits_its_sentence(kind):
-    sample, _ = read_corpus(fetch_data("sample"), "sample")
+    sample = read_corpus(fetch_data("sample"), "sample")
     for fluent in [row.before for row in sample if row.relation == "sentence"]:
         for edit in RULES[kind](fluent):
             assert edit.apply(fluent) != fluent

@@ -1,10 +1,13 @@
 """An edit leads exactly from before to after, and back."""
 
+from itertools import accumulate
+
 import pytest
+import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fluency.edits import Edit, extract, occurrences, tokenize
+from fluency.edits import Edit, apply_all, extract, occurrences, tokenize, widened
 
 # Few words, so that sentences share many of them; and any text at all.
 SENTENCES = st.one_of(
@@ -13,12 +16,6 @@ SENTENCES = st.one_of(
     ),
     st.text(),
 )
-
-
-def apply_all(edits: list[Edit], sentence: str) -> str:
-    for edit in reversed(edits):
-        sentence = edit.apply(sentence)
-    return sentence
 
 
 @given(SENTENCES, SENTENCES)
@@ -42,6 +39,50 @@ def test_an_inverted_edit_leads_back(sentence, data):
 @given(st.text())
 def test_tokens_joined_are_the_text(text):
     assert "".join(tokenize(text)) == text
+
+
+# Letters, marks, joiners, flags, modifiers and prepended signs: what graphemes are made of.
+GRAPHEMES = st.text(alphabet="ae' \n\r-\u0301\u200d\ufe0f👩👨🏽🇩🇪क्\u0600١ㅎㅏ")
+
+
+@given(GRAPHEMES, GRAPHEMES)
+def test_an_edit_never_splits_a_grapheme(before, after):
+    def bounds(text):
+        return set(accumulate(map(len, regex.findall(r"\X", text)), initial=0))
+
+    shift = 0
+    for edit in extract(before, after):
+        assert {edit.start, edit.end} <= bounds(before)
+        assert {edit.start + shift, edit.start + shift + len(edit.inserted)} <= bounds(after)
+        shift += len(edit.inserted) - len(edit.removed)
+
+
+@given(st.text(alphabet=[chr(code) for code in range(128)]))
+def test_the_fast_way_for_ascii_finds_the_same_tokens(text):
+    assert tokenize(text) == tokenize(text + "é")[:-1] or text[-1:].isalnum() or text[-1:] in "_'-"
+
+
+def test_overlapping_edits_are_refused():
+    with pytest.raises(ValueError, match="the edit at offset 2 overlaps the one before it"):
+        apply_all([Edit(0, "abc", ""), Edit(2, "c", "")], "abc")
+
+
+@given(SENTENCES.filter(str.strip), st.data())
+def test_a_widened_edit_can_be_made_by_replacing_the_first_occurrence(sentence, data):
+    start = data.draw(st.integers(0, len(sentence)))
+    end = data.draw(st.integers(start, min(len(sentence), start + 6)))
+    edit = Edit(start, sentence[start:end], data.draw(st.sampled_from(["", "x", " the"])))
+    wide = widened(edit, sentence)
+    assert wide.removed.strip()
+    assert sentence.replace(wide.removed, wide.inserted, 1) == edit.apply(sentence) == wide.apply(sentence)
+
+
+def test_an_edit_is_widened_by_as_few_words_as_will_do():
+    assert widened(Edit(5, "are", "is"), "This are a test.") == Edit(5, "are", "is")
+    assert widened(Edit(6, "", "the "), "I saw cat.") == Edit(6, "cat", "the cat")
+    assert widened(Edit(4, "a", "b"), "a b a c") == Edit(2, "b a c", "b b c")
+    with pytest.raises(ValueError, match="blank sentence"):
+        widened(Edit(0, "", "x"), " ")
 
 
 def test_graphemes_are_never_split():

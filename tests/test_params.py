@@ -24,6 +24,11 @@ def test_learning_rates_are_numbers_as_dvc_writes_them(tmp_path, written):
     assert isinstance(params.train.learning_rate, float)
 
 
+def test_sources_are_one_or_a_list(tmp_path):
+    assert load_with(tmp_path, "source: sample", "source: sample").data.sources == ["sample"]
+    assert load_with(tmp_path, "source: sample", "source: [sample, 'path:x']").data.sources == ["sample", "path:x"]
+
+
 def test_the_committed_params_are_valid():
     assert load_params().data.source == "sample"
 
@@ -46,6 +51,13 @@ def test_the_committed_params_are_valid():
         ("    train: 0.7", "    train: 0.6", "pairs.split: train, validation and test"),
         ("decision:\n", "decision: 3\nx:\n", "x: unknown key"),
         ("data:\n", "data: [\n", "not YAML"),
+        ("source: sample", "source: 3", "data.source: expected str, found 3"),
+        ("source: sample", "source: []", "data.source: names no source"),
+        ("source: sample", "source: [sample, 3]", "data.source: expected str, found 3"),
+        ("source: sample", "source: [sample, sample]", "data.source: names 'sample' twice"),
+        ("format:\n", "format: m3\n", "data.format: 'm3' is none of reference, parallel, jfleg, m2, labelled"),
+        ("tasks: []", "tasks: gec", "data.tasks: expected a list, found 'gec'"),
+        ("leakage: report", "leakage: drop", "pairs.leakage: 'drop' is none of report, drop_train, fail"),
     ],
 )
 def test_what_is_wrong_is_named_in_one_line(tmp_path, old, new, message):

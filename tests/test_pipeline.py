@@ -8,6 +8,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from fluency.files import write_text
+from fluency.m2 import as_m2
 from fluency.metrics import point_metrics
 from tests.conftest import CORPORA
 
@@ -87,13 +89,36 @@ def test_the_references_own_data_runs_through(new_project):
     )
     project.run("dvc repro")
     data = read_json(project, "metrics/data.json")
-    assert data["rows"] == {"labelled": 12039 + 1647}
+    assert data["rows"] == {"read": 12039 + 1647, "used": 1400, "not_drawn": 12286, "rejected": 0}
     assert {split: counts["pairs"] for split, counts in data["splits"].items()} == {
         "train": 1000,
         "validation": 200,
         "test": 200,
     }
     assert read_json(project, "metrics/test.json")["examples"] == 200
+
+
+def test_several_sources_become_one_set_of_pairs(new_project):
+    project = new_project({"data.source": "[sample,path:mine]", "pairs.leakage": "drop_train"})
+    (project.folder / "mine").mkdir()
+    for split in ("train", "test"):
+        write_text(
+            project.folder / f"mine/{split}.m2",
+            "\n".join(as_m2(f"She go to the {n} house .", f"She goes to the {n} house .") for n in range(30)),
+        )
+    printed = project.run("dvc repro build_pairs")
+    assert "sample: 3426 rows, 0 rejected" in printed
+    assert "path:mine: 60 rows, 0 rejected, from 2 file(s)" in printed
+    data = read_json(project, "metrics/data.json")
+    assert {corpus: list(splits) for corpus, splits in data["corpora"].items()} == {
+        "mine": ["train", "test"], "sample": ["all"],
+    }  # fmt: skip
+    assert data["rejected"] == {"leakage": 30}
+    assert data["leakage"]["test"]["rows_normalised"] == 0
+    assert "| mine | test | 30 |" in (project.folder / "data/pairs/AUDIT.md").read_text(encoding="utf-8")
+    before = (project.folder / "dvc.lock").read_text(encoding="utf-8")
+    project.run("dvc repro -f build_pairs")
+    assert (project.folder / "dvc.lock").read_text(encoding="utf-8") == before
 
 
 @pytest.mark.parametrize(

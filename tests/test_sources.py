@@ -1,12 +1,6 @@
 """Sources are fetched, pinned and checked; what cannot be had is told in one line."""
 
 import hashlib
-import http.server
-import json
-import os
-import subprocess
-import sys
-import threading
 import zipfile
 from pathlib import Path
 
@@ -14,128 +8,6 @@ import pytest
 
 from fluency.errors import UserError
 from fluency.sources import fetch_data, fetch_model, local_path
-
-COMMIT = "c" * 40
-
-
-class Hub(http.server.BaseHTTPRequestHandler):
-    """A small model and data hub: `owner/edits` and `owner/model` at one commit, `owner/locked` gated."""
-
-    files: dict[str, bytes] = {}  # noqa: RUF012 (filled by the fixture)
-    busy = 0
-
-    def do_HEAD(self):
-        self.do_GET()
-
-    def do_GET(self):
-        path = self.path.partition("?")[0]
-        if "owner/locked" in path:
-            return self.answer(403, b"{}", {"X-Error-Code": "GatedRepo"})
-        if "owner/edits" not in path and "owner/model" not in path:
-            return self.answer(401, b"{}", {"X-Error-Code": "RepoNotFound"})
-        if "/revision/" in path or path.endswith(("owner/edits", "owner/model")):
-            wanted = path.partition("/revision/")[2] or "main"
-            if wanted not in ("main", COMMIT):
-                return self.answer(404, b"{}", {"X-Error-Code": "RevisionNotFound"})
-            siblings = [{"rfilename": name} for name in self.files]
-            return self.answer(200, json.dumps({"id": "owner/x", "sha": COMMIT, "siblings": siblings}).encode())
-        if "/tree/" in path:
-            tree = [
-                {"type": "file", "path": name, "size": len(content), "oid": hashlib.sha1(content).hexdigest()}  # noqa: S324
-                for name, content in self.files.items()
-            ]
-            return self.answer(200, json.dumps(tree).encode())
-        content = self.files.get(path.partition(f"/resolve/{COMMIT}/")[2])
-        if content is None:
-            return self.answer(404, b"", {"X-Error-Code": "EntryNotFound"})
-        etag = hashlib.sha1(content).hexdigest()  # noqa: S324
-        return self.answer(200, content, {"ETag": f'"{etag}"', "X-Repo-Commit": COMMIT})
-
-    def answer(self, status, content, headers=None):
-        self.send_response(status)
-        for name, value in (headers or {}).items():
-            self.send_header(name, value)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(content)
-
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture
-def hub(tmp_path):
-    """Starts the hub on loopback; returns a function that runs a fetch in a process of its own."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-
-    def fetch(call: str, *, endpoint: str | None = None) -> tuple[int, str]:
-        code = f"from fluency import sources\nfrom fluency.errors import UserError\ntry:\n print(sources.{call})\nexcept UserError as error:\n print(error); raise SystemExit(1)"  # noqa: E501
-        environment = os.environ | {
-            "HF_ENDPOINT": endpoint or f"http://127.0.0.1:{server.server_port}",
-            "HF_HOME": str(tmp_path / "hf"),
-            "HF_HUB_DISABLE_XET": "1",
-        }
-        done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False
-        )
-        return done.returncode, done.stdout or done.stderr
-
-    yield fetch
-    server.shutdown()
-    server.server_close()
-
-
-def test_a_hub_dataset_is_fetched_at_a_resolved_commit(hub):
-    Hub.files = {"data/train.jsonl": b"{}\n", "README.md": b"#", "evil.py": b"raise SystemExit"}
-    code, printed = hub("fetch_data('hub:owner/edits')")
-    assert code == 0, printed
-    assert COMMIT in printed
-    assert "train.jsonl" in printed
-    assert "evil.py" not in printed
-
-
-def test_a_hub_model_is_fetched_without_pickles_and_code(hub):
-    Hub.files = {"config.json": b"{}", "model.safetensors": b"w", "tokenizer.json": b"{}", "pytorch_model.bin": b"p",
-                 "modeling.py": b"x"}  # fmt: skip
-    code, printed = hub("fetch_model('hub:owner/model@main', None)")
-    assert code == 0, printed
-    assert "model.safetensors" in printed
-    assert "pytorch_model.bin" not in printed
-    assert "modeling.py" not in printed
-
-
-def test_a_hub_model_with_pickled_weights_only_is_refused(hub):
-    Hub.files = {"config.json": b"{}", "pytorch_model.bin": b"p"}
-    code, printed = hub("fetch_model('hub:owner/model', None)")
-    assert code == 1
-    assert "config.json and *.safetensors are needed; pickled weights are not read" in printed
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        ("fetch_data('hub:owner/absent')", "data.source: hub:owner/absent does not exist, or is private"),
-        ("fetch_data('hub:owner/locked')", "data.source: hub:owner/locked is gated; accept its terms"),
-        ("fetch_data('hub:owner/edits@v9')", "data.source: hub:owner/edits has no revision 'v9'"),
-        ("fetch_model('hub:owner/absent', None)", "model.source: hub:owner/absent does not exist"),
-    ],
-)
-def test_what_the_hub_does_not_give_is_told_in_one_line(hub, call, message):
-    code, printed = hub(call)
-    assert code == 1
-    assert message in printed
-    assert printed.count("\n") == 1
-
-
-def test_an_unreachable_hub_names_the_offline_default(hub):
-    code, printed = hub("fetch_data('hub:owner/edits')", endpoint="http://127.0.0.1:9")
-    assert code == 1
-    assert "the hub cannot be reached" in printed
-    assert "data.source=sample" in printed
-    assert printed.count("\n") == 1
 
 
 @pytest.mark.parametrize("source", ["samples", "hub:", "path:", "ftp:x", ""])
@@ -149,7 +21,7 @@ def test_malformed_sources_are_named(source):
 def test_missing_and_empty_folders_are_named(tmp_path):
     with pytest.raises(UserError, match="does not exist"):
         fetch_data(f"path:{tmp_path / 'absent'}")
-    with pytest.raises(UserError, match=r"holds no \.parquet"):
+    with pytest.raises(UserError, match="holds no file of a known kind"):
         fetch_data(f"path:{tmp_path}")
     with pytest.raises(UserError, match=r"config\.json and \*\.safetensors are needed"):
         fetch_model(f"path:{tmp_path}", None)

@@ -1,0 +1,107 @@
+"""The audit as a page to read: data/pairs/AUDIT.md."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from fluency.rows import Row
+
+_CHARACTERS = 300  # of a sentence, on the page
+
+
+def as_markdown(
+    report: Mapping[str, Any],
+    examples: Mapping[str, Sequence[Row]],
+    rejected: Mapping[str, Sequence[Mapping[str, Any]]],
+) -> str:
+    """The page.
+
+    Args:
+        report: the content of metrics/data.json.
+        examples: rows to look at, by what is odd about them.
+        rejected: a few rejected rows, by reason.
+    """
+    splits, leakage = report["splits"], report["leakage"]
+    scopes = [(corpus, split, its) for corpus, given in report["corpora"].items() for split, its in given.items()]
+    parts = sorted({part for its in splits.values() for part in its["parts"]})
+    figures = ("pairs", "positives", "share_positive", "groups")
+    return "\n".join(
+        [
+            "# Audit of the data",
+            "",
+            *_table(["rows", ""], report["rows"].items()),
+            "",
+            "## Rejected rows",
+            "",
+            "They stand whole in `rejected.parquet`, with their reason, file and line.",
+            "",
+            *_table(["reason", "rows"], report["rejected"].items()),
+            "",
+            *(_rejected(record) for records in rejected.values() for record in records),
+            "",
+            "## Corpora, as their sources give them",
+            "",
+            "Ambiguous: the removed text stands elsewhere in the sentence too (words: as whole words).",
+            "",
+            *_table(["corpus", "split", *scopes[0][2]], ((name, split, *its.values()) for name, split, its in scopes)),
+            "",
+            "## Splits",
+            "",
+            *_table(["split", *figures], ((name, *(its[key] for key in figures)) for name, its in splits.items())),
+            "",
+            *_table(
+                ["pairs of", *splits], ((part, *(i["parts"].get(part, 0) for i in splits.values())) for part in parts)
+            ),
+            "",
+            "## Leakage",
+            "",
+            "Rows that share a sentence with an earlier split; normalised: up to case, spacing and Unicode form.",
+            "",
+            *_table(
+                ["split", "rows", "normalised", "groups", "by corpus"],
+                (
+                    (name, its["rows"], its["rows_normalised"], its["groups"], _listed(its["corpora"]))
+                    for name, its in leakage.items()
+                ),
+            ),
+            "",
+            "## Rows to look at",
+            "",
+            *(_example(title, row) for title, rows in examples.items() for row in rows),
+            "",
+        ]
+    )
+
+
+def _table(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> list[str]:
+    """A Markdown table; all columns but the first are right-aligned."""
+    cells = [[str(cell).replace("|", "\\|") for cell in row] for row in rows]
+    marks = ["---", *["---:"] * (len(header) - 1)]
+    return [f"| {' | '.join(row)} |" for row in (header, marks, *cells)]
+
+
+def _of_part(splits: Mapping[str, Any], part: str) -> list[int]:
+    return [its["parts"].get(part, 0) for its in splits.values()]
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items())
+
+
+def _rejected(record: Mapping[str, Any]) -> str:
+    return f"- {_code(record['reason'])} ({record['file']}, line {record['line']}): {_code(record['row'])}"
+
+
+def _example(title: str, row: Row) -> str:
+    label = "" if row.label is None else f", label {row.label}"
+    after = "" if row.after is None else f" → {_code(row.after)}"
+    return f"- {title} ({row.file}, line {row.line}{label}): {_code(row.before)}{after}"
+
+
+def _code(text: str) -> str:
+    """Corpus text as Markdown code, so that nothing in it is taken for markup."""
+    line = " ".join(text.split())
+    line = line if len(line) <= _CHARACTERS else f"{line[:_CHARACTERS]} …"
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
+    pad = " " if "`" in line else ""
+    return f"{fence}{pad}{line}{pad}{fence}"

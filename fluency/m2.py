@@ -1,0 +1,131 @@
+"""The M2 format of grammatical error correction: a tokenised sentence and its annotators' edits.
+
+    S She go home .
+    A 1 2|||R:VERB:SVA|||goes|||REQUIRED|||-NONE-|||0
+
+Read as ERRANT writes it and in the older style of CoNLL and JFLEG; written in ERRANT's.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from rapidfuzz.distance import Levenshtein
+
+_NOTHING = ("noop", "UNK", "Um")  # annotations that change nothing: no mistake, or no correction found
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """One edit of one annotator: tokens `start` to `end` of the sentence become `correction`."""
+
+    start: int
+    end: int
+    kind: str
+    correction: str
+
+
+@dataclass(slots=True)
+class Block:
+    """A sentence and what each annotator does to it.
+
+    Attributes:
+        line: the line of the sentence in its file, from 1.
+        lines: the block's lines as they stand.
+        annotators: edits by annotator; an annotator who found nothing to mend has none.
+    """
+
+    line: int
+    lines: list[str]
+    annotators: dict[str, list[Annotation]] = field(default_factory=dict)
+
+    @property
+    def sentence(self) -> str:
+        """The sentence, its tokens with one space between them."""
+        return self.lines[0].removeprefix("S").strip()
+
+
+def blocks(lines: Iterable[tuple[int, str]]) -> Iterator[Block]:
+    """Cut numbered lines into blocks at blank lines; their annotations are not parsed yet."""
+    block: Block | None = None
+    for number, line in lines:
+        if not line.strip():
+            if block:
+                yield block
+            block = None
+        elif block is None:
+            block = Block(number, [line])
+        else:
+            block.lines.append(line)
+    if block:
+        yield block
+
+
+def parse(block: Block) -> Block:
+    """Fill in the block's annotators.
+
+    Raises:
+        ValueError: a line is neither a sentence nor an annotation, or an annotation is malformed.
+    """
+    if block.lines[0].partition(" ")[0] != "S":
+        raise ValueError("M2: a block begins with its sentence, `S ...`")
+    for line in block.lines[1:]:
+        fields = line.removeprefix("A ").split("|||")
+        span = fields[0].split()
+        if not line.startswith("A ") or len(fields) != 6 or len(span) != 2:
+            raise ValueError(f"M2: not an annotation; {line[:80]!r}")
+        try:
+            start, end = int(span[0]), int(span[1])
+        except ValueError:
+            raise ValueError(f"M2: offsets are no numbers; {line[:80]!r}") from None
+        annotations = block.annotators.setdefault(fields[5].strip(), [])
+        if fields[1] not in _NOTHING:
+            correction = fields[2].partition("||")[0]  # the first of CoNLL's alternatives
+            annotations.append(Annotation(start, end, fields[1], "" if correction == "-NONE-" else correction))
+    if not block.annotators:
+        block.annotators["0"] = []
+    return block
+
+
+def corrected(sentence: str, annotations: Sequence[Annotation]) -> str:
+    """The sentence after all edits of one annotator.
+
+    Raises:
+        ValueError: an edit lies outside the sentence, or two overlap.
+    """
+    tokens = sentence.split(" ")
+    done: list[str] = []
+    at = 0
+    for annotation in sorted(annotations, key=lambda annotation: (annotation.start, annotation.end)):
+        if not at <= annotation.start <= annotation.end <= len(tokens):
+            raise ValueError(
+                f"M2: an edit overlaps another or leaves the sentence; {annotation.start} {annotation.end}"
+            )
+        done += tokens[at : annotation.start] + annotation.correction.split()
+        at = annotation.end
+    return " ".join(done + tokens[at:])
+
+
+def as_m2(before: str, after: str, *, kind: str = "unknown", annotator: str = "0") -> str:
+    """The block of one annotator who makes `after` of `before`.
+
+    Raises:
+        ValueError: the format cannot hold a sentence (white space other than single spaces, `|`, `-NONE-`).
+    """
+    for sentence in (before, after):
+        if not sentence or sentence != " ".join(sentence.split()) or "|" in sentence or "-NONE-" in sentence.split():
+            raise ValueError(f"M2 holds words with single spaces between them, no `|` or `-NONE-`; {sentence[:80]!r}")
+    source, target = before.split(" "), after.split(" ")
+    edits = [code for code in Levenshtein.opcodes(source, target) if code.tag != "equal"]
+    spans = [
+        f"{code.src_start} {code.src_end}|||{kind}|||{' '.join(target[code.dest_start : code.dest_end]) or '-NONE-'}"
+        for code in edits
+    ]
+    return (
+        "\n".join(
+            [
+                f"S {before}",
+                *(f"A {span}|||REQUIRED|||-NONE-|||{annotator}" for span in spans or ["-1 -1|||noop|||-NONE-"]),
+            ]
+        )
+        + "\n"
+    )

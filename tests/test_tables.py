@@ -1,0 +1,138 @@
+"""Every container is read, streamed, and whatever is broken in it is named with its place."""
+
+import gzip
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fluency.errors import UserError
+from fluency.tables import BadLine, read_lines, read_records
+
+RECORDS = [{"a": 'quoted "word", comma', "b": "naïve\nplan"}, {"a": "\u2028 line", "b": "👩‍👩‍👧"}]
+
+
+def written(path, records):
+    kind = path.name.removesuffix(".gz").rpartition(".")[2]
+    if kind == "parquet":
+        pq.write_table(pa.Table.from_pylist(records), path)
+        return path
+    if kind == "arrow":
+        table = pa.Table.from_pylist(records)
+        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as stream:
+            stream.write_table(table)
+        return path
+    if kind == "jsonl":
+        text = "\n".join(json.dumps(record, ensure_ascii=False) for record in records)
+    elif kind == "json":
+        text = json.dumps(records)
+    else:
+        mark = "," if kind == "csv" else "\t"
+        rows = [list(records[0]), *(list(record.values()) for record in records)]
+        text = "\n".join(mark.join('"' + cell.replace('"', '""') + '"' for cell in row) for row in rows)
+    content = text.encode()
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    return path
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["x.parquet", "x.arrow", "x.jsonl", "x.json", "x.csv", "x.tsv", "x.jsonl.gz", "x.json.gz", "x.csv.gz", "x.tsv.gz"],
+)
+def test_every_container_gives_the_same_records(tmp_path, name):
+    records = list(read_records(written(tmp_path / name, RECORDS)))
+    assert [record for _, record in records] == RECORDS
+    assert [line for line, _ in records] == sorted({line for line, _ in records})
+
+
+def test_a_folder_written_by_datasets_is_read(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    datasets.Dataset.from_list(RECORDS).save_to_disk(str(tmp_path / "saved"))
+    (shard,) = (tmp_path / "saved").glob("*.arrow")
+    assert [record for _, record in read_records(shard)] == RECORDS
+
+
+def test_json_may_hold_its_records_in_one_key(tmp_path):
+    (tmp_path / "x.json").write_text(json.dumps({"version": 1, "data": [{"a": 1}, 2]}))
+    assert list(read_records(tmp_path / "x.json")) == [(1, {"a": 1}), (2, BadLine("not a JSON object", "2"))]
+
+
+def test_a_byte_order_mark_is_no_text(tmp_path):
+    (tmp_path / "x.jsonl").write_bytes(b'\xef\xbb\xbf{"a": 1}\r\n{"a": 2}\n')
+    (tmp_path / "x.csv").write_bytes(b"\xef\xbb\xbfa\r\n1\r\n")
+    assert [record for _, record in read_records(tmp_path / "x.jsonl")] == [{"a": 1}, {"a": 2}]
+    assert [record for _, record in read_records(tmp_path / "x.csv")] == [{"a": "1"}]
+
+
+def test_bad_lines_keep_their_place_and_text(tmp_path):
+    lines = [b'{"a": 1}', b"{broken", b"", b"[1]", b'{"a": "\xff"}', b"[" * 100_000]
+    (tmp_path / "x.jsonl").write_bytes(b"\n".join(lines))
+    found = list(read_records(tmp_path / "x.jsonl"))
+    assert [line for line, _ in found] == [1, 2, 4, 5, 6]
+    assert found[1][1].reason.startswith("not JSON")
+    assert found[1][1].text == "{broken"
+    assert found[2][1].reason == "not a JSON object"
+    assert found[3][1] == BadLine("not UTF-8; invalid start byte", '{"a": "\\xff"}')
+    assert found[4][1].reason.startswith("not JSON")
+
+
+def test_a_line_with_too_many_or_too_few_cells_is_bad(tmp_path):
+    (tmp_path / "x.csv").write_text("a,b\n1,2\n1\n\n1,2,3\n3,4\n")
+    found = list(read_records(tmp_path / "x.csv"))
+    assert [(line, isinstance(record, BadLine)) for line, record in found] == [
+        (2, False), (3, True), (5, True), (6, False),
+    ]  # fmt: skip
+    assert found[2][1] == BadLine("not as many cells as columns; 3 and 2", "1,2,3")
+
+
+def test_a_field_may_be_of_any_length(tmp_path):
+    (tmp_path / "x.csv").write_text(f"a\n{'x' * 10_000_000}\n")
+    ((_, record),) = read_records(tmp_path / "x.csv")
+    assert len(record["a"]) == 10_000_000
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("x.parquet", b"PAR1 cut off"),
+        ("x.parquet", b""),
+        ("x.arrow", b"no stream"),
+        ("x.csv", b'a,b\n"c,1\n'),
+        ("x.csv", b'a,b\n"c"d,1\n'),
+        ("x.csv", b"a,b\n\xff,1\n"),
+        ("x.tsv", "a\tb\n".encode("utf-16")),
+        ("x.json", b'[{"a": 1}'),
+        ("x.json", b"\xff[]"),
+        ("x.json", b'"text"'),
+        ("x.jsonl.gz", gzip.compress(b'{"a": 1}\n' * 1000)[:-20]),
+        ("x.jsonl.gz", b"not gzip"),
+        ("absent.jsonl", None),
+        ("absent.parquet", None),
+    ],
+)
+def test_an_unreadable_file_stops_with_one_line(tmp_path, name, content):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        list(read_records(tmp_path / name))
+    assert name in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_parquet_file_cut_off_anywhere_stops_with_one_line(tmp_path):
+    whole = written(tmp_path / "x.parquet", RECORDS * 100).read_bytes()
+    for size in range(0, len(whole), 97):
+        (tmp_path / "cut.parquet").write_bytes(whole[:size])
+        with pytest.raises(UserError, match=r"cut\.parquet: cannot be read"):
+            list(read_records(tmp_path / "cut.parquet"))
+
+
+@given(st.lists(st.text(alphabet=st.characters(exclude_characters="\n\r", exclude_categories=["Cs"]), min_size=1)))
+def test_lines_are_read_as_they_stand(tmp_path_factory, lines):
+    path = tmp_path_factory.mktemp("lines") / "x.txt"
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="")
+    read = [line for _, line in read_lines(path)]
+    assert read == [line.removeprefix("\ufeff") if at == 0 else line for at, line in enumerate(lines)]
