@@ -118,20 +118,20 @@ def _first_cause(failures: Mapping[int, Any]) -> str:
     """
 
     def told(failure: Any) -> tuple[str, str]:
-        if not isinstance(failure.message, dict):  # it could not tell
+        if not isinstance(failure.message, dict):
             return "", f"exit code {failure.exitcode}"
         kind, _, text = failure.message["message"].partition(": ")
         return kind, text
 
     def moment(failure: Any) -> float:
-        if failure.exitcode == -signal.SIGTERM:
+        if failure.exitcode == -signal.SIGTERM and not told(failure)[0]:
             return math.inf  # the launcher ended it
         # a loss is noticed within a second; much later it is the launcher that killed what did not answer
         return failure.timestamp + (1.5 if told(failure)[0] == LostProcessError.__name__ else 0)
 
     rank, failure = min(failures.items(), key=lambda item: moment(item[1]))
     kind, text = told(failure)
-    if failure.exitcode < 0:
+    if failure.exitcode < 0 and not kind:
         why = ", maybe for lack of memory" if failure.exitcode == -signal.SIGKILL else ""
         return f"training process {rank} was killed ({failure.signal_name()}){why}; {GOES_ON}"
     if kind in (UserError.__name__, LostProcessError.__name__):
