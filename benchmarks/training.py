@@ -148,6 +148,36 @@ class Run:
         return total / len(rows)
 
 
+@dataclass(frozen=True)
+class Measured:
+    """Medians over the rounds; memory in GiB, None on a CPU."""
+
+    pairs_per_second: float
+    flops_per_second: float
+    steps: int
+    loss: float
+    memory: float | None
+
+
+def measure(runs: dict[str, Run], validation: Data) -> dict[str, Measured]:
+    """Let the runs take turns for some rounds, of which the first warms up."""
+    cuda = torch.cuda.is_available()
+    if cuda:
+        torch.cuda.reset_peak_memory_stats()
+    rounds = [{name: run.steps() for name, run in runs.items()} for _ in trange(ROUNDS + 1, desc=", ".join(runs))][1:]
+    memory = round(torch.cuda.max_memory_allocated() / 2**30, 2) if cuda else None
+    return {
+        name: Measured(
+            statistics.median(run.way.steps * run.way.batch / taken[name][0] for taken in rounds),
+            statistics.median(taken[name][1] / taken[name][0] for taken in rounds),
+            run.taken,
+            round(run.validation_loss(validation), 4),
+            memory,
+        )
+        for name, run in runs.items()
+    }
+
+
 def matrix_peak(device: str, dtype: torch.dtype) -> float:
     """The most FLOP/s that a large matrix product reaches here."""
     size = 8192 if device == "cuda" else 2048
@@ -182,35 +212,18 @@ def main() -> None:
         return new_classifier(BASE, tokenizer, way.dropout)
 
     compared = ways(gpu=device.type == "cuda")
-    seconds: dict[str, list[float]] = {name: [] for name in compared}
-    flops: dict[str, list[float]] = {name: [] for name in compared}
-    memory, losses = {}, {}
+    torch._dynamo.config.recompile_limit = 2 * len(COMPILED_LENGTHS)
     # one after the other where memory counts, in turns where other work on the machine would favour one
     turns = [[name] for name in compared] if device.type == "cuda" else [list(compared)]
+    measured: dict[str, Measured] = {}
     for names in turns:
-        runs = {name: Run(compared[name], model(compared[name]), train, device.type) for name in names}
-        if device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats()
-        for round_ in trange(ROUNDS + 1, desc=", ".join(names)):
-            for name, run in runs.items():
-                taken, work = run.steps()
-                if round_:  # the first warms up
-                    seconds[name].append(taken)
-                    flops[name].append(work / taken)
-        if device.type == "cuda":
-            memory[names[0]] = round(torch.cuda.max_memory_allocated() / 2**30, 2)
-        losses |= {
-            name: {"steps": run.taken, "validation_loss": round(run.validation_loss(validation), 4)}
-            for name, run in runs.items()
-        }
-        del runs
+        measured |= measure({name: Run(compared[name], model(compared[name]), train, device.type) for name in names},
+                            validation)  # fmt: skip
     peak = {str(dtype): matrix_peak(device.type, dtype) for dtype in (torch.float32, torch.bfloat16)}
-    speed = {
-        name: compared[name].steps * compared[name].batch / statistics.median(taken) for name, taken in seconds.items()
-    }
+    speed = {name: found.pairs_per_second for name, found in measured.items()}
     share = {
-        name: statistics.median(values) / peak[str(torch.bfloat16 if compared[name].bf16 else torch.float32)]
-        for name, values in flops.items()
+        name: found.flops_per_second / peak[str(torch.bfloat16 if compared[name].bf16 else torch.float32)]
+        for name, found in measured.items()
     }
     result = {
         "model": "ModernBERT-large, random weights" if large else load_params().model.source,
@@ -222,15 +235,17 @@ def main() -> None:
         "matrix_peak_gflops": {name.removeprefix("torch."): round(value / 1e9) for name, value in peak.items()},
         "pairs_per_second": {name: round(value, 1) for name, value in speed.items()},
         "ours_times": {name: round(speed["ours"] / value, 1) for name, value in speed.items() if name != "ours"},
-        "gflops": {name: round(statistics.median(values) / 1e9) for name, values in flops.items()},
+        "gflops": {name: round(found.flops_per_second / 1e9) for name, found in measured.items()},
         "share_of_matrix_peak": {name: round(value, 3) for name, value in share.items()},
-        "after": losses,
-        "peak_memory_gib": memory,
+        "validation_loss": {name: {"steps": found.steps, "loss": found.loss} for name, found in measured.items()},
+        "peak_memory_gib": {name: found.memory for name, found in measured.items() if found.memory},
     }
     write_json(RESULTS / ("modernbert_large.json" if large else "training.json"), result)
-    for name, value in speed.items():
-        print(f"{name:28} {value:8.1f} pairs/s   ours is {speed['ours'] / value:5.1f} x   "
-              f"{share[name]:5.1%} of the matrix peak   {losses[name]}")  # fmt: skip
+    for name, found in measured.items():
+        print(
+            f"{name:28} {speed[name]:8.1f} pairs/s   ours is {speed['ours'] / speed[name]:5.1f} x   "
+            f"{share[name]:5.1%} of the matrix peak   loss {found.loss:.4f} after {found.steps} steps"
+        )
 
 
 if __name__ == "__main__":

@@ -136,4 +136,5 @@ def _first_cause(failures: Mapping[int, Any]) -> str:
         return f"training process {rank} was killed ({failure.signal_name()}){why}; {GOES_ON}"
     if kind in (UserError.__name__, LostProcessError.__name__):
         return text
-    return f"training process {rank} failed ({kind} {text}); {GOES_ON}"
+    reason = f"{kind}: {text}" if kind else text
+    return f"training process {rank} failed ({reason}); {GOES_ON}"
