@@ -132,7 +132,8 @@ def training_arguments(params: TrainParams, plan: Plan, checkpoints: Path) -> Tr
         load_best_model_at_end=True,
         metric_for_best_model="selection",
         greater_is_better=True,
-        disable_tqdm=False,  # stages lower the verbosity, which would turn the bar into printed lines
+        log_level_replica="error",  # the stage has set the first process's
+        disable_tqdm=False,  # at that level the bar would turn into printed lines
         logging_steps=0.02,
         logging_nan_inf_filter=False,  # a loss that is not finite has to be seen
         report_to="wandb" if wandb_wanted(os.environ) else "none",
