@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
+import torch
 
 from fluency.checkpoints import checkpoint_to_resume, claimed, experiment_digest
 from fluency.errors import UserError
@@ -67,6 +68,21 @@ def test_killed_at_ten_moments_it_ends_with_the_same_bytes(tmp_path, tiny_model)
     killed.run_forked()
     same_results(whole, killed)
     assert list(killed.checkpoints.iterdir()) == []
+
+
+def test_a_run_goes_on_under_another_plan(tmp_path, tiny_model):
+    usual, moved = (Training(tmp_path / name, tiny_model) for name in ("usual", "moved"))
+    usual.run_forked()
+    process = moved.fork()
+    wait_for(moved, ".checkpoints/*/checkpoint-*/trainer_state.json", process)
+    process.kill()
+    process.join()
+    moved.change(num_processes=1, per_device_train_batch_size=8)
+    printed = moved.run_forked()
+    assert "1 cpu process x 8 pairs x 1 accumulated = 8 pairs a step" in printed
+    assert " 1/44 " not in printed
+    for name, weights in usual.weights().items():
+        assert torch.allclose(moved.weights()[name], weights, atol=1e-4), name
 
 
 def test_training_that_ended_early_does_not_go_on_when_only_the_model_was_not_written(tmp_path, tiny_model):

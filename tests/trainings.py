@@ -62,9 +62,14 @@ class Training:
             path.parent.mkdir(parents=True, exist_ok=True)
             # an odd number of validation pairs, so that no number of processes divides them
             pq.write_table(pa.Table.from_pylist(pairs(count)[: count - (split == "validation")]), path)
-        self.params: TrainParams = replace(PARAMS, **RECIPE | changes)
+        self.params: TrainParams = replace(PARAMS, **RECIPE)
+        self.change(**changes)
+
+    def change(self, **changes: Any) -> None:
+        """Change train params."""
+        self.params = replace(self.params, **changes)
         tree = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"train": asdict(self.params)}
-        (folder / "params.yaml").write_text(yaml.safe_dump(tree))
+        (self.folder / "params.yaml").write_text(yaml.safe_dump(tree))
 
     def elsewhere(self, folder: Path) -> "Training":
         """The same training in a copy of its folder."""
