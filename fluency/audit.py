@@ -57,21 +57,57 @@ class Facts:
         return cls(**columns)
 
 
-def corpus_figures(
-    facts: Facts, changes: np.ndarray, labels: np.ndarray, pair_rows: np.ndarray
-) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The rows as their source gives them, by corpus and split.
+@dataclass(frozen=True)
+class Changes:
+    """The changes (before, after) of all pairs; arrays of shape [pairs].
 
-    Args:
-        changes, labels, pair_rows: of each pair the hash of its two sentences, its label and its row, of shape [pairs].
+    Attributes:
+        change: hash of the two sentences.
+        label: the pair's label.
+        row: number of its raw row, ascending.
+    """
+
+    change: np.ndarray
+    label: np.ndarray
+    row: np.ndarray
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """What rows of one scope (a corpus's split, say) say twice.
+
+    Attributes:
+        duplicate: whether a row has the sentences of an earlier one, whatever their labels. Of shape [rows].
+        conflicts: how many changes have both labels, by scope.
+        conflicting: numbers of the rows that they are in.
+    """
+
+    duplicate: np.ndarray
+    conflicts: dict[int, int]
+    conflicting: np.ndarray
+
+    @classmethod
+    def of(cls, facts: Facts, scope: np.ndarray, changes: Changes) -> "Repeats":
+        """Args: scope: of each row, a number from 0. Of shape [rows]."""
+        duplicate = occurrence(facts.change + scope.astype(np.uint64) * _SPREAD) > 0
+        scope_of = scope[np.searchsorted(facts.row, changes.row)]
+        keys = changes.change + scope_of.astype(np.uint64) * _SPREAD
+        order = np.argsort(keys, kind="stable")
+        starts = np.flatnonzero(np.r_[True, keys[order[1:]] != keys[order[:-1]]])
+        both = np.bitwise_or.reduceat((1 << changes.label[order]).astype(np.uint8), starts) == 0b11
+        members = order[np.repeat(both, np.diff(np.r_[starts, len(keys)]))]
+        scopes, counts = np.unique(scope_of[order[starts[both]]], return_counts=True)
+        return cls(duplicate, dict(zip(scopes.tolist(), counts.tolist(), strict=True)), changes.row[members])
+
+
+def corpus_figures(facts: Facts, changes: Changes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The rows as their source gives them.
 
     Returns:
         The figures of each corpus and split (`all` where it has none), and numbers of rows to show on the page.
-        `duplicates` are rows with the sentences of an earlier row, `label_conflicts` such changes with both labels.
     """
     scope = facts.corpus.astype(np.int64) * (len(SPLITS) + 1) + facts.given + 1
-    repeated = occurrence(facts.change + scope.astype(np.uint64) * _SPREAD) > 0
-    conflicting = _conflicts(facts, scope, changes, labels, pair_rows)
+    repeats = Repeats.of(facts, scope, changes)
     figures: dict[str, Any] = {}
     for corpus in sorted(range(len(facts.corpora)), key=lambda code: facts.corpora[code]):
         for given in range(-1, len(SPLITS)):
@@ -80,8 +116,8 @@ def corpus_figures(
                 lengths = facts.characters[its]
                 figures.setdefault(facts.corpora[corpus], {})["all" if given < 0 else SPLITS[given]] = {
                     "rows": int(its.sum()),
-                    "duplicates": int(repeated[its].sum()),
-                    "label_conflicts": conflicting[1].get(int(scope[its][0]), 0),
+                    "duplicates": int(repeats.duplicate[its].sum()),
+                    "label_conflicts": repeats.conflicts.get(int(scope[its][0]), 0),
                     "ambiguous": int(facts.ambiguous[its].sum()),
                     "ambiguous_words": int(facts.ambiguous_words[its].sum()),
                     "markup": int(facts.markup[its].sum()),
@@ -90,26 +126,29 @@ def corpus_figures(
                     "characters_most": int(lengths.max()),
                 }
     examples = {
-        "duplicate": facts.row[repeated][:_EXAMPLES],
-        "label conflict": np.sort(conflicting[0][: 2 * _EXAMPLES]),
+        "duplicate": facts.row[repeats.duplicate][:_EXAMPLES],
+        "label conflict": np.sort(repeats.conflicting[: 2 * _EXAMPLES]),
         "edited words that stand elsewhere too": facts.row[facts.ambiguous_words][:_EXAMPLES],
         "markup": facts.row[facts.markup][:_EXAMPLES],
     }
     return figures, examples
 
 
-def _conflicts(
-    facts: Facts, scope: np.ndarray, changes: np.ndarray, labels: np.ndarray, pair_rows: np.ndarray
-) -> tuple[np.ndarray, dict[int, int]]:
-    """Changes that have both labels in one scope: the rows they are in, and how many changes by scope."""
-    scope_of = scope[np.searchsorted(facts.row, pair_rows)]
-    keys = changes + scope_of.astype(np.uint64) * _SPREAD
-    order = np.argsort(keys, kind="stable")
-    starts = np.flatnonzero(np.r_[True, keys[order[1:]] != keys[order[:-1]]])
-    both = np.bitwise_or.reduceat((1 << labels[order]).astype(np.uint8), starts) == 0b11
-    members = order[np.repeat(both, np.diff(np.r_[starts, len(keys)]))]
-    scopes, counts = np.unique(scope_of[order[starts[both]]], return_counts=True)
-    return pair_rows[members], dict(zip(scopes.tolist(), counts.tolist(), strict=True))
+def split_repeats(facts: Facts, split: np.ndarray, changes: Changes) -> dict[str, dict[str, int]]:
+    """`duplicates` and `label_conflicts` of each split, over all corpora.
+
+    Args:
+        split: of each raw row, a place in `SPLITS` or -1. Of shape [raw rows].
+    """
+    scope = split[facts.row].astype(np.int64) + 1
+    repeats = Repeats.of(facts, scope, changes)
+    return {
+        name: {
+            "duplicates": int(repeats.duplicate[scope == code].sum()),
+            "label_conflicts": repeats.conflicts.get(code, 0),
+        }
+        for code, name in enumerate(SPLITS, 1)
+    }
 
 
 def leakage_figures(

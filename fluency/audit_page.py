@@ -1,5 +1,6 @@
 """The audit as a page to read: data/pairs/AUDIT.md."""
 
+import html
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -24,7 +25,7 @@ def as_markdown(
     splits, leakage = report["splits"], report["leakage"]
     scopes = [(corpus, split, its) for corpus, given in report["corpora"].items() for split, its in given.items()]
     parts = sorted({part for its in splits.values() for part in its["parts"]})
-    figures = ("pairs", "positives", "share_positive", "groups")
+    figures = ("pairs", "positives", "share_positive", "groups", "duplicates", "label_conflicts")
     return "\n".join(
         [
             "# Audit of the data",
@@ -75,9 +76,13 @@ def as_markdown(
 
 def _table(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> list[str]:
     """A Markdown table; all columns but the first are right-aligned."""
-    cells = [[str(cell).replace("|", "\\|") for cell in row] for row in rows]
+    cells = [[_plain(str(cell)) for cell in row] for row in rows]
     marks = ["---", *["---:"] * (len(header) - 1)]
     return [f"| {' | '.join(row)} |" for row in (header, marks, *cells)]
+
+
+def _plain(text: str) -> str:
+    return html.escape(" ".join(text.split()), quote=False).replace("|", "\\|")
 
 
 def _of_part(splits: Mapping[str, Any], part: str) -> list[int]:
@@ -89,13 +94,13 @@ def _listed(counts: Mapping[str, int]) -> str:
 
 
 def _rejected(record: Mapping[str, Any]) -> str:
-    return f"- {_code(record['reason'])} ({record['file']}, line {record['line']}): {_code(record['row'])}"
+    return f"- {_code(record['reason'])} ({_code(record['file'])}, line {record['line']}): {_code(record['row'])}"
 
 
 def _example(title: str, row: Row) -> str:
     label = "" if row.label is None else f", label {row.label}"
     after = "" if row.after is None else f" → {_code(row.after)}"
-    return f"- {title} ({row.file}, line {row.line}{label}): {_code(row.before)}{after}"
+    return f"- {title} ({_code(row.file)}, line {row.line}{label}): {_code(row.before)}{after}"
 
 
 def _code(text: str) -> str:

@@ -28,8 +28,10 @@ def convert(pairs: Path, to: Path) -> tuple[int, Counter]:
     writers = {".jsonl": _reference_line, ".m2": _m2_block}
     if to.suffix not in writers:
         raise UserError(f"{to}: its suffix tells the format; .jsonl (the reference's edits) and .m2 are known")
+    if to.is_dir():
+        raise UserError(f"{to}: a folder stands there; name a file")
     records = read_parquet(pairs)
-    if records and not {"id", "edit_start", "label"} <= set(records[0]):
+    if records and not {"id", "before", "after", "label", "edit_start", "removed", "inserted"} <= set(records[0]):
         raise UserError(f"{pairs}: it has other columns than pairs have; give a file of data/pairs/")
     written, left_out = 0, Counter()
     with written_aside(to) as aside, aside.open("w", encoding="utf-8") as file:

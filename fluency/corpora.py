@@ -1,24 +1,25 @@
 """Corpora: every record of a source's files becomes canonical rows, or a rejected one with its reason and place."""
 
 import json
-import re
 from array import array
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain
+from functools import cache, partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fluency.edits import Edit
 from fluency.errors import UserError
 from fluency.files import parquet_sink
-from fluency.formats import TABLES, Draft, Known, Reader, checked, read_corrections, read_m2
-from fluency.m2 import blocks
+from fluency.formats import TABLES, Draft, Known, Reader, checked, read_corrections, read_m2, read_sample
+from fluency.m2 import blocks, parse
 from fluency.rows import REJECTED_SCHEMA, ROW_SCHEMA, Rejected, Row, rejected_values, row_values
-from fluency.sources import Fetched, references_of
-from fluency.tables import READERS, BadLine, Record, read_lines, read_records, suffix_of
+from fluency.sources import SAMPLE, Fetched, references_of
+from fluency.tables import READERS, BadLine, Record, read_lines, read_records, split_of, suffix_of
+
+_HEAD = 100  # records whose columns tell the format of a table
 
 Items = Iterator[Row | Rejected]
 
@@ -46,7 +47,7 @@ class _Place:
             _writable(str(draft.kind or record.get("kind") or "unknown")),
             _writable(str(record.get("part") or record.get("source") or self.part)),
             self.corpus,
-            split_of(str(record.get("split"))) or self.split,
+            _given_split(record) or self.split,
             self.file,
             line,
         )
@@ -54,6 +55,20 @@ class _Place:
     def rejected(self, reason: str, line: int, row: str) -> Rejected:
         """The row whole."""
         return Rejected(_writable(reason), self.corpus, self.file, line, _writable(row))
+
+
+def _given_split(record: Record) -> str | None:
+    """The split that a record names itself.
+
+    Raises:
+        ValueError: it is none that we know.
+    """
+    given = record.get("split")
+    if given is None or given == "":
+        return None
+    if split := split_of(str(given)):
+        return split
+    raise ValueError(f"split: neither train, validation nor test; found {given!r}"[:200])
 
 
 def _writable(text: str) -> str:
@@ -72,18 +87,25 @@ def read_corpus(fetched: Fetched, corpus: str, *, format: str | None = None, tas
     Raises:
         UserError: a file cannot be read at all, or has none of the known sets of columns.
     """
-    for file in _chosen(fetched, format):
-        name = file.relative_to(fetched.root).as_posix()
-        place = _Place(corpus, corpus, split_of(name), name)
+    files = _chosen(fetched, format)
+    known = cache(partial(_sentences, files))
+    for file in files:
+        name = _writable(file.relative_to(fetched.root).as_posix())
+        place = _Place(corpus, corpus, split_of_path(name), name)
         suffix = suffix_of(file)
-        if suffix == ".txt":
+        if fetched.root == SAMPLE:
             yield from _sample(file, _Place(corpus, file.parent.name, None, name))
-        elif suffix == ".m2":
-            yield from _m2(file, place)
+        elif suffix in READERS:
+            yield from _table(file, place, format, tasks, known)
         elif suffix == ".src":
             yield from _plain_references(file, place)
         else:
-            yield from _table(file, place, format, tasks)
+            yield from _m2(file, place)
+
+
+def split_of_path(name: str) -> str | None:
+    """The split that a file is in: its own name tells it best, then the folder nearest to it."""
+    return next(filter(None, map(split_of, reversed(name.split("/")))), None)
 
 
 def write_rows(items: Iterable[Row | Rejected], corpora: Collection[str], folder: Path) -> dict[str, dict[str, int]]:
@@ -115,28 +137,18 @@ def write_rows(items: Iterable[Row | Rejected], corpora: Collection[str], folder
 def _chosen(fetched: Fetched, format: str | None) -> list[Path]:
     """The files that hold rows of this format; the references beside a `.src` file are read with it."""
     kinds = {file: suffix_of(file) for file in fetched.files}
-    m2 = [file for file, kind in kinds.items() if kind == ".m2"]
+    m2 = [file for file, kind in kinds.items() if kind == ".m2" or (format == "m2" and len(kinds) == 1)]
     plain = [file for file, kind in kinds.items() if kind == ".src"]
-    sample = [file for file, kind in kinds.items() if kind == ".txt"]  # a format of its own
     tables = [file for file, kind in kinds.items() if kind in READERS]
+    if fetched.root == SAMPLE:  # a format of its own
+        return fetched.files
     if format is None and m2 and plain:
         raise UserError(f"data.format: {fetched.root} holds M2 and .src/.ref files; choose m2 or jfleg")
-    wanted = {None: m2 + plain + tables, "m2": m2, "jfleg": plain + tables}.get(format, tables)
-    if not sample + wanted:
-        raise UserError(f"data.format: {fetched.root} holds no file of the format {format}")
-    return sorted(sample + wanted)
-
-
-def split_of(name: str) -> str | None:
-    """The split that a file or folder name stands for (`data/train-00000-of-00001.parquet`), or None."""
-    for word in re.split(r"[/._\-]", name.lower()):
-        if word in ("train", "training"):
-            return "train"
-        if word in ("validation", "valid", "val", "dev"):
-            return "validation"
-        if word == "test":
-            return "test"
-    return None
+    chosen = {None: m2 + plain + tables, "m2": m2, "jfleg": plain + tables}.get(format, tables)
+    if not chosen:
+        what = f"of the format {format}" if format else "of a known kind; data.format=m2 reads M2 under any name"
+        raise UserError(f"data.source: {fetched.root} holds no file {what}")
+    return sorted(chosen)
 
 
 def _rows(
@@ -145,30 +157,25 @@ def _rows(
     """What `read` makes of a record. One that breaks off is rejected whole."""
     try:
         drafts = [checked(draft) for draft in read(record, *others)]
-    except (ValueError, TypeError, OverflowError) as error:
-        yield place.rejected(str(error), line, text)
-        return
-    columns = record if isinstance(record, dict) else {}
-    yield from (place.row(draft, line, columns) for draft in drafts)
+        columns = record if isinstance(record, dict) else {}
+        rows = [place.row(draft, line, columns) for draft in drafts]
+    except ValueError as error:
+        rows = [place.rejected(str(error), line, text)]
+    yield from rows or [place.rejected("it gives no row", line, text)]
 
 
 # --- Tables ---
 
 
-def _table(file: Path, place: _Place, format: str | None, tasks: Collection[str]) -> Items:
+def _table(file: Path, place: _Place, format: str | None, tasks: Collection[str], known: Callable[[], Known]) -> Items:
     records = read_records(file)
-    head = []  # up to the first record, whose columns tell the format
-    for item in records:
-        head.append(item)
-        if not isinstance(item[1], BadLine):
-            break
-    columns = set() if not head or isinstance(head[-1][1], BadLine) else set(head[-1][1])
+    head = list(islice(records, _HEAD))
+    columns = {column for _, record in head if isinstance(record, dict) for column in record}
     if not columns:
-        if not head:
-            return
-        raise UserError(f"{file}: none of its lines is a record ({head[0][1].reason})")
+        reason = f"its first line: {head[0][1].reason}" if head else "it is empty"
+        raise UserError(f"{file}: holds no record ({reason}); mend it, or take it out of the source")
     name, reader = _reader(file, columns, format)
-    known = _sentences(file) if name == "reference" else bool
+    has = known() if name == "reference" else bool
     for line, record in chain(head, records):
         if isinstance(record, BadLine):
             yield place.rejected(record.reason, line, record.text)
@@ -177,7 +184,7 @@ def _table(file: Path, place: _Place, format: str | None, tasks: Collection[str]
         if tasks and "task" in record and record["task"] not in tasks:
             yield place.rejected("task: not among data.tasks", line, text)
         else:
-            yield from _rows(place, line, text, reader, record, known)
+            yield from _rows(place, line, text, reader, record, has)
 
 
 def _reader(file: Path, columns: Collection[str], format: str | None) -> tuple[str, Reader]:
@@ -186,16 +193,18 @@ def _reader(file: Path, columns: Collection[str], format: str | None) -> tuple[s
         if wanted <= set(columns):
             return name, reader
     needed = "; ".join(", ".join(sorted(wanted)) for _, wanted, _ in readers)
-    found = ", ".join(sorted(columns))
+    found = ", ".join(sorted(columns))[:500]
     raise UserError(f"{file}: no known format in its columns ({found}); one of these is needed: {needed}")
 
 
-def _sentences(file: Path) -> Known:
-    """Whether the file has a sentence; it keeps eight bytes for each."""
+def _sentences(files: Iterable[Path]) -> Known:
+    """Whether the corpus has a sentence; it keeps eight bytes for each."""
     hashes = array("q")
-    for _, record in read_records(file):
-        if isinstance(record, dict):
-            hashes.append(hash(str(record.get("original_sentence"))))
+    for file in files:
+        if suffix_of(file) in READERS:
+            for _, record in read_records(file):
+                if isinstance(record, dict):
+                    hashes.append(hash(str(record.get("original_sentence"))))
     known = np.unique(np.frombuffer(hashes, dtype=np.int64))
 
     def has(sentence: str) -> bool:
@@ -216,7 +225,14 @@ def _m2(file: Path, place: _Place) -> Items:
             yield number, line
 
     for block in blocks(readable()):
-        yield from _rows(place, block.line, "\n".join(block.lines), read_m2, block)
+        whole = "\n".join(block.lines)
+        try:
+            annotators = parse(block).annotators
+        except ValueError as error:
+            yield place.rejected(str(error), block.line, whole)
+            continue
+        for annotations in annotators.values():
+            yield from _rows(place, block.line, whole, read_m2, block.sentence, annotations)
 
 
 def _plain_references(file: Path, place: _Place) -> Items:
@@ -237,28 +253,9 @@ def _plain_references(file: Path, place: _Place) -> Items:
         raise UserError(f"{file}: it and {names} differ in their number of lines") from None
 
 
-# The sample's own: a sentence a line, an edit as [left|right] (data/sample/README.md).
-_EDITED = re.compile(r"([-=]) (\w+): ([^\[\]|]*)\[([^\[\]|]*)\|([^\[\]|]*)\]([^\[\]|]*)")
-
-
 def _sample(file: Path, place: _Place) -> Items:
     for number, line in read_lines(file):
         if isinstance(line, BadLine):
             yield place.rejected(line.reason, number, line.text)
         elif line.strip() and not line.startswith("#"):
-            yield from _rows(place, number, line, _read_sample, line)
-
-
-def _read_sample(line: str) -> Iterator[Draft]:
-    match = _EDITED.fullmatch(line)
-    if not match:
-        if re.search(r"[\[\]|]", line) or line.startswith(("- ", "= ")):
-            raise ValueError("neither a sentence nor `- kind: text [left|right] text`")
-        yield Draft("sentence", line, None, kind="plain")
-        return
-    mark, kind, head, left, right, tail = match.groups()
-    fluent, other = head + left + tail, head + right + tail
-    if mark == "=":
-        yield Draft("rewrite", fluent, other, Edit(len(head), left, right), kind=kind)
-    else:
-        yield Draft("correction", other, fluent, Edit(len(head), right, left), kind=kind)
+            yield from _rows(place, number, line, read_sample, line)

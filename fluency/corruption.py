@@ -14,6 +14,7 @@ from fluency.edits import Edit
 from fluency.vocabulary import (
     AGREEMENT,
     BEGIN_PHRASES,
+    COLLECTIVES,
     COMMON_VERBS,
     CONFUSABLE,
     DROPPABLE,
@@ -29,6 +30,7 @@ from fluency.vocabulary import (
     PHONETIC,
     PLURAL_CUES,
     PREPOSITIONS,
+    QUANTITIES,
     SINGULAR_CUES,
     SUBJECTS,
     SWAPPED,
@@ -57,9 +59,9 @@ def _drop(sentence: str, at: int, word: str) -> Edit | None:
 def agreement(sentence: str) -> Iterator[Edit]:
     words = _words(sentence)
     for index, (at, word) in enumerate(words):
-        # "if I were" and "there is a cat and a dog" choose their form by other rules.
+        # "if I were", "there is a cat and a dog" and "the team are" choose their form by other rules.
         earlier = {w.lower() for _, w in words[max(0, index - 3) : index]}
-        if word.lower() in AGREEMENT and not earlier & {"if", "though", "wish", "there"}:
+        if word.lower() in AGREEMENT and not earlier & ({"if", "though", "wish", "there"} | COLLECTIVES):
             yield Edit(at, word, _like(word, AGREEMENT[word.lower()]))
     for (_, subject), (at, verb) in pairwise(words):
         if verb in AGREEMENT:
@@ -86,6 +88,8 @@ def _third_person(verb: str) -> str:
 def article(sentence: str) -> Iterator[Edit]:
     words = _words(sentence)
     for (at, word), (_, following) in pairwise(words):
+        if following.lower() in QUANTITIES:
+            continue
         if word.lower() in ("a", "an"):
             yield Edit(at, word, _like(word, "an" if word.lower() == "a" else "a"))
             if edit := _drop(sentence, at, word):

@@ -6,7 +6,7 @@ worked out on 64-bit hashes of sentences.
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fluency.audit import Facts, corpus_figures, leakage_figures
+from fluency.audit import Changes, Facts, corpus_figures, leakage_figures, split_repeats
 from fluency.audit_page import as_markdown
 from fluency.corruption import RULES
 from fluency.drafts import PAIR_FIELDS, draft_all
@@ -63,7 +63,9 @@ def build_dataset(raw: Path, folder: Path, params: PairsParams, *, processes: in
     counts = _write_splits(drafts / "pairs", folder, placed, drawn, number)
     del digest, number, drawn, rows
     reasons = _write_rejected(raw, drafts / "rejected", folder, placed.dropped)
-    corpora, examples = corpus_figures(facts, *_columns(drafts / "pairs", "change", "label", "row"))
+    changes = Changes(*_columns(drafts / "pairs", "change", "label", "row"))
+    corpora, examples = corpus_figures(facts, changes)
+    repeats = split_repeats(facts, placed.split, changes)
     shutil.rmtree(drafts)
 
     used, kept = int(row_drawn.sum()), int((placed.split != _NONE).sum())
@@ -77,7 +79,7 @@ def build_dataset(raw: Path, folder: Path, params: PairsParams, *, processes: in
         "rejected": dict(sorted(reasons.items())),
         "corpora": corpora,
         "splits": {
-            name: _split_figures(counts[name], placed.group[row_drawn & (placed.split == code)])
+            name: _split_figures(counts[name], placed.group[row_drawn & (placed.split == code)]) | repeats[name]
             for code, name in enumerate(SPLITS)
         },
         "leakage": placed.leakage,
@@ -117,20 +119,21 @@ def _place(sentences: Path, facts: Facts, read: int, params: PairsParams) -> _Pl
     )
     dropped = np.array([], dtype=np.int64)
     if params.leakage != "report":
-        later = seen_in(normalised, rows, _flags(split)) >> (split + 1).astype(np.uint8)
-        dropped = np.flatnonzero((split != _NONE) & (later > 0))
+        for code in (1, 0):  # validation first: train need not give way to what is gone
+            later = seen_in(normalised, rows, _flags(split)) >> np.uint8(code + 1) > 0
+            dropped = np.r_[dropped, np.flatnonzero((split == code) & later)]
+            split[(split == code) & later] = _NONE
         if len(dropped) and params.leakage == "fail":
             raise UserError(
                 f"pairs.leakage: {len(dropped)} rows share a sentence with a later split; drop_train removes them, "
                 "report keeps them"
             )
-        split[dropped] = _NONE
         kept = split[rows] != _NONE
         rows, exact, normalised = rows[kept], exact[kept], normalised[kept]
         group = groups(normalised, rows, read)  # what was dropped no longer joins others
     flags = _flags(split)
     seen = seen_in(exact, rows, flags), seen_in(normalised, rows, flags)
-    return _Placed(split, group, dropped, *leakage_figures(facts, split, group, *seen))
+    return _Placed(split, group, np.sort(dropped), *leakage_figures(facts, split, group, *seen))
 
 
 def _flags(split: np.ndarray) -> np.ndarray:
@@ -182,8 +185,7 @@ def _write_splits(
                     writers[code].write_table(chosen)
                     counts[name].update(zip(chosen["part"].to_pylist(), chosen["label"].to_pylist(), strict=True))
             done = upto
-    for name, count in counts.items():
-        _check_split(name, count)
+    _check(counts)
     return counts
 
 
@@ -193,15 +195,17 @@ def _batches(folder: Path) -> Iterator[pa.RecordBatch]:
             yield from file.iter_batches(batch_size=10_000, use_threads=False)
 
 
-def _check_split(split: str, counts: Counter) -> None:
-    labels = {label for _, label in counts}
-    if not labels:
-        raise UserError(f"split {split!r} is empty; give it rows, or a larger share in pairs.split")
-    if len(labels) == 1:
-        raise UserError(
-            f"split {split!r} has label {labels.pop()} only ({counts.total()} pairs); both labels are needed, "
-            "so check the source's labels or raise the limits pairs.max_*_samples"
-        )
+def _check(counts: Mapping[str, Counter]) -> None:
+    for split, its in counts.items():
+        if not its:
+            raise UserError(f"split {split!r} is empty; give it rows, or a larger share in pairs.split")
+    for split, its in counts.items():
+        labels = {label for _, label in its}
+        if len(labels) == 1:
+            raise UserError(
+                f"split {split!r} has label {labels.pop()} only ({its.total()} pairs); both labels are needed, "
+                "so check the source's labels or raise the limits pairs.max_*_samples"
+            )
 
 
 def _split_figures(counts: Counter, group: np.ndarray) -> dict[str, Any]:

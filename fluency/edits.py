@@ -67,9 +67,9 @@ def apply_all(edits: Iterable[Edit], before: str) -> str:
     pieces, done = [], 0
     for edit in edits:
         if edit.start < done:
-            raise ValueError(f"the edit at offset {edit.start} overlaps the one before it")
+            raise ValueError(f"the edit overlaps the one before it; at offset {edit.start}")
         if before[edit.start : edit.end] != edit.removed:
-            raise ValueError(f"{edit.removed!r} does not stand at offset {edit.start} of {before!r}")
+            raise ValueError(f"the removed text does not stand at its place; {edit.removed!r} at offset {edit.start}")
         pieces += before[done : edit.start], edit.inserted
         done = edit.end
     return "".join(pieces) + before[done:]

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from fluency.errors import UserError
 
-_ROW_GROUP = 10_000
+_ROW_GROUP, _CHARACTERS = 10_000, 2**25  # rows and characters of a row group, at most
 
 
 @contextmanager
@@ -69,16 +69,21 @@ def parquet_sink(path: str | Path, schema: pa.Schema) -> Iterator[Callable[[tupl
     Rows are written a row group at a time. The file isn't written aside: put it into a folder that is.
     """
     waiting: list[tuple[Any, ...]] = []
+    characters = 0
 
     def flush() -> None:
+        nonlocal characters
         columns = zip(zip(*waiting, strict=True), schema, strict=True)
         arrays = [pa.array(column, field.type) for column, field in columns]
         writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
         waiting.clear()
+        characters = 0
 
     def append(row: tuple[Any, ...]) -> None:
+        nonlocal characters
         waiting.append(row)
-        if len(waiting) == _ROW_GROUP:
+        characters += sum(len(value) for value in row if isinstance(value, str))
+        if len(waiting) == _ROW_GROUP or characters > _CHARACTERS:
             flush()
 
     with pq.ParquetWriter(path, schema) as writer:

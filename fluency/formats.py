@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fluency.edits import Edit, occurrences, widened
-from fluency.m2 import Block, corrected, parse
+from fluency.m2 import Annotation, corrected
 from fluency.tables import Record
 
 MAX_CHARACTERS = 20_000  # of a sentence; what is longer is a broken file, and no model reads it
@@ -75,9 +75,9 @@ def _parallel(record: Record, _: Known) -> Iterator[Draft]:
     before, after, task = _text(record, "src"), _text(record, "tgt"), record.get("task")
     instruction, colon, rest = before.partition(":")
     if task and colon and not after.startswith(instruction + colon):
-        before = rest.strip()
-    relation = "rewrite" if task in _PRESERVING_TASKS else "correction"
-    yield Draft(relation, before, after, kind=task)
+        before = rest
+    relation = "rewrite" if str(task).lower() in _PRESERVING_TASKS else "correction"
+    yield Draft(relation, before.strip(), after.strip(), kind=task and str(task))
 
 
 def _jfleg(record: Record, _: Known) -> Iterator[Draft]:
@@ -99,20 +99,41 @@ def _labelled(before: str, after: str) -> Reader:
     def read(record: Record, _: Known) -> Iterator[Draft]:
         sentences = _text(record, before), _text(record, after)
         edit = None
-        if record.get("edit_start") is not None and record.get("removed") is not None:
-            edit = Edit(int(record["edit_start"]), str(record["removed"]), str(record.get("inserted") or ""))
-            if edit.apply(sentences[0]) != sentences[1]:
-                raise ValueError("edit_start, removed, inserted: this edit does not lead from before to after")
+        if record.get("edit_start") not in (None, "") and record.get("removed") is not None:
+            edit = Edit(_offset(record["edit_start"]), str(record["removed"]), _text(record, "inserted", blank=True))
+            start, end = edit.start, edit.end
+            spliced = sentences[0][:start] + edit.inserted + sentences[0][end:]
+            if sentences[0][start:end] != edit.removed or spliced != sentences[1]:
+                raise ValueError("edit_start, removed, inserted: not the edit that leads from before to after")
         yield Draft("labelled", *sentences, edit, _label(record.get("label")))
 
     return read
 
 
-def read_m2(block: Block) -> Iterator[Draft]:
-    """One correction an annotator; the kind is that of his edits."""
-    for annotations in parse(block).annotators.values():
-        kinds = sorted({annotation.kind for annotation in annotations})
-        yield Draft("correction", block.sentence, corrected(block.sentence, annotations), kind="+".join(kinds))
+def read_m2(sentence: str, annotations: Sequence[Annotation]) -> Iterator[Draft]:
+    """The correction of one annotator; its kind is that of his edits."""
+    kinds = sorted({annotation.kind for annotation in annotations})
+    yield Draft("correction", sentence, corrected(sentence, annotations), kind="+".join(kinds))
+
+
+# The sample's own: a sentence a line, an edit as [left|right] (data/sample/README.md).
+_EDITED = re.compile(r"([-=]) (\w+): ([^\[\]|]*)\[([^\[\]|]*)\|([^\[\]|]*)\]([^\[\]|]*)")
+
+
+def read_sample(line: str) -> Iterator[Draft]:
+    """A line of the sample."""
+    match = _EDITED.fullmatch(line)
+    if not match:
+        if re.search(r"[\[\]|]", line) or line.startswith(("- ", "= ")):
+            raise ValueError("neither a sentence nor `- kind: text [left|right] text`")
+        yield Draft("sentence", line, None, kind="plain")
+        return
+    mark, kind, head, left, right, tail = match.groups()
+    fluent, other = head + left + tail, head + right + tail
+    if mark == "=":
+        yield Draft("rewrite", fluent, other, Edit(len(head), left, right), kind=kind)
+    else:
+        yield Draft("correction", other, fluent, Edit(len(head), right, left), kind=kind)
 
 
 # The sets of columns that tell a table's format, most telling first.
@@ -150,8 +171,20 @@ def _text(record: Record, column: str, *, blank: bool = False) -> str:
 
 
 def _label(value: Any) -> int:
-    if isinstance(value, bool):
-        return int(value)
-    if isinstance(value, str | int | float) and str(value).strip() in ("0", "1", "0.0", "1.0"):
-        return int(float(value))
-    raise ValueError(f"label: neither 0 nor 1; found {value!r}"[:200])
+    try:
+        label = float(value)
+    except (TypeError, ValueError, OverflowError):
+        label = None
+    if label not in (0, 1):
+        raise ValueError(f"label: neither 0 nor 1; found {value!r}"[:200])
+    return int(label)
+
+
+def _offset(value: Any) -> int:
+    try:
+        offset = int(value)
+    except (TypeError, ValueError, OverflowError):
+        offset = -1
+    if offset < 0 or float(offset) != float(value):
+        raise ValueError(f"edit_start: no offset; found {value!r}"[:200])
+    return offset

@@ -6,6 +6,7 @@
 Read as ERRANT writes it and in the older style of CoNLL and JFLEG; written in ERRANT's.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -114,6 +115,7 @@ def as_m2(before: str, after: str, *, kind: str = "unknown", annotator: str = "0
     for sentence in (before, after):
         if not sentence or sentence != " ".join(sentence.split()) or "|" in sentence or "-NONE-" in sentence.split():
             raise ValueError(f"M2 holds words with single spaces between them, no `|` or `-NONE-`; {sentence[:80]!r}")
+    kind = "unknown" if kind in _NOTHING else re.sub(r"[|\s]+", "_", kind) or "unknown"
     source, target = before.split(" "), after.split(" ")
     edits = [code for code in Levenshtein.opcodes(source, target) if code.tag != "equal"]
     spans = [

@@ -31,29 +31,30 @@ def pairs_of(row: Row, params: PairsParams) -> list[Pair]:
     """The pairs that one row gives, at least one.
 
     A correction is fluent one way and not the other, a rewrite fluent both ways; a labelled row gives its one
-    direction, and a plain sentence rule-made mistakes in both.
+    direction, and a plain sentence rule-made mistakes in both. An edit that the source gives is taken as one.
 
     Raises:
         ValueError: with the reason why the row gives none.
     """
     if row.relation == "sentence":
-        return list(_mistakes(row, params.augment, params.seed))
+        if pairs := list(_mistakes(row, row.before, params.augment, params.seed)):
+            return pairs
+        raise ValueError("a plain sentence; no rule-made mistake finds a place in it, or pairs.augment makes none")
     edit = _edit_of(row, params.single_edit_only)
     if row.relation == "labelled":
         return [_pair(row, row.before, edit, row.label)]
     back_label = 1 if row.relation == "rewrite" else 0
-    return [_pair(row, row.before, edit, 1), _pair(row, row.after, edit.invert(), back_label)]
+    pairs = [_pair(row, row.before, edit, 1), _pair(row, row.after, edit.invert(), back_label)]
+    if params.augment.corrections and row.relation == "correction":
+        pairs += _mistakes(row, row.after, params.augment, params.seed)
+    return pairs
 
 
-def _mistakes(row: Row, augment: AugmentParams, seed: int) -> Iterator[Pair]:
-    """Both directions of rule-made mistakes on a fluent sentence."""
-    made = corrupt(row.before, count=augment.per_sentence, rates=augment.rates, seed=str(seed))
-    if not made:
-        reason = "no rule-made mistake finds a place in it" if augment.per_sentence else "pairs.augment makes none"
-        raise ValueError(f"a plain sentence; {reason}")
-    for kind, edit in made:
-        yield _pair(row, row.before, edit, 0, kind=kind, part="rule-made")
-        yield _pair(row, edit.apply(row.before), edit.invert(), 1, kind=kind, part="rule-made")
+def _mistakes(row: Row, fluent: str, augment: AugmentParams, seed: int) -> Iterator[Pair]:
+    """Both directions of rule-made mistakes in the row's `fluent` sentence."""
+    for kind, edit in corrupt(fluent, count=augment.per_sentence, rates=augment.rates, seed=str(seed)):
+        yield _pair(row, fluent, edit, 0, kind=kind, part="rule-made")
+        yield _pair(row, edit.apply(fluent), edit.invert(), 1, kind=kind, part="rule-made")
 
 
 def _edit_of(row: Row, single_edit_only: bool) -> Edit:

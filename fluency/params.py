@@ -67,6 +67,7 @@ class SplitParams:
 @dataclass(frozen=True)
 class AugmentParams:
     per_sentence: int
+    corrections: bool
     rates: dict[str, float]
 
     def __post_init__(self) -> None:

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -18,11 +18,11 @@ from fluency.hub import snapshot
 SAMPLE = Path("data/sample")
 _DATA_FILES = [f"*.{kind}" for kind in ("parquet", "arrow")] + [
     f"*.{kind}{zipped}"
-    for kind in ("jsonl", "json", "csv", "tsv", "m2", "src", "ref", "ref[0-9]")
+    for kind in ("jsonl", "ndjson", "json", "csv", "tsv", "m2", "src", "ref", "ref[0-9]")
     for zipped in ("", ".gz")
 ]
 # what the hub and `save_to_disk` keep beside the rows
-_NOT_ROWS = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json")
+_NOT_ROWS = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "cache-*.arrow")
 _MODEL_FILES = ("config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer*", "special_tokens_map.json",
                 "vocab*", "merges.txt", "spiece.model")  # fmt: skip
 
@@ -35,11 +35,13 @@ class Fetched:
         files: the files, in a stable order.
         root: the folder that the files are told relative to.
         revision: what pins the content: a hub commit or a distribution's version; None for local files.
+        ignored: other files beside them, that are of no known kind, relative to the root.
     """
 
     files: list[Path]
     root: Path
     revision: str | None
+    ignored: tuple[str, ...] = ()
 
 
 def fetch_data(source: str) -> Fetched:
@@ -58,7 +60,7 @@ def fetch_data(source: str) -> Fetched:
         return _folder(local_path(rest))
     if scheme == "hub" and rest:
         root, revision = snapshot("dataset", rest, _DATA_FILES, "data.source")
-        return Fetched(_folder(root).files, root, revision)
+        return replace(_folder(root), revision=revision)
     raise UserError(f"data.source: {source!r} is none of sample, hub:OWNER/NAME[@REVISION], path:FILE-OR-FOLDER")
 
 
@@ -109,13 +111,12 @@ def corpus_names(sources: Sequence[str]) -> list[str]:
 def _short_name(source: str) -> str:
     scheme, _, rest = source.partition(":")
     name = Path(rest.partition("@")[0] if scheme == "hub" else rest).name or source
-    is_file = any(fnmatch(name, pattern) for pattern in _DATA_FILES)
-    return Path(name.removesuffix(".gz")).stem if is_file else name
+    return Path(name.removesuffix(".gz")).stem if _matches(name.lower(), _DATA_FILES) else name
 
 
 def references_of(file: Path) -> list[Path]:
     """The `.ref`, `.ref0`, `.ref1` ... files beside a `.src` file."""
-    stem = file.name.partition(".src")[0]
+    stem = re.sub(r"\.src(\.gz)?$", "", file.name)
     beside = re.compile(re.escape(stem) + r"\.ref\d*(\.gz)?")
     return sorted(path for path in file.parent.iterdir() if beside.fullmatch(path.name))
 
@@ -125,20 +126,29 @@ def _folder(path: Path) -> Fetched:
         return Fetched([path, *(references_of(path) if ".src" in path.name else [])], path.parent, None)
     if not path.is_dir():
         raise UserError(f"data.source: {path} does not exist; give path:FILE-OR-FOLDER relative to the repository")
-    files = sorted(
-        file
-        for file in path.rglob("*")
-        if any(fnmatch(file.name, pattern) for pattern in _DATA_FILES) and file.name not in _NOT_ROWS
+    everything = sorted(
+        Path(folder, name)
+        for folder, _, names in os.walk(path, followlinks=True)
+        for name in names
+        if not any(part.startswith(".") for part in Path(folder, name).relative_to(path).parts)
     )
-    files = [file for file in files if file.is_file() and not _hidden(file.relative_to(path))]
+    files = [file for file in everything if _holds_rows(file)]
     if not files:
         known = "Parquet, Arrow, JSON, JSON Lines, CSV, TSV, M2 or .src/.ref"
         raise UserError(f"data.source: {path} holds no file of a known kind ({known})")
-    return Fetched(files, path, None)
+    ignored = tuple(file.relative_to(path).as_posix() for file in everything if file not in files)
+    return Fetched(files, path, None, ignored)
 
 
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
+def _holds_rows(file: Path) -> bool:
+    name = file.name.lower()
+    if name.endswith(".src") and not references_of(file):
+        return False  # JFLEG has sources in other spellings beside
+    return _matches(name, _DATA_FILES) and not _matches(name, _NOT_ROWS)
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatch(name, pattern) for pattern in patterns)
 
 
 def _wheel_folder(rest: str) -> tuple[Path, str]:

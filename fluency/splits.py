@@ -87,7 +87,9 @@ def _cut(
     split = np.zeros(len(names), dtype=np.int8)
     for stratum in np.split(order, np.flatnonzero(changes) + 1):
         if len(stratum) and lacking[stratum[0]]:
-            done = (np.cumsum(sizes[stratum]) - sizes[stratum]) / sizes[stratum].sum()
+            # strata too small for all splits start anywhere, so that they have their shares together
+            offset = hash64(f"{seed}|{mixtures[stratum[0]]}|{lacking[stratum[0]]}") / 2**64
+            done = ((np.cumsum(sizes[stratum]) - sizes[stratum]) / sizes[stratum].sum() + offset) % 1
             cut = [
                 getattr(shares, name) if lacking[stratum[0]] >> code & 1 else 0.0 for code, name in enumerate(SPLITS)
             ]

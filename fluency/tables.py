@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import sys
 import zlib
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ from fluency.errors import UserError
 Record = dict[str, Any]
 Records = Iterator[tuple[int, "Record | BadLine"]]
 
+_SPLIT_WORDS = {"train": "train", "training": "train", "validation": "validation", "valid": "validation",
+                "val": "validation", "dev": "validation", "test": "test"}  # fmt: skip
 _BATCH = 1000  # records of a Parquet file in memory at once
 csv.field_size_limit(sys.maxsize)  # an endless field is a row to reject, not a file that cannot be read
 
@@ -33,8 +36,12 @@ class BadLine:
 
 
 def suffix_of(file: Path) -> str:
-    """The suffix that tells the container: `.jsonl` of `train.jsonl` and of `train.jsonl.gz`."""
-    return Path(file.stem).suffix if file.suffix == ".gz" else file.suffix
+    """The suffix that tells the container, in lower case: `.jsonl` of `train.jsonl` and of `train.JSONL.gz`."""
+    return (Path(file.stem).suffix if _zipped(file) else file.suffix).lower()
+
+
+def _zipped(file: Path) -> bool:
+    return file.suffix.lower() == ".gz"
 
 
 def read_records(file: Path) -> Records:
@@ -71,26 +78,39 @@ def explained(file: Path) -> Iterator[None]:
     try:
         yield
     except UnicodeDecodeError as error:
-        raise UserError(f"{file}: not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from None
+        raise UserError(f"{file}: not UTF-8 ({error.reason}); save it as UTF-8") from None
     except (pa.ArrowException, zlib.error, EOFError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{file}: cannot be read ({reason})") from None
 
 
 def _opened(file: Path) -> IO[bytes]:
-    return gzip.open(file) if file.suffix == ".gz" else file.open("rb")
+    return gzip.open(file) if _zipped(file) else file.open("rb")
 
 
 def _parquet(file: Path) -> Records:
     with pq.ParquetFile(file) as table:
         batches = table.iter_batches(batch_size=_BATCH, use_threads=False)
-        yield from enumerate((record for batch in batches for record in batch.to_pylist()), 1)
+        yield from enumerate((record for batch in batches for record in _records(file, batch)), 1)
 
 
 def _arrow(file: Path) -> Records:
     """A shard of a data set's `save_to_disk` folder."""
     with pa.memory_map(str(file)) as source, pa.ipc.open_stream(source) as batches:
-        yield from enumerate((record for batch in batches for record in batch.to_pylist()), 1)
+        yield from enumerate((record for batch in batches for record in _records(file, batch)), 1)
+
+
+def _records(file: Path, batch: pa.RecordBatch) -> list[Record]:
+    _check_columns(file, batch.schema.names)
+    # Arrow knows moments that Python does not
+    times = [field.name for field in batch.schema if pa.types.is_temporal(field.type)]
+    return batch.drop_columns(times).to_pylist()
+
+
+def _check_columns(file: Path, columns: list[str]) -> None:
+    if len(set(columns)) < len(columns):
+        twice = next(name for name in columns if columns.count(name) > 1)
+        raise UserError(f"{file}: two columns are called {twice[:80]!r}; rename one")
 
 
 def _json_lines(file: Path) -> Records:
@@ -104,46 +124,83 @@ def _json_lines(file: Path) -> Records:
 def _json_record(line: str) -> Record | BadLine:
     try:
         record = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # among them numbers of too many digits
         return BadLine(f"not JSON; {getattr(error, 'msg', error)}", line)
     return record if isinstance(record, dict) else BadLine("not a JSON object", line)
 
 
 def _json(file: Path) -> Records:
     with _opened(file) as content:
-        try:
-            records = json.loads(content.read().decode("utf-8-sig"))
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise UserError(f"{file}: not JSON ({error})") from None
-    if isinstance(records, dict):  # {"data": [...]}, as some tools write it
-        records = next((value for value in records.values() if isinstance(value, list)), None)
-    if not isinstance(records, list):
-        raise UserError(f"{file}: a list of records is needed; a record a line is .jsonl")
-    for number, record in enumerate(records, 1):
-        is_record = isinstance(record, dict)
-        yield number, record if is_record else BadLine("not a JSON object", json.dumps(record))
+        text = content.read().decode("utf-8-sig")
+    try:
+        whole = json.loads(text)
+    except json.JSONDecodeError as error:
+        if not error.msg.startswith("Extra data"):
+            raise UserError(f"{file}: not JSON (line {error.lineno}: {error.msg})") from None
+        yield from _json_lines(file)  # a record a line, as some tools call .json too
+        return
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{file}: not JSON ({error})") from None
+    yield from enumerate(map(_json_item, _list_of_records(file, whole)), 1)
+
+
+def _list_of_records(file: Path, whole: Any) -> list[Any]:
+    """The list itself, that of the one key that has one, or those of all splits one after the other."""
+    if isinstance(whole, list):
+        return whole
+    lists = {key: its for key, its in whole.items() if isinstance(its, list)} if isinstance(whole, dict) else {}
+    lists = {key: its for key, its in lists.items() if any(isinstance(item, dict) for item in its)} or lists
+    if len(lists) == 1:
+        return next(iter(lists.values()))
+    if lists and all(split_of(key) for key in lists):
+        return [
+            item | {"split": key} if isinstance(item, dict) else item for key, items in lists.items() for item in items
+        ]
+    keys = ", ".join(lists)[:200] or "none"
+    raise UserError(f"{file}: one list of records is needed, or one for each split (lists found: {keys})")
+
+
+def _json_item(item: Any) -> Record | BadLine:
+    return item if isinstance(item, dict) else BadLine("not a JSON object", json.dumps(item))
+
+
+def split_of(name: str) -> str | None:
+    """The split that a name stands for (`train-00000-of-00001`, `dev`), or None."""
+    words = re.split(r"[._\-\s]", name.lower())
+    return next((_SPLIT_WORDS[word] for word in words if word in _SPLIT_WORDS), None)
 
 
 def _delimited(file: Path) -> Records:
-    delimiter = "\t" if suffix_of(file) == ".tsv" else ","
+    tabs = suffix_of(file) == ".tsv"
     with _opened(file) as content, io.TextIOWrapper(content, encoding="utf-8-sig", newline="") as text:
-        reader = csv.reader(text, strict=True, delimiter=delimiter)
+        reader = csv.reader(text, strict=True, delimiter="\t" if tabs else ",")
         try:
             columns = next(reader, [])
+            _check_columns(file, columns)
+            line = reader.line_num + 1
             for cells in reader:
-                if len(cells) == len(columns):
-                    yield reader.line_num, dict(zip(columns, cells, strict=True))
-                elif cells:  # an empty line is no row
-                    reason = f"not as many cells as columns; {len(cells)} and {len(columns)}"
-                    yield reader.line_num, BadLine(reason, delimiter.join(cells))
+                if cells:  # an empty line is no row
+                    yield line, _row(columns, cells, tabs)
+                line = reader.line_num + 1
         except csv.Error as error:
-            raise UserError(f"{file}: line {reader.line_num}: broken CSV ({error}); check its quoting") from None
+            raise UserError(
+                f"{file}: line {reader.line_num}: broken quoting ({error}); JSON Lines needs none"
+            ) from None
+
+
+def _row(columns: list[str], cells: list[str], tabs: bool) -> Record | BadLine:
+    if len(cells) != len(columns):
+        return BadLine(f"not as many cells as columns; {len(cells)} and {len(columns)}", json.dumps(cells))
+    if tabs and any("\t" in cell or "\n" in cell for cell in cells):  # an unquoted table, whose quotes are text
+        return BadLine("a quote runs over several cells or lines", json.dumps(cells))
+    return dict(zip(columns, cells, strict=True))
 
 
 READERS = {
     ".parquet": _parquet,
     ".arrow": _arrow,
     ".jsonl": _json_lines,
+    ".ndjson": _json_lines,
     ".json": _json,
     ".csv": _delimited,
     ".tsv": _delimited,

@@ -17,9 +17,9 @@ CONFUSABLE = {"their": "there", "there": "their", "its": "it's", "it's": "its", 
               "affect": "effect", "quite": "quiet", "quiet": "quite", "advice": "advise", "where": "were",
               "were": "where", "piece": "peace", "weather": "whether", "whether": "weather", "passed": "past",
               "accept": "except", "know": "now", "through": "threw"}  # fmt: skip
-PREPOSITIONS = {"of": ("at",), "to": ("at", "of"), "at": ("of", "to"), "with": ("of", "to"), "from": ("at", "of"),
-                "for": ("of", "at"), "by": ("of", "to"), "about": ("of", "at"), "between": ("of", "from"),
-                "during": ("of", "while"), "until": ("of", "to"), "into": ("of", "at"), "since": ("from", "of"),
+PREPOSITIONS = {"of": ("at",), "to": ("at", "of"), "at": ("of", "to"), "with": ("of", "at"), "from": ("at",),
+                "for": ("of", "at"), "by": ("of", "to"), "about": ("at", "from"), "between": ("of", "from"),
+                "during": ("of", "while"), "until": ("of", "at"), "into": ("of", "at"), "since": ("from", "of"),
                 "in": ("of", "to"), "on": ("of", "to")}  # fmt: skip
 OBJECTS = {"I": "me", "he": "him", "she": "her", "we": "us", "they": "them"}
 SUBJECTS = {"me": "I", "him": "he", "us": "we", "them": "they"}
@@ -37,8 +37,15 @@ LY_KEPT = set("only early family daily really likely friendly lovely elderly har
 NEIGHBOURS = {a: b for row in ("qwertyuiopo", "asdfghjklk", "zxcvbnmn") for a, b in pairwise(row)}
 SWAPPED = ("ie", "ei", "an", "en", "al", "el", "le", "re", "er", "ar", "ce", "th", "ht")
 
+# "a few friends" and "few friends" are both English
+QUANTITIES = frozenset("few little lot bit couple great good number".split())
+# "the team is" and "the team are" too
+COLLECTIVES = frozenset(
+    "team family government staff crew committee company group couple band class crowd public police majority press "
+    "audience jury board army council party club half rest none any all some most pair data".split()
+)
 BEGIN_PHRASES = frozenset("the a an my your our".split())
-DROPPABLE = frozenset("to of is are was were be been has will with from for".split())
+DROPPABLE = frozenset("to of is are was were be been has with".split())
 # "help to carry", "all of" and the like stay fluent, or nearly so, without the word that follows
 LOOSE_BEFORE = frozenset("help helped all both half outside inside off next".split())
 

@@ -28,6 +28,7 @@ def main() -> None:
                 "source": source,
                 "corpus": corpus,
                 "revision": files.revision,
+                "ignored": files.ignored,
                 "files": {path.relative_to(files.root).as_posix(): sha256(path) for path in files.files},
                 **counts[corpus],
             }
@@ -36,6 +37,8 @@ def main() -> None:
         write_json(aside / "manifest.json", manifest)
     for its in manifest:
         print(f"{its['source']}: {its['rows']} rows, {its['rejected']} rejected, from {len(its['files'])} file(s)")
+        if its["ignored"]:
+            print(f"of no known kind, not read: {', '.join(its['ignored'])}")
 
 
 if __name__ == "__main__":

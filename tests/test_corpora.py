@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from fluency.corpora import read_corpus, split_of, write_rows
+from fluency.corpora import read_corpus, split_of_path, write_rows
 from fluency.edits import Edit
 from fluency.errors import UserError
 from fluency.formats import MAX_CHARACTERS, as_reference
@@ -105,7 +105,7 @@ def test_labelled_pairs_may_bring_their_edit(tmp_path):
     rows, rejected = read(write_jsonl(tmp_path / "x.jsonl", edit, edit | {"edit_start": 0}))
     assert [(row.start, row.removed, row.inserted, row.label) for row in rows] == [(4, "a", "c", 1)]
     assert [item.reason for item in rejected] == [
-        "edit_start, removed, inserted: this edit does not lead from before to after"
+        "edit_start, removed, inserted: not the edit that leads from before to after"
     ]
 
 
@@ -162,7 +162,7 @@ def test_plain_references_are_read_line_by_line(tmp_path):
         read(tmp_path)
     (tmp_path / "dev.ref0").unlink()
     (tmp_path / "dev.ref1").unlink()
-    with pytest.raises(UserError, match=r"no \.ref file stands beside it"):
+    with pytest.raises(UserError, match="no file of a known kind"):
         read(tmp_path)
 
 
@@ -277,7 +277,7 @@ def test_a_source_without_a_usable_row_stops(tmp_path):
 
 def test_a_file_of_nothing_but_bad_lines_stops(tmp_path):
     (tmp_path / "x.jsonl").write_text("one\ntwo\n")
-    with pytest.raises(UserError, match=r"x\.jsonl: none of its lines is a record \(not JSON"):
+    with pytest.raises(UserError, match=r"x\.jsonl: holds no record \(its first line: not JSON"):
         read(tmp_path)
 
 
@@ -312,7 +312,86 @@ def test_unknown_columns_are_named(tmp_path):
         ("valid/part.csv", "validation"),
         ("test.tsv", "test"),
         ("contest.tsv", None),
+        ("test-suite/train.jsonl", "train"),
+        ("train/test/part-0.jsonl", "test"),
     ],
 )
-def test_splits_are_told_by_the_file_name(name, split):
-    assert split_of(name) == split
+def test_splits_are_told_by_the_file_name_then_by_its_folder(name, split):
+    assert split_of_path(name) == split
+
+
+def test_a_column_of_splits_is_believed_and_an_unknown_one_rejected(tmp_path):
+    good = {"before": "a b", "after": "a c", "label": 1}
+    rows, rejected = read(
+        write_jsonl(
+            tmp_path / "train.jsonl", good | {"split": "dev"}, good | {"split": "holdout"}, good | {"split": ""}
+        )
+    )
+    assert [row.split for row in rows] == ["validation", "train"]
+    assert [item.reason for item in rejected] == ["split: neither train, validation nor test; found 'holdout'"]
+
+
+def test_files_of_no_known_kind_are_named_and_a_cache_is_no_data(tmp_path):
+    write_jsonl(tmp_path / "train.jsonl", REFERENCE)
+    for name in ("notes.txt", "dev.jsonl.bz2", "cache-12.arrow", "dev.spellchecked.src", ".hidden/x.jsonl"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x")
+    fetched = fetch_data(f"path:{tmp_path}")
+    assert [file.name for file in fetched.files] == ["train.jsonl"]
+    assert fetched.ignored == ("cache-12.arrow", "dev.jsonl.bz2", "dev.spellchecked.src", "notes.txt")
+
+
+@pytest.mark.parametrize("name", ["test.jsonl", "dev.csv"])
+def test_an_empty_or_dangling_file_is_not_passed_over(tmp_path, name):
+    write_jsonl(tmp_path / "train.jsonl", REFERENCE)
+    (tmp_path / name).write_text("")
+    with pytest.raises(UserError, match=rf"{name}: holds no record \(it is empty\)"):
+        read(tmp_path)
+    (tmp_path / name).unlink()
+    (tmp_path / name).symlink_to(tmp_path / "absent")
+    with pytest.raises(UserError, match=rf"{name}: cannot be read"):
+        read(tmp_path)
+
+
+def test_a_linked_folder_is_followed(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    write_jsonl(tmp_path / "elsewhere/x.jsonl", REFERENCE)
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus/test").symlink_to(tmp_path / "elsewhere")
+    assert [row.split for row in read(tmp_path / "corpus")[0]] == ["test"]
+
+
+def test_the_reverse_of_an_ambiguous_edit_may_stand_in_another_file(tmp_path):
+    there = {"original_sentence": "A b A.", "inappropriate_part": "A", "rewritten_part": "C", "expected_score": 0}
+    back = {"original_sentence": "A b C.", "inappropriate_part": "C", "rewritten_part": "A", "expected_score": 1}
+    write_jsonl(tmp_path / "train-0.jsonl", there)
+    write_jsonl(tmp_path / "train-1.jsonl", back)
+    assert [row.after for row in read(tmp_path)[0]] == ["A b C.", "A b A."]
+
+
+def test_a_broken_annotator_leaves_the_others(tmp_path):
+    (tmp_path / "x.m2").write_text(
+        "S She go .\nA 1 2|||x|||goes|||REQUIRED|||-NONE-|||0\nA 5 9|||x|||y|||REQUIRED|||-NONE-|||1\n"
+    )
+    rows, rejected = read(tmp_path)
+    assert [row.after for row in rows] == ["She goes ."]
+    assert [item.reason for item in rejected] == ["M2: an edit overlaps another or leaves the sentence; 5 9"]
+
+
+def test_a_file_named_alone_is_read_as_m2_whatever_it_is_called(tmp_path):
+    (tmp_path / "conll.gold").write_text("S She go .\nA 1 2|||x|||goes|||REQUIRED|||-NONE-|||0\n")
+    assert [row.after for row in read(tmp_path / "conll.gold", format="m2")[0]] == ["She goes ."]
+    with pytest.raises(UserError, match="holds no file of a known kind"):
+        read(tmp_path / "conll.gold")
+
+
+def test_columns_are_those_of_the_first_records_together(tmp_path):
+    good = {"before": "a b", "after": "a c", "label": 1}
+    rows, rejected = read(write_jsonl(tmp_path / "x.jsonl", {"before": "a b", "after": "a c"}, good))
+    assert ([row.line for row in rows], [item.line for item in rejected]) == ([2], [1])
+
+
+@pytest.mark.parametrize(("label", "read_as"), [(True, 1), ("0", 0), ("1.0", 1), (-0.0, 0), (1, 1)])
+def test_labels_may_be_written_in_many_ways(tmp_path, label, read_as):
+    rows, _ = read(write_jsonl(tmp_path / "x.jsonl", {"before": "a b", "after": "a c", "label": label}))
+    assert [row.label for row in rows] == [read_as]

@@ -11,7 +11,7 @@ SENTENCE = "She has given their two children an apple because they quickly finis
 EXAMPLES = {
     "agreement": ("She has left.", "She have left."),
     "article": ("He ate an apple.", "He ate apple."),
-    "preposition": ("We talked about music.", "We talked of music."),
+    "preposition": ("We talked about music.", "We talked at music."),
     "number": ("These cats sleep.", "These cat sleep."),
     "order": ("I fed the cat.", "I fed cat the."),
     "tense": ("He can drive.", "He can drives."),
@@ -77,3 +77,22 @@ def test_verbs_disagree_with_their_pronoun(fluent, broken):
 @pytest.mark.parametrize("fluent", ["If I were you, I'd go.", "I wish it were so."])
 def test_subjunctives_are_no_agreement_mistakes(fluent):
     assert list(RULES["agreement"](fluent)) == []
+
+
+@pytest.mark.parametrize(
+    ("fluent", "also_fluent"),
+    [
+        ("They will help us soon.", "They help us soon."),
+        ("I waited for two hours.", "I waited two hours."),
+        ("It kept her from going there.", "It kept her going there."),
+        ("We have a few friends.", "We have few friends."),
+        ("I talked with my mother.", "I talked to my mother."),
+        ("It was made from wood.", "It was made of wood."),
+        ("I work from nine until five.", "I work from nine to five."),
+        ("I heard about it today.", "I heard of it today."),
+        ("The team is ready.", "The team are ready."),
+    ],
+)
+def test_what_is_english_both_ways_is_no_mistake(fluent, also_fluent):
+    made = {edit.apply(fluent) for rule in RULES.values() for edit in rule(fluent)}
+    assert also_fluent not in made

@@ -138,10 +138,10 @@ def test_no_group_that_we_cut_is_in_two_splits(edges):
 
 def test_groups_are_sentences_shared_up_to_case_spacing_and_form(tmp_path):
     rows = [labelled("One  cat", "one dog", 1), labelled("ONE DOG", "one ﬁsh", 0), labelled("One fish", "one", 1)]
-    splits, _, _ = build(tmp_path, [*many(60), *rows])
+    splits, _, _ = build(tmp_path, [*many(100), *rows])
     found = {pair["before"]: pair["group"] for pair in all_pairs(splits)}
     assert found["One  cat"] == found["ONE DOG"] == found["One fish"]
-    assert len(set(found.values())) == 61
+    assert len(set(found.values())) == 101
 
 
 def test_splits_have_their_shares_in_every_part(tmp_path):
@@ -150,6 +150,12 @@ def test_splits_have_their_shares_in_every_part(tmp_path):
     for part in "pq":
         counts = {split: audit["splits"][split]["parts"][part] for split in splits}
         assert list(counts.values()) == [pytest.approx(share, abs=4) for share in (280, 40, 80)]
+
+
+def test_many_small_parts_have_their_shares_together(tmp_path):
+    rows = [replace(row, part=f"document {number // 2}") for number, row in enumerate(many(1000))]
+    splits, _, _ = build(tmp_path, rows)
+    assert list(sizes(splits).values()) == [pytest.approx(share, abs=60) for share in (700, 100, 200)]
 
 
 def test_given_splits_are_kept_and_a_missing_one_is_cut_from_train(tmp_path):
@@ -210,6 +216,17 @@ def test_leaking_rows_are_dropped_from_the_earlier_split(tmp_path):
     assert len(set.union(*groups_of)) == sum(map(len, groups_of))
 
 
+def test_train_does_not_give_way_to_rows_that_are_gone(tmp_path):
+    chain = [
+        labelled("q a", "r a", 1, "train"),
+        labelled("r a", "s a", 1, "validation"),
+        labelled("s a", "t a", 1, "test"),
+    ]
+    rows = [*many(60, "train"), *many(20, "validation", seed=1), *many(20, "test", seed=2), *chain]
+    _, rejected, _ = build(tmp_path, rows, replace(PARAMS, leakage="drop_train"))
+    assert [json.loads(item["row"])["split"] for item in rejected] == ["validation"]
+
+
 def test_leakage_may_stop_the_run(tmp_path):
     with pytest.raises(UserError, match=r"pairs\.leakage: 2 rows share a sentence with a later split; drop_train"):
         build(tmp_path, LEAKING, replace(PARAMS, leakage="fail"))
@@ -251,15 +268,26 @@ def test_duplicates_conflicts_ambiguity_and_markup_are_counted_as_the_source_giv
     assert [after["train"][name] - before["train"][name] for name in wanted] == [4, 1, 1, 3, 2, 1]
     assert [after["test"][name] - before["test"][name] for name in wanted] == [1, 0, 0, 1, 1, 0]
     page = (tmp_path / "pairs/AUDIT.md").read_text(encoding="utf-8")
-    assert "label conflict (f, line 1, label 0): `a b a` → `a b c`" in page
-    assert "markup (f, line 1, label 1): `left</del>`" in page
+    assert "label conflict (`f`, line 1, label 0): `a b a` → `a b c`" in page
+    assert "markup (`f`, line 1, label 1): `left</del>`" in page
+
+
+def test_repeats_between_corpora_are_counted_by_split(tmp_path):
+    one = many(50)
+    other = [replace(row, corpus="d", label=1 - row.label) for row in one]
+    _, _, audit = build(tmp_path, [*one, *other])
+    assert {corpus: its["all"]["label_conflicts"] for corpus, its in audit["corpora"].items()} == {"c": 0, "d": 0}
+    for name in ("duplicates", "label_conflicts"):
+        assert sum(its[name] for its in audit["splits"].values()) == 50
 
 
 def test_corpus_text_cannot_break_the_page(tmp_path):
-    rows = [*many(60), labelled("``` <b>| x", "``` <b>| y", 1), labelled("``` <b>| x", "``` <b>| y", 1)]
+    odd = labelled("``` <b>| x", "``` <b>| y", 1)
+    rows = [*many(60, part="one<b>\n\ntwo|"), odd, odd]
     build(tmp_path, rows)
     page = (tmp_path / "pairs/AUDIT.md").read_text(encoding="utf-8")
     assert "```` ``` <b>| x ````" in page
+    assert "| one&lt;b&gt; two\\| |" in page
 
 
 def test_repeated_rows_get_ids_of_their_own(tmp_path):
@@ -276,7 +304,7 @@ def test_limits_are_kept_and_drawn_the_same_each_time(tmp_path):
 
 
 def test_an_empty_split_and_one_of_one_label_are_named(tmp_path):
-    with pytest.raises(UserError, match="split 'validation' is empty"):
+    with pytest.raises(UserError, match=r"split '.*' is empty"):
         build(tmp_path / "few", many(2))
     with pytest.raises(UserError, match="split 'train' has label 1 only"):
         build(tmp_path / "one", [replace(row, label=1) for row in many(50)])

@@ -7,7 +7,7 @@ import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fluency.edits import Edit, apply_all, extract, occurrences, tokenize, widened
+from fluency.edits import _ASCII_TOKEN, _TOKEN, Edit, apply_all, extract, occurrences, tokenize, widened
 
 # Few words, so that sentences share many of them; and any text at all.
 SENTENCES = st.one_of(
@@ -59,11 +59,11 @@ def test_an_edit_never_splits_a_grapheme(before, after):
 
 @given(st.text(alphabet=[chr(code) for code in range(128)]))
 def test_the_fast_way_for_ascii_finds_the_same_tokens(text):
-    assert tokenize(text) == tokenize(text + "é")[:-1] or text[-1:].isalnum() or text[-1:] in "_'-"
+    assert _ASCII_TOKEN.findall(text) == _TOKEN.findall(text)
 
 
 def test_overlapping_edits_are_refused():
-    with pytest.raises(ValueError, match="the edit at offset 2 overlaps the one before it"):
+    with pytest.raises(ValueError, match="the edit overlaps the one before it; at offset 2"):
         apply_all([Edit(0, "abc", ""), Edit(2, "c", "")], "abc")
 
 
@@ -123,7 +123,7 @@ def test_types(edit, type_):
 
 
 def test_an_edit_refuses_a_sentence_it_does_not_fit():
-    with pytest.raises(ValueError, match="does not stand at offset 2"):
+    with pytest.raises(ValueError, match="does not stand at its place"):
         Edit(2, "is", "are").apply("It are")
 
 

@@ -20,7 +20,12 @@ S Not annotated .
 
 
 def drafts(text: str):
-    return [draft for block in blocks(enumerate(text.split("\n"), 1)) for draft in read_m2(block)]
+    return [
+        draft
+        for block in map(parse, blocks(enumerate(text.split("\n"), 1)))
+        for annotations in block.annotators.values()
+        for draft in read_m2(block.sentence, annotations)
+    ]
 
 
 def test_each_annotator_gives_a_correction():
@@ -76,9 +81,9 @@ SENTENCES = st.lists(st.sampled_from(["the", "cat", "sat", ",", "S", "A", "naïv
 )
 
 
-@given(SENTENCES, SENTENCES)
-def test_what_is_written_reads_back(before, after):
-    (draft,) = drafts(as_m2(before, after, kind="k"))
+@given(SENTENCES, SENTENCES, st.sampled_from(["k", "noop", "UNK", "a|||b", "a\nb", ""]))
+def test_what_is_written_reads_back(before, after, kind):
+    (draft,) = drafts(as_m2(before, after, kind=kind))
     assert (draft.before, draft.after) == (before, after)
 
 

@@ -78,3 +78,11 @@ def test_a_row_that_gives_no_pair_says_why(change, reason):
     else:
         with pytest.raises(ValueError, match=reason):
             pairs_of(replace(CORRECTION, **change), PARAMS)
+
+
+def test_mistakes_are_made_in_corrections_where_that_is_asked_for():
+    row = replace(CORRECTION, before="She have given him an apple.", after="She has given him an apple.")
+    params = replace(PARAMS, augment=replace(PARAMS.augment, corrections=True))
+    pairs = pairs_of(row, params)
+    assert [pair.part for pair in pairs] == ["p", "p", "rule-made", "rule-made"]
+    assert (pairs[2].before, pairs[2].label) == (row.after, 0)

@@ -16,7 +16,8 @@ RECORDS = [{"a": 'quoted "word", comma', "b": "naïve\nplan"}, {"a": "\u2028 lin
 
 
 def written(path, records):
-    kind = path.name.removesuffix(".gz").rpartition(".")[2]
+    kind = path.name.lower().removesuffix(".gz").rpartition(".")[2].replace("nd", "").replace("jsonl", "json")
+    kind = "jsonl" if path.name.lower().removesuffix(".gz").endswith(("jsonl", "ndjson")) else kind
     if kind == "parquet":
         pq.write_table(pa.Table.from_pylist(records), path)
         return path
@@ -34,17 +35,31 @@ def written(path, records):
         rows = [list(records[0]), *(list(record.values()) for record in records)]
         text = "\n".join(mark.join('"' + cell.replace('"', '""') + '"' for cell in row) for row in rows)
     content = text.encode()
-    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    path.write_bytes(gzip.compress(content) if path.suffix.lower() == ".gz" else content)
     return path
 
 
 @pytest.mark.parametrize(
     "name",
-    ["x.parquet", "x.arrow", "x.jsonl", "x.json", "x.csv", "x.tsv", "x.jsonl.gz", "x.json.gz", "x.csv.gz", "x.tsv.gz"],
+    [
+        "x.parquet",
+        "x.arrow",
+        "x.jsonl",
+        "x.json",
+        "x.csv",
+        "x.tsv",
+        "x.JSONL",
+        "x.ndjson",
+        "x.jsonl.gz",
+        "x.JSON.GZ",
+        "x.csv.gz",
+        "x.tsv.gz",
+    ],
 )
 def test_every_container_gives_the_same_records(tmp_path, name):
-    records = list(read_records(written(tmp_path / name, RECORDS)))
-    assert [record for _, record in records] == RECORDS
+    content = [{"a": 'quoted "word", comma', "b": "naïve plan"}] if ".tsv" in name else RECORDS
+    records = list(read_records(written(tmp_path / name, content)))
+    assert [record for _, record in records] == content
     assert [line for line, _ in records] == sorted({line for line, _ in records})
 
 
@@ -85,7 +100,7 @@ def test_a_line_with_too_many_or_too_few_cells_is_bad(tmp_path):
     assert [(line, isinstance(record, BadLine)) for line, record in found] == [
         (2, False), (3, True), (5, True), (6, False),
     ]  # fmt: skip
-    assert found[2][1] == BadLine("not as many cells as columns; 3 and 2", "1,2,3")
+    assert found[2][1] == BadLine("not as many cells as columns; 3 and 2", '["1", "2", "3"]')
 
 
 def test_a_field_may_be_of_any_length(tmp_path):
@@ -136,3 +151,49 @@ def test_lines_are_read_as_they_stand(tmp_path_factory, lines):
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="")
     read = [line for _, line in read_lines(path)]
     assert read == [line.removeprefix("\ufeff") if at == 0 else line for at, line in enumerate(lines)]
+
+
+def test_json_lists_of_splits_keep_their_split_and_others_are_refused(tmp_path):
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps({"train": [{"a": 1}], "dev": [{"a": 2}, 3]}))
+    assert [record for _, record in read_records(path)] == [
+        {"a": 1, "split": "train"}, {"a": 2, "split": "dev"}, BadLine("not a JSON object", "3"),
+    ]  # fmt: skip
+    path.write_text(json.dumps({"names": [0, 1], "data": [{"a": 1}]}))
+    assert [record for _, record in read_records(path)] == [{"a": 1}]
+    path.write_text(json.dumps({"one": [{"a": 1}], "two": [{"a": 2}]}))
+    with pytest.raises(UserError, match=r"one list of records is needed.*lists found: one, two"):
+        list(read_records(path))
+
+
+def test_json_lines_are_read_under_the_name_of_json(tmp_path):
+    (tmp_path / "x.json").write_text('{"a": 1}\n{"a": 2}\n')
+    assert [record for _, record in read_records(tmp_path / "x.json")] == [{"a": 1}, {"a": 2}]
+
+
+def test_quotes_of_a_table_without_quoting_lose_nothing_silently(tmp_path):
+    (tmp_path / "x.tsv").write_text('a\tb\n"A b\t1\nx "\t2\n')
+    ((line, bad),) = read_records(tmp_path / "x.tsv")
+    assert (line, bad.reason) == (2, "not as many cells as columns; 1 and 2") or "quote runs" in bad.reason
+    (tmp_path / "x.tsv").write_text('a\tb\n"Hi" he said\t1\n')
+    with pytest.raises(UserError, match=r"x\.tsv: line 2: broken quoting"):
+        list(read_records(tmp_path / "x.tsv"))
+
+
+def test_a_number_of_any_length_spoils_one_line_only(tmp_path):
+    (tmp_path / "x.jsonl").write_text(f'{{"a": 1}}\n{{"a": {"9" * 5000}}}\n{{"a": 2}}\n')
+    found = [record for _, record in read_records(tmp_path / "x.jsonl")]
+    assert found[0] == {"a": 1} and found[2] == {"a": 2}  # noqa: PT018
+    assert found[1].reason.startswith("not JSON; Exceeds the limit")
+
+
+def test_columns_of_times_are_left_out(tmp_path):
+    far = pa.array([2**60], pa.timestamp("us"))  # no moment that Python knows
+    pq.write_table(pa.table({"a": ["x"], "when": far}), tmp_path / "x.parquet")
+    assert list(read_records(tmp_path / "x.parquet")) == [(1, {"a": "x"})]
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path):
+    (tmp_path / "x.csv").write_text("a,b,a\n1,2,3\n")
+    with pytest.raises(UserError, match=r"x\.csv: two columns are called 'a'; rename one"):
+        list(read_records(tmp_path / "x.csv"))
