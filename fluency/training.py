@@ -176,7 +176,8 @@ def train(
             torch.distributed.init_process_group("gloo", timeout=timedelta(seconds=params.ddp_timeout))
         trainer, tokenizer = _trainer(params, plan, pairs, base, curves, checkpoints)
         _train_or_go_on(trainer, checkpoint_to_resume(checkpoints))
-        weights = trainer.accelerator.get_state_dict(trainer.model_wrapped)  # from all processes where it is sharded
+        # where the model is sharded, its weights come from all processes
+        weights = trainer.accelerator.get_state_dict(trainer.model_wrapped) if plan.sharded else None
         if trainer.is_world_process_zero():
             for leftover in model_folder.parent.glob(f".{model_folder.name}.*.part"):
                 shutil.rmtree(leftover)  # of a run that was killed here
