@@ -16,7 +16,7 @@ repro: .venv/installed ## Run the pipeline (fetch, build, train, calibrate, eval
 	@python -m fluency summary
 
 test: .venv/installed ## Run the tests
-	python -m pytest
+	python -m pytest -n 2
 
 lint: .venv/installed ## Check style and formatting
 	ruff check .

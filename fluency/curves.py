@@ -1,5 +1,6 @@
 """Watching a training run: a progress bar and the curves that DVC plots, both on the first process only."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,8 @@ class ProgressBar(ProgressCallback):
     ) -> None:
         super().on_train_begin(args, state, control, **kwargs)
         self.shown: dict[str, str] = {}
+        if self.training_bar is not None and not sys.stderr.isatty():
+            self.training_bar.mininterval = 10  # seconds; a log needs fewer lines than a terminal
 
     def on_prediction_step(self, *args: Any, **kwargs: Any) -> None:
         """Evaluation is short; a bar of its own would only flicker."""
@@ -77,4 +80,4 @@ class ProgressBar(ProgressCallback):
             for name in ("loss", "eval_precision", "eval_recall"):
                 if name in (logs or {}):
                     self.shown[name.removeprefix("eval_")] = f"{logs[name]:.3f}"
-            self.training_bar.set_postfix(self.shown)
+            self.training_bar.set_postfix(self.shown, refresh=sys.stderr.isatty())

@@ -78,9 +78,11 @@ def summary(metrics_folder: Path = Path("metrics")) -> str:
     """The results as a Markdown table, model beside baseline, overall and for each part.
 
     Raises:
-        UserError: metrics/test.json or metrics/baseline.json is missing.
+        UserError: metrics/test.json or metrics/baseline.json is missing, or they are of different data.
     """
     model, baseline = read_json(metrics_folder / "test.json"), read_json(metrics_folder / "baseline.json")
+    if model["parts"].keys() != baseline["parts"].keys():
+        raise UserError(f"{metrics_folder}: test.json and baseline.json are of different data; run `dvc repro`")
     lines = [
         "| test pairs | count | precision | recall "
         "| average precision | (baseline) | precision at recall 0.8 | (baseline) |",

@@ -1,7 +1,6 @@
 """Fine-tuning with the reference recipe: arguments, loss, checkpoint choice, resume."""
 
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
@@ -179,8 +178,6 @@ def train(
         # where the model is sharded, its weights come from all processes
         weights = trainer.accelerator.get_state_dict(trainer.model_wrapped) if plan.sharded else None
         if trainer.is_world_process_zero():
-            for leftover in model_folder.parent.glob(f".{model_folder.name}.*.part"):
-                shutil.rmtree(leftover)  # of a run that was killed here
             with written_aside(model_folder) as aside:
                 trainer.accelerator.unwrap_model(trainer.model).save_pretrained(aside, state_dict=weights)
                 tokenizer.save_pretrained(aside)

@@ -121,3 +121,10 @@ def test_readme_is_written_from_the_committed_files(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     main(["readme"])
     assert "**all**" in readme.read_text()
+
+
+def test_figures_of_different_data_are_not_put_side_by_side(tmp_path):
+    for name, part in (("test", "one"), ("baseline", "other")):
+        write_json(tmp_path / f"{name}.json", {"parts": {part: {}}})
+    with pytest.raises(UserError, match="are of different data; run"):
+        summary(tmp_path)
