@@ -28,7 +28,6 @@ from fluency.sampling import GlobalBatchSampler
 from fluency.training import mean_loss, new_classifier
 
 BASE, PAIRS, RESULTS = Path("models/base"), Path("data/pairs"), Path("benchmarks")
-ROUNDS = 5
 MODERNBERT_LARGE = {
     "hidden_size": 1024,
     "intermediate_size": 2624,
@@ -159,17 +158,18 @@ class Measured:
     memory: float | None
 
 
-def measure(runs: dict[str, Run], validation: Data) -> dict[str, Measured]:
-    """Let the runs take turns for some rounds, of which the first warms up."""
+def measure(runs: dict[str, Run], validation: Data, rounds: int) -> dict[str, Measured]:
+    """Let the runs take turns for so many rounds, after one that warms up."""
     cuda = torch.cuda.is_available()
     if cuda:
         torch.cuda.reset_peak_memory_stats()
-    rounds = [{name: run.steps() for name, run in runs.items()} for _ in trange(ROUNDS + 1, desc=", ".join(runs))][1:]
+    turns = trange(rounds + 1, desc=", ".join(runs))
+    taken = [{name: run.steps() for name, run in runs.items()} for _ in turns][1:]
     memory = round(torch.cuda.max_memory_allocated() / 2**30, 2) if cuda else None
     return {
         name: Measured(
-            statistics.median(run.way.steps * run.way.batch / taken[name][0] for taken in rounds),
-            statistics.median(taken[name][1] / taken[name][0] for taken in rounds),
+            statistics.median(run.way.steps * run.way.batch / turn[name][0] for turn in taken),
+            statistics.median(turn[name][1] / turn[name][0] for turn in taken),
             run.taken,
             round(run.validation_loss(validation), 4),
             memory,
@@ -199,7 +199,9 @@ def wait(device: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--modernbert-large", action="store_true", help="its published shape with random weights")
-    large = parser.parse_args().modernbert_large
+    parser.add_argument("--rounds", type=int, default=5, help="more of them train further (%(default)s)")
+    chosen = parser.parse_args()
+    large = chosen.modernbert_large
     transformers.utils.logging.set_verbosity_error()  # a new classification head is no news here
     device = device_at_hand(bf16_wanted=load_params().train.bf16)
     tokenizer = load_tokenizer(BASE)
@@ -218,7 +220,7 @@ def main() -> None:
     measured: dict[str, Measured] = {}
     for names in turns:
         measured |= measure({name: Run(compared[name], model(compared[name]), train, device.type) for name in names},
-                            validation)  # fmt: skip
+                            validation, chosen.rounds)  # fmt: skip
     peak = {str(dtype): matrix_peak(device.type, dtype) for dtype in (torch.float32, torch.bfloat16)}
     speed = {name: found.pairs_per_second for name, found in measured.items()}
     share = {
