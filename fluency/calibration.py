@@ -1,5 +1,6 @@
 """Temperature and operating point, learnt from validation alone."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -8,7 +9,10 @@ from scipy.optimize import minimize
 
 from fluency.errors import UserError
 from fluency.files import read_json, write_json
-from fluency.metrics import best_threshold, negative_log_likelihood, probabilities
+from fluency.metrics import negative_log_likelihood, operating_points, probabilities
+from fluency.params import DecisionParams
+
+_CURVE = ("threshold", "precision", "recall")
 
 
 @dataclass(frozen=True)
@@ -18,10 +22,20 @@ class Calibration:
     Attributes:
         temperature: logits are divided by it (Guo et al. 2017).
         threshold: a pair is accepted when its score is at or above it.
+        curve: the operating points of validation (`metrics.operating_points`), to move the threshold by.
     """
 
     temperature: float
     threshold: float
+    curve: Mapping[str, Sequence[float]]
+
+    def threshold_at(self, *, min_precision: float) -> float:
+        """The threshold with the best validation recall at a validation precision of at least `min_precision`.
+
+        Raises:
+            UserError: no threshold is as precise; the message names the most precise one.
+        """
+        return _most_recall(self.curve, min_precision, "min_precision")
 
     def save(self, path: str | Path) -> None:
         """Write it as JSON."""
@@ -36,23 +50,54 @@ class Calibration:
         """
         values = read_json(path)
         try:
-            return cls(float(values["temperature"]), float(values["threshold"]))
+            curve = {name: [float(value) for value in values["curve"][name]] for name in _CURVE}
+            return cls(float(values["temperature"]), float(values["threshold"]), curve)
         except (KeyError, TypeError, ValueError):
             raise UserError(
-                f"{path}: temperature and threshold are needed; `dvc repro calibrate` writes them"
+                f"{path}: temperature, threshold and curve are needed; `dvc repro calibrate` writes them"
             ) from None
 
 
-def calibrate(logits: np.ndarray, labels: np.ndarray, *, min_recall: float) -> Calibration:
+def calibrate(logits: np.ndarray, labels: np.ndarray, decision: DecisionParams) -> Calibration:
     """Fit both on validation.
 
     Args:
         logits: of shape [n, 2].
         labels: of shape [n], 0 or 1.
-        min_recall: the recall that the operating point must keep.
+
+    Raises:
+        UserError: no threshold does what `decision` asks for.
     """
     temperature = fit_temperature(logits, labels)
-    return Calibration(temperature, best_threshold(probabilities(logits, temperature), labels, min_recall))
+    scores = probabilities(logits, temperature)
+    curve = {name: values.tolist() for name, values in operating_points(scores, labels).items()}
+    return Calibration(temperature, choose_threshold(scores, labels, decision), curve)
+
+
+def choose_threshold(scores: np.ndarray, labels: np.ndarray, decision: DecisionParams) -> float:
+    """The threshold that `decision` asks for: by recall, by precision, or the one it names.
+
+    Raises:
+        UserError: no pair has label 1, or no threshold is as precise as `decision.min_precision`.
+    """
+    if decision.threshold is not None:
+        return decision.threshold
+    points = operating_points(scores, labels)
+    if not len(points["threshold"]):
+        raise UserError("validation has no pair with label 1 to choose the threshold by; give decision.threshold")
+    if decision.min_precision is not None:
+        return _most_recall(points, decision.min_precision, "decision.min_precision")
+    return float(points["threshold"][points["recall"] >= decision.min_recall][-1])
+
+
+def _most_recall(curve: Mapping[str, Sequence[float]], min_precision: float, name: str) -> float:
+    for threshold, precision in zip(curve["threshold"], curve["precision"], strict=True):
+        if precision >= min_precision:  # recall falls along the curve
+            return float(threshold)
+    raise UserError(
+        f"{name}: no threshold has a validation precision of {min_precision}; the best has "
+        f"{max(curve['precision'], default=0):.3f} at recall {min(curve['recall'], default=0):.3f}"
+    )
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:

@@ -75,23 +75,29 @@ def expected_calibration_error(scores: np.ndarray, labels: np.ndarray, bins: int
     return float(sum(row["pairs"] * abs(row["score"] - row["fluent"]) for row in rows) / len(labels))
 
 
-def best_threshold(scores: np.ndarray, labels: np.ndarray, min_recall: float) -> float:
-    """The threshold with the best precision among those with at least `min_recall`; pairs at or above it count as 1.
+def operating_points(scores: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
+    """The thresholds worth choosing: no other has both a better precision and a better recall.
 
-    Of several with the same precision it is the one with the highest recall.
+    Pairs that score at or above a threshold count as 1.
+
+    Returns:
+        `threshold`, `precision` and `recall`, each of shape [points], by rising precision and falling recall; empty
+        without positives.
     """
-    precision, recall, thresholds = precision_recall_curve(labels, scores)
+    if not labels.any():
+        return dict.fromkeys(("threshold", "precision", "recall"), np.empty(0))
+    precision, recall, threshold = precision_recall_curve(labels, scores)
     precision, recall = precision[:-1], recall[:-1]  # the last point predicts nothing and has no threshold
-    allowed = recall >= min_recall
-    best = np.lexsort((recall, np.where(allowed, precision, -1.0)))[-1]
-    return float(thresholds[best])
+    better = precision > np.maximum.accumulate(np.r_[-1.0, precision[:-1]])
+    rows = np.flatnonzero(better)
+    rows = rows[np.r_[recall[rows][1:] < recall[rows][:-1], True]]  # of equal recall, the most precise
+    return {"threshold": threshold[rows], "precision": precision[rows], "recall": recall[rows]}
 
 
 def precision_at_recall(scores: np.ndarray, labels: np.ndarray, min_recall: float) -> float:
     """The best precision that some threshold has at a recall of at least `min_recall`; 0 without positives."""
-    if not labels.any():
-        return 0.0
-    return point_metrics(scores >= best_threshold(scores, labels, min_recall), labels)["precision"]
+    points = operating_points(scores, labels)
+    return float(points["precision"][points["recall"] >= min_recall][-1]) if labels.any() else 0.0
 
 
 def precision_interval(

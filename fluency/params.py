@@ -174,10 +174,19 @@ class TrainParams:
 
 @dataclass(frozen=True)
 class DecisionParams:
-    min_recall: float
+    min_recall: float | None
+    min_precision: float | None
+    threshold: float | None
 
     def __post_init__(self) -> None:
-        _require(0 <= self.min_recall <= 1, "decision.min_recall: must be between 0 and 1")
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        for name, value in given.items():
+            _require(0 <= value <= 1, f"decision.{name}: must be between 0 and 1")
+        _require(
+            len(given) == 1,
+            f"decision: one of {', '.join(vars(self))} is needed and the others null; "
+            f"{' and '.join(given) or 'none'} given",
+        )
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from fluency.baseline import fit, score
+from fluency.calibration import choose_threshold
 from fluency.files import read_parquet, write_json
-from fluency.metrics import best_threshold, figures
+from fluency.metrics import figures
 from fluency.params import load_params
 from stages import run
 
@@ -17,8 +18,8 @@ def main() -> None:
     params = load_params()
     train, validation, test = (read_parquet(PAIRS / f"{split}.parquet") for split in ("train", "validation", "test"))
     model = fit(train, params.baseline)
-    threshold = best_threshold(
-        score(model, validation), np.array([pair["label"] for pair in validation]), params.decision.min_recall
+    threshold = choose_threshold(
+        score(model, validation), np.array([pair["label"] for pair in validation]), params.decision
     )
     result = figures(
         score(model, test),

@@ -16,7 +16,7 @@ def main() -> None:
     params = load_params()
     pairs = read_parquet(VALIDATION)
     logits, labels = predict_pairs(MODEL, pairs, max_length=params.train.max_length, progress="validation")
-    calibration = calibrate(logits, labels, min_recall=params.decision.min_recall)
+    calibration = calibrate(logits, labels, params.decision)
     calibration.save(CALIBRATION)
     write_json(FIGURES, scored(logits, pairs, calibration, params.evaluate))
     print(f"temperature {calibration.temperature:.3f}, threshold {calibration.threshold:.3f}")

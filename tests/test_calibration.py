@@ -5,7 +5,8 @@ import pytest
 
 from fluency.calibration import Calibration, calibrate, fit_temperature
 from fluency.errors import UserError
-from fluency.metrics import point_metrics, probabilities
+from fluency.metrics import point_metrics, precision_at_recall, probabilities
+from fluency.params import DecisionParams
 
 
 def overconfident(factor: float, count: int = 20_000) -> tuple[np.ndarray, np.ndarray]:
@@ -25,21 +26,64 @@ def test_separable_logits_still_give_a_finite_temperature():
     assert 0.05 <= fit_temperature(logits, np.array([0, 1])) <= 20
 
 
-def test_the_threshold_keeps_the_recall():
+def test_the_threshold_is_the_most_precise_at_the_recall():
     logits, labels = overconfident(2.0, 2_000)
-    calibration = calibrate(logits, labels, min_recall=0.6)
-    point = point_metrics(probabilities(logits, calibration.temperature) >= calibration.threshold, labels)
+    calibration = calibrate(logits, labels, decision(min_recall=0.6))
+    scores = probabilities(logits, calibration.temperature)
+    point = point_metrics(scores >= calibration.threshold, labels)
     assert point["recall"] >= 0.6
-    assert point["precision"] > point_metrics(probabilities(logits) > 0.5, labels)["precision"]
+    assert point["precision"] == precision_at_recall(scores, labels, 0.6)
+
+
+def test_the_threshold_has_the_most_recall_at_the_precision():
+    logits, labels = overconfident(2.0, 2_000)
+    calibration = calibrate(logits, labels, decision(min_precision=0.9))
+    scores = probabilities(logits, calibration.temperature)
+    point = point_metrics(scores >= calibration.threshold, labels)
+    assert point["precision"] >= 0.9
+    others = (point_metrics(scores >= threshold, labels) for threshold in scores[scores < calibration.threshold])
+    assert max(other["precision"] for other in others) < 0.9
+    assert calibration.threshold_at(min_precision=0.9) == calibration.threshold
+
+
+def test_a_fixed_threshold_is_taken_as_it_is():
+    logits, labels = overconfident(2.0, 200)
+    assert calibrate(logits, labels, decision(threshold=0.7)).threshold == 0.7
+
+
+def test_what_validation_never_reaches_is_refused_with_what_it_does():
+    logits, labels = np.array([[1.0, 2.0], [1.0, 0.0], [1.0, 1.0]]), np.array([0, 1, 1])
+    with pytest.raises(
+        UserError, match=r"decision.min_precision: no threshold .* of 0.9; the best has 0.667 at recall"
+    ):
+        calibrate(logits, labels, decision(min_precision=0.9))
+    with pytest.raises(UserError, match=r"^min_precision: no threshold"):
+        calibrate(logits, labels, decision(min_recall=0.1)).threshold_at(min_precision=0.9)
+    with pytest.raises(UserError, match="no pair with label 1"):
+        calibrate(logits, np.zeros(3, int), decision(min_recall=0.1))
+
+
+def test_one_rule_is_needed_and_not_two():
+    with pytest.raises(UserError, match="the others null; none given"):
+        decision()
+    with pytest.raises(UserError, match="the others null; min_recall and min_precision given"):
+        decision(min_recall=0.5, min_precision=0.5)
+    with pytest.raises(UserError, match=r"decision.threshold: must be between 0 and 1"):
+        decision(threshold=1.5)
+
+
+def decision(min_recall=None, min_precision=None, threshold=None):
+    return DecisionParams(min_recall, min_precision, threshold)
 
 
 def test_a_calibration_is_the_same_after_saving(tmp_path):
-    calibration = Calibration(1.2345678901234567, 0.9)
+    logits, labels = overconfident(2.0, 200)
+    calibration = calibrate(logits, labels, decision(min_recall=0.6))
     calibration.save(tmp_path / "c.json")
     assert Calibration.load(tmp_path / "c.json") == calibration
 
 
 def test_a_foreign_file_is_refused(tmp_path):
     (tmp_path / "c.json").write_text('{"temperature": "hot"}')
-    with pytest.raises(UserError, match="temperature and threshold are needed"):
+    with pytest.raises(UserError, match="temperature, threshold and curve are needed"):
         Calibration.load(tmp_path / "c.json")

@@ -45,16 +45,30 @@ def test_every_figure_is_finite_whatever_the_scores(rows):
     assert 0 <= result["precision_low"] <= result["precision_high"] <= 1
 
 
-@given(SCORED, st.floats(0, 1))
-def test_the_best_threshold_is_the_best_of_all(rows, floor):
+@given(SCORED)
+def test_operating_points_are_all_that_no_other_threshold_beats(rows):
     scores, labels = arrays(rows)
+    chosen = metrics.operating_points(scores, labels)
     if not labels.any():
+        assert len(chosen["threshold"]) == 0
         return
-    chosen = metrics.point_metrics(scores >= metrics.best_threshold(scores, labels, floor), labels)
-    every = [metrics.point_metrics(scores >= threshold, labels) for threshold in scores]
-    assert chosen["recall"] >= floor
-    allowed = [(point["precision"], point["recall"]) for point in every if point["recall"] >= floor]
-    assert (chosen["precision"], chosen["recall"]) == max(allowed)
+    every = {(point["precision"], point["recall"]) for point in at_every_threshold(scores, labels)}
+    best = [one for one in every if not any(two != one and two[0] >= one[0] and two[1] >= one[1] for two in every)]
+    assert list(zip(chosen["precision"], chosen["recall"], strict=True)) == sorted(best)
+    for threshold, *expected in zip(*chosen.values(), strict=True):
+        point = metrics.point_metrics(scores >= threshold, labels)
+        assert [point["precision"], point["recall"]] == expected
+
+
+@given(SCORED, st.floats(0, 1))
+def test_precision_at_a_recall_is_the_best_of_all_thresholds(rows, floor):
+    scores, labels = arrays(rows)
+    allowed = [p["precision"] for p in at_every_threshold(scores, labels) if labels.any() and p["recall"] >= floor]
+    assert metrics.precision_at_recall(scores, labels, floor) == max(allowed, default=0)
+
+
+def at_every_threshold(scores, labels):
+    return [metrics.point_metrics(scores >= threshold, labels) for threshold in scores]
 
 
 def test_precision_is_zero_when_nothing_is_predicted_fluent():

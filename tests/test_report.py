@@ -20,7 +20,7 @@ ROWS = [
     for row in range(100)
 ]
 LOGITS = RNG.normal(size=(100, 2)).astype(np.float32) + np.array([[row["label"] * -1.0, row["label"]] for row in ROWS])
-CALIBRATION = Calibration(1.5, 0.6)
+CALIBRATION = Calibration(1.5, 0.6, {"threshold": [0.6], "precision": [0.9], "recall": [0.5]})
 
 
 def test_the_summary_sets_the_model_beside_the_baseline(tmp_path):

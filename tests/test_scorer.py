@@ -14,6 +14,7 @@ from fluency.errors import UserError
 from fluency.inference import batches
 from fluency.training import new_classifier
 
+CURVE = {"threshold": [0.2, 0.5, 0.9], "precision": [0.6, 0.8, 1.0], "recall": [1.0, 0.7, 0.1]}
 PAIRS = [(" ".join(["the cat"] * size), " ".join(["the cat", "sat"] * size)) for size in (1, 30, 2, 7, 15, 3, 1, 90)]
 
 
@@ -24,7 +25,7 @@ def models(tiny_model, tmp_path_factory):
     tokenizer = load_tokenizer(tiny_model)
     new_classifier(tiny_model, tokenizer, 0.0).save_pretrained(folder / "fluency")
     tokenizer.save_pretrained(folder / "fluency")
-    Calibration(2.0, 0.5).save(folder / "calibration.json")
+    Calibration(2.0, 0.5, CURVE).save(folder / "calibration.json")
     return folder
 
 
@@ -83,7 +84,7 @@ def test_pickled_weights_are_not_read(models, tmp_path):
         if path.suffix == ".json":
             (folder / path.name).write_bytes(path.read_bytes())
     (folder / "pytorch_model.bin").write_bytes(b"\x80\x04.")
-    Calibration(1.0, 0.5).save(tmp_path / "calibration.json")
+    Calibration(1.0, 0.5, CURVE).save(tmp_path / "calibration.json")
     with pytest.raises(OSError, match="safetensors"):
         FluencyScorer.load(folder)
 
