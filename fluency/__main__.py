@@ -29,6 +29,21 @@ def main(arguments: list[str] | None = None) -> None:
     command.add_argument("--model", default="models/fluency", help="model folder (%(default)s)")
     command.set_defaults(run=_score)
 
+    command = commands.add_parser(
+        "compare",
+        help="compare two sets of predictions by paired tests, and list the edits on which they disagree",
+        description="Compare two sets of predictions of the test pairs, as Markdown: figures with the 95 %% interval "
+        "of their difference, McNemar's test, and the edits on which they disagree, worst first.",
+        epilog="example: python -m fluency compare HEAD workspace",
+    )
+    for name, default in (("a", "HEAD"), ("b", "workspace")):
+        command.add_argument(
+            name, nargs="?", default=default,
+            help="a predictions file, a git revision, a DVC experiment, or workspace (%(default)s)",
+        )  # fmt: skip
+    command.add_argument("--limit", type=int, default=20, help="the most disagreements to list (%(default)s)")
+    command.set_defaults(run=_compare)
+
     command = commands.add_parser("convert", help="write pairs as the reference's edits (.jsonl) or as M2 (.m2)")
     command.add_argument("pairs", type=Path, help="a Parquet file of pairs, such as data/pairs/test.parquet")
     command.add_argument("to", type=Path, help="the file to write; its suffix tells the format")
@@ -42,7 +57,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _summary(_: argparse.Namespace) -> None:
-    from fluency.report import summary
+    from fluency.summary import summary
 
     print(summary(), end="")
 
@@ -61,6 +76,18 @@ def _score(chosen: argparse.Namespace) -> None:
     print(f"{score:.4f}  {verdict} at the operating point {scorer.calibration.threshold:.4f}")
 
 
+def _compare(chosen: argparse.Namespace) -> None:
+    from fluency.comparison import as_markdown, compare
+    from fluency.predictions import on_the_same_pairs, read_predictions
+
+    a, b = (read_predictions(name) for name in (chosen.a, chosen.b))
+    both = on_the_same_pairs(a, b)
+    for name, judged, common in zip((chosen.a, chosen.b), (a, b), both, strict=True):
+        if left := len(judged.pairs) - len(common.pairs):
+            print(f"left out: {left} pairs that only {name} has")
+    print(as_markdown(compare(*both, load_params().evaluate), (chosen.a, chosen.b), limit=chosen.limit), end="")
+
+
 def _convert(chosen: argparse.Namespace) -> None:
     from fluency.conversion import convert
 
@@ -71,7 +98,7 @@ def _convert(chosen: argparse.Namespace) -> None:
 
 
 def _readme(_: argparse.Namespace) -> None:
-    from fluency.report import filled, readme_blocks
+    from fluency.summary import filled, readme_blocks
 
     readme = Path("README.md")
     write_text(readme, filled(readme.read_text(encoding="utf-8"), readme_blocks()))

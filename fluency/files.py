@@ -92,14 +92,14 @@ def parquet_sink(path: str | Path, schema: pa.Schema) -> Iterator[Callable[[tupl
             flush()
 
 
-def read_parquet(path: str | Path) -> list[dict[str, Any]]:
-    """Read all rows of a Parquet file as dicts.
+def read_parquet(path: str | Path, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """Read all rows of a Parquet file as dicts, of all columns or those named.
 
     Raises:
         UserError: the file is missing or is no Parquet.
     """
     try:
-        return pq.read_table(path).to_pylist()
+        return pq.read_table(path, columns=columns).to_pylist()
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; `dvc repro` makes it") from None
     except pa.ArrowInvalid as error:

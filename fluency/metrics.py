@@ -1,17 +1,13 @@
-"""Precision first: point metrics, curves and intervals of scores against labels. NumPy and scikit-learn, no torch.
+"""Precision first: point metrics and curves of scores against labels. NumPy and scikit-learn, no torch.
 
-Shapes: `scores`, `labels` and `groups` are of shape [n]; a score is the probability of label 1, a label is 0 or 1.
+Shapes: `scores` and `labels` are of shape [n]; a score is the probability of label 1, a label is 0 or 1.
 Every value returned is finite: a ratio with nothing below its line is 0.
 """
-
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from sklearn.metrics import average_precision_score, log_loss, precision_recall_curve, roc_auc_score
 
 RECALLS = (0.5, 0.7, 0.8, 0.9)
-_CHUNK = 1 << 22  # cells of the resampling matrix held at once: 32 MiB
 
 
 def probabilities(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
@@ -100,80 +96,21 @@ def precision_at_recall(scores: np.ndarray, labels: np.ndarray, min_recall: floa
     return float(points["precision"][points["recall"] >= min_recall][-1]) if labels.any() else 0.0
 
 
-def precision_interval(
-    predicted: np.ndarray,
-    labels: np.ndarray,
-    groups: Sequence[str] | np.ndarray,
-    *,
-    resamples: int,
-    seed: int,
-) -> tuple[float, float]:
-    """95 % percentile bootstrap interval of precision, by group: the pairs of a group are not independent."""
-    _, group = np.unique(groups, return_inverse=True)
-    count = int(group.max()) + 1
-    hits = np.bincount(group, weights=(predicted == 1) & (labels == 1), minlength=count)
-    claims = np.bincount(group, weights=predicted == 1, minlength=count)
-    rng = np.random.default_rng(seed)
-    values = []
-    for start in range(0, resamples, step := max(1, _CHUNK // count)):
-        draws = rng.multinomial(count, np.full(count, 1 / count), size=min(step, resamples - start))
-        claimed = draws @ claims
-        values.append(np.divide(draws @ hits, claimed, out=np.zeros(len(draws)), where=claimed > 0))
-    low, high = np.percentile(np.concatenate(values), [2.5, 97.5])
-    return float(low), float(high)
+def points(scores: np.ndarray, labels: np.ndarray, accepted: np.ndarray) -> dict[str, float]:
+    """Every figure of one set of scores, by the names of metrics/test.json, levels joined by a dot.
 
-
-def figures(
-    scores: np.ndarray,
-    labels: np.ndarray,
-    groups: Sequence[str],
-    parts: Sequence[str],
-    *,
-    threshold: float,
-    resamples: int,
-    seed: int,
-) -> dict[str, Any]:
-    """All figures of one set of scores, as metrics/test.json has them.
-
-    Precision, recall, F1 and accuracy are those at argmax (score above 0.5); `operating_point` has them at `threshold`.
+    Precision, recall, F1 and accuracy are those at argmax (score above 0.5, as the reference has them) and, after
+    `operating_point.`, those of `accepted`, the decisions, of shape [n].
     """
-    predicted = scores > 0.5
-    low, high = precision_interval(predicted, labels, groups, resamples=resamples, seed=seed)
-    names = np.asarray(parts)
     return {
-        **point_metrics(predicted, labels),
-        "precision_low": low,
-        "precision_high": high,
+        **point_metrics(scores > 0.5, labels),
         "average_precision": average_precision(scores, labels),
         "roc_auc": roc_auc(scores, labels),
         "brier": brier(scores, labels),
         "ece": expected_calibration_error(scores, labels),
-        "examples": len(labels),
-        "positives": int(labels.sum()),
-        "operating_point": _at_threshold(scores, labels, threshold),
-        "precision_at_recall": _at_recalls(scores, labels),
-        "parts": {part: _part(scores[names == part], labels[names == part], threshold) for part in sorted(set(parts))},
+        **{f"operating_point.{name}": value for name, value in point_metrics(accepted, labels).items()},
+        **{f"precision_at_recall.{recall}": precision_at_recall(scores, labels, recall) for recall in RECALLS},
     }
-
-
-def _part(scores: np.ndarray, labels: np.ndarray, threshold: float) -> dict[str, Any]:
-    return {
-        **point_metrics(scores > 0.5, labels),
-        "average_precision": average_precision(scores, labels),
-        "examples": len(labels),
-        "positives": int(labels.sum()),
-        "operating_point": _at_threshold(scores, labels, threshold),
-        "precision_at_recall": _at_recalls(scores, labels),
-    }
-
-
-def _at_threshold(scores: np.ndarray, labels: np.ndarray, threshold: float) -> dict[str, float]:
-    point = point_metrics(scores >= threshold, labels)
-    return {"threshold": threshold} | {name: point[name] for name in ("precision", "recall", "f1")}
-
-
-def _at_recalls(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    return {str(recall): precision_at_recall(scores, labels, recall) for recall in RECALLS}
 
 
 def _ratio(above: float, below: float) -> float:

@@ -6,31 +6,25 @@ import numpy as np
 
 from fluency.baseline import fit, score
 from fluency.calibration import choose_threshold
+from fluency.figures import Judged, figures
 from fluency.files import read_parquet, write_json
-from fluency.metrics import figures
 from fluency.params import load_params
+from fluency.predictions import write_predictions
 from stages import run
 
-PAIRS, FIGURES = Path("data/pairs"), Path("metrics/baseline.json")
+PAIRS = Path("data/pairs")
+FIGURES, PREDICTIONS = Path("metrics/baseline.json"), Path("results/baseline.parquet")
 
 
 def main() -> None:
     params = load_params()
     train, validation, test = (read_parquet(PAIRS / f"{split}.parquet") for split in ("train", "validation", "test"))
     model = fit(train, params.baseline)
-    threshold = choose_threshold(
-        score(model, validation), np.array([pair["label"] for pair in validation]), params.decision
-    )
-    result = figures(
-        score(model, test),
-        np.array([pair["label"] for pair in test]),
-        [pair["group"] for pair in test],
-        [pair["part"] for pair in test],
-        threshold=threshold,
-        resamples=params.evaluate.resamples,
-        seed=params.evaluate.seed,
-    )
+    labels = np.array([pair["label"] for pair in validation])
+    judged = Judged(test, score(model, test), choose_threshold(score(model, validation), labels, params.decision))
+    result = figures(judged, params.evaluate)
     write_json(FIGURES, result)
+    write_predictions(PREDICTIONS, judged)
     print(f"baseline: precision {result['precision']:.3f}, recall {result['recall']:.3f}")
 
 

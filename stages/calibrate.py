@@ -2,9 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from fluency.calibration import calibrate
-from fluency.evaluation import predict_pairs, scored
+from fluency.evaluation import predict
+from fluency.figures import Judged, figures
 from fluency.files import read_parquet, write_json
+from fluency.metrics import probabilities
 from fluency.params import load_params
 from stages import run
 
@@ -15,10 +19,13 @@ CALIBRATION, FIGURES = Path("models/calibration.json"), Path("metrics/validation
 def main() -> None:
     params = load_params()
     pairs = read_parquet(VALIDATION)
-    logits, labels = predict_pairs(MODEL, pairs, max_length=params.train.max_length, progress="validation")
-    calibration = calibrate(logits, labels, params.decision)
+    changes = [(pair["before"], pair["after"]) for pair in pairs]
+    logits = predict(MODEL, changes, max_length=params.train.max_length, progress="validation")
+    calibration = calibrate(logits, np.array([pair["label"] for pair in pairs]), params.decision)
+    judged = Judged(pairs, probabilities(logits, calibration.temperature), calibration.threshold)
+    result = figures(judged, params.evaluate, uncalibrated=probabilities(logits))
     calibration.save(CALIBRATION)
-    write_json(FIGURES, scored(logits, pairs, calibration, params.evaluate))
+    write_json(FIGURES, result)
     print(f"temperature {calibration.temperature:.3f}, threshold {calibration.threshold:.3f}")
 
 

@@ -1,31 +1,46 @@
-"""Score the test pairs, once, at the calibrated operating point; write metrics, plots and predictions."""
+"""Score the test pairs, once, at the calibrated operating point; write metrics, plots, predictions and the report."""
 
 from pathlib import Path
 
 from fluency.calibration import Calibration
-from fluency.evaluation import predict_pairs, scored, write_results
+from fluency.checks import checked_changes, checks
+from fluency.evaluation import predict, write_logits
+from fluency.figures import Judged, figures
 from fluency.files import read_parquet, write_json
+from fluency.metrics import probabilities
 from fluency.params import load_params
-from fluency.report import write_plots
+from fluency.pictures import training_curves, write_pictures
+from fluency.plots import write_plots
+from fluency.predictions import write_predictions
+from fluency.slices import sentence_keys, slices
 from stages import run
 
 MODEL, CALIBRATION = Path("models/fluency"), Path("models/calibration.json")
-TEST, FIGURES, PLOTS, RESULTS = (
-    Path("data/pairs/test.parquet"),
-    Path("metrics/test.json"),
-    Path("metrics/plots"),
-    Path("results"),
-)
+TRAIN, TEST = Path("data/pairs/train.parquet"), Path("data/pairs/test.parquet")
+FIGURES, PLOTS, PICTURES = Path("metrics/test.json"), Path("metrics/plots"), Path("metrics/pictures")
+RESULTS = Path("results")
 
 
 def main() -> None:
     params = load_params()
-    pairs = read_parquet(TEST)
-    calibration = Calibration.load(CALIBRATION)
-    logits, _ = predict_pairs(MODEL, pairs, max_length=params.train.max_length, progress="test")
-    write_json(FIGURES, scored(logits, pairs, calibration, params.evaluate))
-    write_plots(PLOTS, logits, pairs, calibration)
-    write_results(RESULTS, logits, pairs, calibration)
+    pairs, calibration = read_parquet(TEST), Calibration.load(CALIBRATION)
+    changes = [*((pair["before"], pair["after"]) for pair in pairs), *checked_changes(pairs)]
+    every_logit = predict(MODEL, changes, max_length=params.train.max_length, progress="test")
+    scores = dict(zip(changes, probabilities(every_logit, calibration.temperature).tolist(), strict=True))
+    logits = every_logit[: len(pairs)]
+    judged = Judged(pairs, probabilities(logits, calibration.temperature), calibration.threshold)
+    uncalibrated = probabilities(logits)
+
+    result = figures(judged, params.evaluate, uncalibrated=uncalibrated)
+    result |= checks(pairs, scores, calibration.threshold)
+    train = read_parquet(TRAIN, columns=["before", "after"])
+    by_slice = slices(judged, sentence_keys(text for pair in train for text in pair.values()), params.evaluate)
+
+    write_json(FIGURES, result)
+    plots = write_plots(PLOTS, judged, uncalibrated, by_slice)
+    write_pictures(PICTURES, plots | training_curves(PLOTS))
+    write_logits(RESULTS, logits, judged.labels)
+    write_predictions(RESULTS / "predictions.parquet", judged)
 
 
 if __name__ == "__main__":

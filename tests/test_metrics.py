@@ -30,19 +30,22 @@ def test_point_metrics_agree_with_scikit_learn(rows):
 
 
 @given(SCORED)
+def test_figures_of_scores_agree_with_scikit_learn(rows):
+    scores, labels = arrays(rows)
+    ours = metrics.points(scores, labels, scores >= 0.75)
+    assert ours["brier"] == pytest.approx(sk.brier_score_loss(labels, scores), abs=1e-12)
+    if labels.any():
+        assert ours["average_precision"] == pytest.approx(sk.average_precision_score(labels, scores), abs=1e-12)
+    if 0 < labels.sum() < len(labels):
+        assert ours["roc_auc"] == pytest.approx(sk.roc_auc_score(labels, scores), abs=1e-12)
+    accepted = sk.precision_score(labels, scores >= 0.75, zero_division=0.0)
+    assert ours["operating_point.precision"] == pytest.approx(accepted, abs=1e-12)
+
+
+@given(SCORED)
 def test_every_figure_is_finite_whatever_the_scores(rows):
     scores, labels = arrays(rows)
-    result = metrics.figures(scores, labels, ["a"] * len(rows), ["p"] * len(rows), threshold=0.5, resamples=20, seed=1)
-
-    def check(value):
-        if isinstance(value, dict):
-            for inner in value.values():
-                check(inner)
-        else:
-            assert np.isfinite(value)
-
-    check(result)
-    assert 0 <= result["precision_low"] <= result["precision_high"] <= 1
+    assert all(np.isfinite(value) for value in metrics.points(scores, labels, scores >= 0.5).values())
 
 
 @given(SCORED)
@@ -86,24 +89,3 @@ def test_calibration_error_of_known_bins():
     labels = np.array([0, 0, 1, 0])
     assert metrics.expected_calibration_error(scores, labels) == pytest.approx((0.05 + 0.45) / 2)
     assert metrics.reliability(np.array([1.0]), np.array([1])) == [{"score": 1.0, "fluent": 1.0, "pairs": 1}]
-
-
-def test_intervals_cover_the_true_precision():
-    """Groups of two alike pairs: an interval by pair would be too narrow; by group it covers 95 % of the time."""
-    rng = np.random.default_rng(0)
-    covered = 0
-    for seed in range(300):
-        labels = np.repeat(rng.random(150) < 0.8, 2).astype(int)
-        low, high = metrics.precision_interval(
-            np.ones(300), labels, np.repeat(np.arange(150), 2), resamples=400, seed=seed
-        )
-        covered += low <= 0.8 <= high
-    assert 0.91 <= covered / 300 <= 0.98
-
-
-def test_intervals_do_not_depend_on_how_resamples_are_chunked(monkeypatch):
-    labels, groups = np.array([0, 1] * 50), np.arange(100) // 2
-    arguments = (np.ones(100), labels, groups)
-    whole = metrics.precision_interval(*arguments, resamples=100, seed=1)
-    monkeypatch.setattr(metrics, "_CHUNK", 70)
-    assert metrics.precision_interval(*arguments, resamples=100, seed=1) == whole

@@ -1,0 +1,124 @@
+"""Bootstrap intervals by group: how sure a figure is, and the difference of two.
+
+The pairs of a group share a sentence and are not independent, so groups are drawn, not pairs (Davison & Hinkley 1997,
+section 3.8). Two scorers resampled with the same groups and seed meet the same draws, which pairs their differences.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from fluency.metrics import RECALLS
+
+_CELLS = 1 << 21  # of the resampling matrix held at once: 8 MiB, which the cache of a processor nearly holds
+_BINS = 10
+
+
+def interval(values: np.ndarray) -> tuple[float, float]:
+    """The 95 % percentile interval of resampled values."""
+    low, high = np.percentile(values, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def resampled(
+    scores: np.ndarray,
+    labels: np.ndarray,
+    groups: np.ndarray,
+    *,
+    accepted: np.ndarray,
+    resamples: int,
+    seed: int,
+    ranking: bool = True,
+) -> dict[str, np.ndarray]:
+    """Every figure of `metrics.points`, by the same names, in each resample.
+
+    Args:
+        scores, labels, groups, accepted: of shape [n]; `accepted` is the decision at the operating point.
+        ranking: also those that depend on the order of the scores, which take most of the time.
+
+    Returns:
+        Arrays of shape [resamples].
+    """
+    _, group = np.unique(groups, return_inverse=True)
+    sums = _sums(scores, labels, accepted, group)
+    order = _Ranking(scores, labels, group) if ranking else None
+    chunks = [
+        _from_sums(draws @ sums) | (order.figures(draws) if order else {})
+        for draws in _draws(int(group.max()) + 1, len(labels), resamples, seed)
+    ]
+    return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
+
+
+def _draws(groups: int, pairs: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """How often each group is drawn: float32 of shape [some resamples, groups], so many that memory stays small."""
+    rng = np.random.default_rng(seed)
+    step = max(1, _CELLS // pairs)
+    for start in range(0, resamples, step):
+        rows = min(step, resamples - start)
+        drawn = rng.integers(groups, size=(rows, groups), dtype=np.int32)
+        drawn += np.arange(rows, dtype=np.int32)[:, None] * groups
+        yield np.bincount(drawn.ravel(), minlength=rows * groups).reshape(rows, groups).astype(np.float32)
+
+
+def _sums(scores: np.ndarray, labels: np.ndarray, accepted: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """What adds up over groups, of shape [groups, sums]."""
+    fluent, bins = labels == 1, np.minimum((scores * _BINS).astype(int), _BINS - 1)
+    columns = [np.ones(len(labels)), fluent, (scores - labels) ** 2]
+    for positive in (scores > 0.5, accepted):
+        columns += [positive, positive & fluent]
+    for bin_ in range(_BINS):
+        inside = bins == bin_
+        columns.append(np.where(inside, scores - labels, 0.0))
+    return np.stack([np.bincount(group, weights=column) for column in columns], axis=1)
+
+
+def _from_sums(sums: np.ndarray) -> dict[str, np.ndarray]:
+    pairs, positives, squares = sums[:, 0], sums[:, 1], sums[:, 2]
+    figures = {"brier": squares / pairs, "ece": np.abs(sums[:, 7:]).sum(axis=1) / pairs}
+    for prefix, claimed, hits in (("", sums[:, 3], sums[:, 4]), ("operating_point.", sums[:, 5], sums[:, 6])):
+        figures[f"{prefix}precision"] = _ratio(hits, claimed)
+        figures[f"{prefix}recall"] = _ratio(hits, positives)
+        figures[f"{prefix}f1"] = _ratio(2 * hits, claimed + positives)
+        figures[f"{prefix}accuracy"] = (pairs - claimed - positives + 2 * hits) / pairs
+    return figures
+
+
+class _Ranking:
+    """The figures that depend on the order of scores alone, for any weights of the groups."""
+
+    def __init__(self, scores: np.ndarray, labels: np.ndarray, group: np.ndarray) -> None:
+        order = np.argsort(-scores, kind="stable")
+        self._group = group[order]
+        self._label = labels[order].astype(np.float32)
+        last = np.r_[scores[order][1:] != scores[order][:-1], True]  # of those with the same score
+        self._last = None if last.all() else np.flatnonzero(last)
+
+    def figures(self, draws: np.ndarray) -> dict[str, np.ndarray]:
+        weight = draws[:, self._group]
+        claimed = np.cumsum(weight, axis=1)  # whole numbers far below 2^24: exact in float32
+        weight *= self._label
+        hits = np.cumsum(weight, axis=1, out=weight)
+        if self._last is not None:
+            claimed, hits = claimed[:, self._last], hits[:, self._last]
+        positives, pairs = hits[:, -1:].astype(np.float64), claimed[:, -1:].astype(np.float64)
+        negatives = pairs - positives
+        gained = np.diff(hits, axis=1, prepend=np.float32(0))
+        precision = hits / np.maximum(claimed, 1)
+        recalled = np.einsum("rn,rn->r", gained, precision, dtype=np.float64)[:, None]
+        # Each positive is above the negatives that come later, and level with half of those that share its score.
+        misses = claimed
+        misses -= hits
+        level = np.diff(misses, axis=1, prepend=np.float32(0))
+        misses -= level / 2
+        below = np.einsum("rn,rn->r", gained, misses, dtype=np.float64)[:, None]
+        both = (positives > 0) & (negatives > 0)
+        area = np.where(both, 1 - below / np.where(both, positives * negatives, 1), 0.5)
+        figures = {"average_precision": _ratio(recalled, positives)[:, 0], "roc_auc": area[:, 0]}
+        for recall in RECALLS:
+            enough = hits >= recall * np.maximum(positives, 1) - 1e-6  # whole numbers, rounding aside
+            figures[f"precision_at_recall.{recall}"] = np.where(enough, precision, 0).max(axis=1).astype(np.float64)
+        return figures
+
+
+def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    return np.divide(above, below, out=np.zeros(below.shape), where=below > 0)
