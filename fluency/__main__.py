@@ -44,6 +44,15 @@ def main(arguments: list[str] | None = None) -> None:
     command.add_argument("--limit", type=int, default=20, help="the most disagreements to list (%(default)s)")
     command.set_defaults(run=_compare)
 
+    command = commands.add_parser(
+        "verify",
+        help="compute a published run's results again, from its logits and labels",
+        description="Compute results.json again from predictions.txt (two logits a row) and labels.txt beside it.",
+        epilog="example: python -m fluency verify results",
+    )
+    command.add_argument("folder", type=Path, help="the folder that has the three files")
+    command.set_defaults(run=_verify)
+
     command = commands.add_parser("convert", help="write pairs as the reference's edits (.jsonl) or as M2 (.m2)")
     command.add_argument("pairs", type=Path, help="a Parquet file of pairs, such as data/pairs/test.parquet")
     command.add_argument("to", type=Path, help="the file to write; its suffix tells the format")
@@ -86,6 +95,20 @@ def _compare(chosen: argparse.Namespace) -> None:
         if left := len(judged.pairs) - len(common.pairs):
             print(f"left out: {left} pairs that only {name} has")
     print(as_markdown(compare(*both, load_params().evaluate), (chosen.a, chosen.b), limit=chosen.limit), end="")
+
+
+def _verify(chosen: argparse.Namespace) -> None:
+    from fluency.reference import verify
+
+    found = verify(chosen.folder)
+    for name, (published, computed) in found.items():
+        print(f"{name}: {published:.7f} published, {computed:.7f} computed")
+    for name, (published, computed) in found.items():
+        if abs(published - computed) > 1e-6:
+            raise UserError(
+                f"{chosen.folder}/results.json: {name} is off by {abs(published - computed):.7f}; "
+                f"logits and labels give {computed:.7f}"
+            )
 
 
 def _convert(chosen: argparse.Namespace) -> None:

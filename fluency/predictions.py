@@ -50,13 +50,17 @@ def _at(revision: str, path: Path) -> list[dict[str, Any]]:
     import dvc.api  # takes half a second
     from dvc.exceptions import DvcException
     from dvc.scm import SCMError
+    from dvc_data.index import DataIndexDirError
 
     try:
         with dvc.api.open(str(path), rev=revision, mode="rb") as file:
             return pq.read_table(file).to_pylist()
-    except (DvcException, SCMError, FileNotFoundError) as error:
+    except (DvcException, SCMError, DataIndexDirError, FileNotFoundError) as error:
         reason = " ".join(str(error).split())
-        raise UserError(f"{revision}: no {path} at this revision or experiment, nor is it a file ({reason})") from None
+        raise UserError(
+            f"{revision}: no {path} of this revision or experiment in DVC's cache or a remote; `dvc pull`, or name a "
+            f"Parquet file ({reason})"
+        ) from None
 
 
 def join(rows: Sequence[Mapping[str, Any]], pairs: Pairs, name: str) -> Judged:

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from fluency import reference
 from fluency.calibration import Calibration
 from fluency.checks import checked_changes, checks
-from fluency.evaluation import predict, write_logits
+from fluency.evaluation import predict
 from fluency.figures import Judged, figures
 from fluency.files import read_parquet, write_json
 from fluency.metrics import probabilities
@@ -39,7 +40,7 @@ def main() -> None:
     write_json(FIGURES, result)
     plots = write_plots(PLOTS, judged, uncalibrated, by_slice)
     write_pictures(PICTURES, plots | training_curves(PLOTS))
-    write_logits(RESULTS, logits, judged.labels)
+    reference.write(RESULTS, logits, judged.labels)
     write_predictions(RESULTS / "predictions.parquet", judged)
 
 

@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 
 from fluency.checks import checked_changes, checks
-from fluency.evaluation import reference_results, write_logits
 from fluency.figures import Judged, figures, nested
-from fluency.files import read_json
 from fluency.params import EvaluateParams
 from fluency.slices import COLUMNS, sentence_keys, slices
 
@@ -104,25 +102,3 @@ def test_checks_of_nothing_are_zero():
     assert checks([], {}, 0.5)["direction"] == {
         "edits": 0, "ordered": 0.0, "opposite": 0.0, "opposite_at_operating_point": 0.0,
     }  # fmt: skip
-
-
-def test_results_are_the_references_files(tmp_path):
-    """Its results.json, from logits and labels as it stores them."""
-    rng = np.random.default_rng(0)
-    logits, labels = rng.normal(size=(100, 2)).astype(np.float32), rng.integers(0, 2, 100)
-    write_logits(tmp_path / "results", logits, labels)
-    stored = np.loadtxt(tmp_path / "results/predictions.txt")
-    assert stored == pytest.approx(logits, rel=1e-6)
-    assert np.loadtxt(tmp_path / "results/labels.txt", dtype=int).tolist() == labels.tolist()
-    results = read_json(tmp_path / "results/results.json")
-    assert set(results) == {"test_loss", "test_accuracy", "test_precision", "test_recall", "test_f1"}
-    assert results == pytest.approx(reference_results(stored, labels), abs=1e-6)
-    said = stored.argmax(axis=1)
-    assert results["test_accuracy"] == np.mean(said == labels)
-    assert results["test_precision"] == np.mean(labels[said == 1])
-
-
-def test_the_reference_loss_is_cross_entropy():
-    logits = np.array([[0.0, 0.0], [0.0, 2.0]])
-    expected = (np.log(2) + np.log1p(np.exp(-2.0))) / 2
-    assert reference_results(logits, np.array([0, 1]))["test_loss"] == pytest.approx(expected)

@@ -57,6 +57,18 @@ def test_experiments_change_one_param_and_compare(new_project):
     project = new_project()
     project.run("dvc exp run")
     project.commit("results")
+
+    # Another operating point needs no training, and changes nothing else.
+    printed = project.run("dvc exp run -n bold -S decision.min_recall=1.0")
+    assert "Stage 'train' didn't change, skipping" in printed
+    changed = json.loads(project.run("dvc metrics diff --json"))
+    names = [name for file in changed.values() for name in file]
+    assert names
+    assert all("operating_point" in name for name in names)
+    assert "40 pairs. Differences are bold less HEAD" in project.run("python -m fluency compare HEAD bold")
+    project.run("git stash -q")
+    project.run("dvc checkout -q")
+
     project.run("dvc exp run -S train.learning_rate=5e-2")
     changed = [line for line in project.run("dvc params diff").splitlines() if "params.yaml" in line]
     assert len(changed) == 1

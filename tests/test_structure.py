@@ -11,7 +11,7 @@ import yaml
 from transformers import TrainingArguments
 
 from fluency.params import load_params
-from fluency.report import filled, readme_blocks
+from fluency.summary import filled, readme_blocks
 from tests.imports import imported_files
 
 STAGES = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]
