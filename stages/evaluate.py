@@ -33,7 +33,7 @@ def main() -> None:
     uncalibrated = probabilities(logits)
 
     result = figures(judged, params.evaluate, uncalibrated=uncalibrated)
-    result |= checks(pairs, scores, calibration.threshold)
+    result["checks"] = checks(pairs, scores, calibration.threshold)
     train = read_parquet(TRAIN, columns=["before", "after"])
     by_slice = slices(judged, sentence_keys(text for pair in train for text in pair.values()), params.evaluate)
 
