@@ -17,6 +17,9 @@ def main(arguments: list[str] | None = None) -> None:
     command = commands.add_parser("check", help="check params.yaml, before anything is started")
     command.set_defaults(run=lambda _: load_params())
 
+    command = commands.add_parser("doctor", help="look over machine and checkout before a long run")
+    command.set_defaults(run=_doctor)
+
     command = commands.add_parser("summary", help="print the results as a table")
     command.set_defaults(run=_summary)
 
@@ -69,6 +72,17 @@ def _summary(_: argparse.Namespace) -> None:
     from fluency.summary import summary
 
     print(summary(), end="")
+
+
+def _doctor(_: argparse.Namespace) -> None:
+    from fluency.doctor import examine
+
+    amiss = 0
+    for finding in examine():
+        print(finding, flush=True)
+        amiss += bool(finding.remedy)
+    if amiss:
+        raise UserError(f"{amiss} of these need a look")
 
 
 def _score(chosen: argparse.Namespace) -> None:

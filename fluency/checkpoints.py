@@ -50,6 +50,15 @@ def experiment_digest(params: TrainParams, plan: Plan, *, pairs: Path, base: Pat
     return hashlib.sha256(repr(everything).encode()).hexdigest()[:16]
 
 
+def held(folder: Path) -> bool:
+    """Whether a process that is alive holds these checkpoints."""
+    descriptor = _locked(folder)
+    if descriptor is None:
+        return True
+    os.close(descriptor)
+    return False
+
+
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
     """Hold the checkpoints of an experiment while it trains; on success they are removed.

@@ -27,7 +27,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.hf_api import RepoSibling
+from huggingface_hub.hf_api import DatasetInfo, ModelInfo, RepoSibling
 from huggingface_hub.utils import WeakFileLock, build_hf_headers, filter_repo_objects, hf_raise_for_status, tqdm
 
 from fluency.errors import UserError
@@ -41,6 +41,7 @@ _BUSY = (408, 429, 500, 502, 503, 504)
 _BROKEN = (TimeoutException, NetworkError, RemoteProtocolError)
 
 T = TypeVar("T")
+RepoInfo = ModelInfo | DatasetInfo
 
 
 def snapshot(kind: str, rest: str, patterns: list[str], key: str) -> tuple[Path, str]:
@@ -62,12 +63,8 @@ def snapshot(kind: str, rest: str, patterns: list[str], key: str) -> tuple[Path,
         UserError: the repository, the revision or a file wanted is not there, not readable or arrives damaged, or the
             hub stays out of reach.
     """
-    repo, _, revision = rest.partition("@")
-    name = f"{key}: hub:{repo}"
-    token = "".join(os.environ.get("HF_TOKEN", "").split()) or False  # an error would show one with a line break
-    with _told(name, kind, revision or "main"):
-        ask = partial(HfApi(token=token).repo_info, repo, repo_type=kind, files_metadata=True, timeout=TIMEOUT)
-        info = _patiently(partial(ask, revision=revision or None))
+    repo, name = rest.partition("@")[0], _name(rest, key)
+    token, info = _token(), commit(kind, rest, key)
     wanted = list(filter_repo_objects(info.siblings or (), allow_patterns=patterns, key=attrgetter("rfilename")))
     if not wanted:
         raise UserError(f"{name} has no file of a known kind ({', '.join(patterns)}); name another repository")
@@ -82,6 +79,27 @@ def snapshot(kind: str, rest: str, patterns: list[str], key: str) -> tuple[Path,
             if not _fetch(file, folder / file.rfilename, cached, url, build_hf_headers(token=token)):
                 raise UserError(f"{name}: {file.rfilename} arrives damaged; try again later or over another network")
     return folder, info.sha
+
+
+def commit(kind: str, rest: str, key: str) -> RepoInfo:
+    """What the hub says of a repository at the commit that its revision stands for now; arguments as for `snapshot`.
+
+    Raises:
+        UserError: the repository or the revision is not there or not readable, or the hub stays out of reach.
+    """
+    repo, _, revision = rest.partition("@")
+    with _told(_name(rest, key), kind, revision or "main"):
+        ask = partial(HfApi(token=_token()).repo_info, repo, repo_type=kind, files_metadata=True, timeout=TIMEOUT)
+        return _patiently(partial(ask, revision=revision or None))
+
+
+def _name(rest: str, key: str) -> str:
+    return f"{key}: hub:{rest.partition('@')[0]}"
+
+
+def _token() -> str | bool:
+    """HF_TOKEN of the environment, or False for none; an error would show one with a line break."""
+    return "".join(os.environ.get("HF_TOKEN", "").split()) or False
 
 
 def _is_pinned(file: RepoSibling) -> bool:

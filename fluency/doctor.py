@@ -1,0 +1,163 @@
+"""A look over machine and checkout before a long run: ten lines, each with what to do where something is amiss."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution, version
+from pathlib import Path
+
+from fluency.errors import UserError
+from fluency.params import Params, load_params
+
+_ENOUGH = 10  # GiB of free disk: ModernBERT-large and its checkpoints take about seven
+_CHECKPOINTS = ".checkpoints"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one look found; `remedy` is empty where nothing is amiss."""
+
+    name: str
+    found: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        return (
+            f"{'look' if self.remedy else 'ok':4}  {self.name:10} {self.found}{'; ' * bool(self.remedy)}{self.remedy}"
+        )
+
+
+def examine() -> Iterator[Finding]:
+    """Look at one thing after the other; nothing is changed, and a look that fails is a finding too."""
+    looks: dict[str, Callable[[], Finding]] = {
+        "packages": _packages,
+        "code": _code,
+        "params": lambda: Finding("params", f"{len(vars(load_params()))} blocks read"),
+        "plan": lambda: _plan(load_params()),
+        "disk": _disk,
+        "sources": lambda: _sources(load_params()),
+        "tracking": _tracking,
+        "git": _git,
+        "dvc": _dvc,
+        "training": _training,
+    }
+    for name, look in looks.items():
+        try:
+            yield look()
+        except (UserError, OSError) as error:
+            yield Finding(name, " ".join(str(error).split()), "mend it before a run")
+
+
+def _packages() -> Finding:
+    pins = [
+        line.split("==") for line in Path("requirements.txt").read_text(encoding="utf-8").splitlines() if "==" in line
+    ]
+    wrong = [name for name, pinned in pins if _installed(name).partition("+")[0] != pinned]
+    if wrong:
+        return Finding("packages", f"not as pinned: {', '.join(wrong)}", "run `make .venv/installed`")
+    return Finding("packages", f"{len(pins)} as pinned in requirements.txt")
+
+
+def _installed(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "none"
+
+
+def _code() -> Finding:
+    here, imported = Path.cwd(), Path(__file__).parent.parent
+    with suppress(PackageNotFoundError):
+        distribution("fluency")
+        return Finding("code", "an installed copy of fluency", "uninstall it: experiments in copies would import it")
+    if imported != here:
+        return Finding("code", f"imported from {imported}", f"run at the root of the checkout; this is {here}")
+    return Finding("code", "imported from this checkout")
+
+
+def _plan(params: Params) -> Finding:
+    from fluency.hardware import devices_at_hand, plan_for
+
+    plan = plan_for(params.train, devices_at_hand(params.train.accelerate_config))
+    if plan.processes < params.train.num_processes:
+        return Finding("plan", f"{plan} (fewer devices than train.num_processes: the same result, later)")
+    return Finding("plan", str(plan))
+
+
+def _disk() -> Finding:
+    free = shutil.disk_usage(".").free / 2**30
+    return Finding(
+        "disk", f"{free:.0f} GiB free", "" if free >= _ENOUGH else f"free some: {_ENOUGH} GiB are a sane least"
+    )
+
+
+def _sources(params: Params) -> Finding:
+    named = [("data.source", "dataset", source) for source in params.data.sources]
+    named.append(("model.source", "model", params.model.source))
+    found = []
+    for key, kind, source in named:
+        scheme, _, rest = source.partition(":")
+        if scheme == "hub":
+            from fluency.hub import commit
+
+            found.append(f"{source} at {(commit(kind, rest, key).sha or '')[:12]}")
+        elif scheme == "path":
+            from fluency.sources import local_path
+
+            if not local_path(rest).exists():
+                return Finding("sources", f"{key}: {rest} is not there", "name a file or folder that is")
+            found.append(source)
+    return Finding("sources", ", ".join(found) or "none of a hub or this machine's files")
+
+
+def _tracking() -> Finding:
+    from fluency.training import wandb_wanted
+
+    if wandb_wanted(os.environ):
+        return Finding("tracking", f"W&B {os.environ.get('WANDB_MODE', 'online')}")
+    return Finding("tracking", "W&B off (WANDB_API_KEY, or WANDB_MODE=offline, turns it on)")
+
+
+def _git() -> Finding:
+    if _run("git", "rev-parse", "--is-shallow-repository") == "true":
+        return Finding("git", "a shallow clone", "`git fetch --unshallow`: it loses queued experiments")
+    changed = _run("git", "status", "--porcelain").splitlines()
+    untracked = sum(line.startswith("??") for line in changed)
+    if untracked:
+        return Finding(
+            "git", f"{untracked} untracked files", "`git add` what queued experiments need; they do not see it"
+        )
+    return Finding("git", f"{len(changed)} changed files" if changed else "clean")
+
+
+def _dvc() -> Finding:
+    if not Path("dvc.lock").is_file():
+        return Finding("dvc", "no results yet", "`dvc repro`")
+    state = _run("dvc", "status")
+    stages = [
+        line.removesuffix(":") for line in state.splitlines() if line.endswith(":") and not line.startswith(("\t", " "))
+    ]
+    if stages:
+        return Finding("dvc", f"results are not of this code and params: {', '.join(stages)}", "`dvc repro`")
+    return Finding("dvc", "results are of this code and params")
+
+
+def _training() -> Finding:
+    from fluency.checkpoints import held
+
+    folders = [path for path in Path(_CHECKPOINTS).glob("*") if path.is_dir()]
+    alive = sum(held(path) for path in folders)
+    if alive:
+        return Finding(
+            "training", f"{alive} alive in this checkout", "wait for it, or stop it; two slow each other down"
+        )
+    return Finding(
+        "training", f"{len(folders)} cut off, which go on when started again" if folders else "none alive, none cut off"
+    )
+
+
+def _run(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
