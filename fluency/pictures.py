@@ -20,12 +20,17 @@ Rows = Sequence[Mapping[str, Any]]
 _COLOURS = {"fluent": "#1f6f8b", "non-fluent": "#c8553d", "calibrated": "#1f6f8b", "uncalibrated": "#9aa5ab"}
 
 
-def write_pictures(folder: Path, data: Mapping[str, Rows]) -> None:
-    """Draw each of `data` (plots' rows by name, of `plots.write_plots` and `training_curves`) as NAME.png."""
+def write_pictures(folder: Path, data: Mapping[str, Rows]) -> dict[str, Path]:
+    """Draw each of `data` (plots' rows by name, of `plots.write_plots` and `training_curves`) as NAME.png.
+
+    Returns:
+        The files, by their captions.
+    """
     with written_aside(folder) as aside:
         aside.mkdir()
         for name, rows in data.items():
             _save(aside / f"{name}.png", _DRAWN[name], rows)
+    return {_CAPTIONS[name]: folder / f"{name}.png" for name in data}
 
 
 def training_curves(folder: Path) -> dict[str, Rows]:
@@ -155,4 +160,13 @@ _DRAWN = {
     "confusion": _confusion,
     "slices": _slices,
     "training": _training,
+}
+_CAPTIONS = {
+    "precision_recall": "Precision against recall, and the operating point",
+    "roc": "ROC curve, and the operating point",
+    "reliability": "Reliability: how often pairs of a score are fluent, before and after calibration",
+    "histogram": "Scores by label",
+    "confusion": "Decisions at the operating point against labels",
+    "slices": "Precision by slice, with 95 % intervals",
+    "training": "Loss and validation precision in training",
 }

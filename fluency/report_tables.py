@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from fluency.comparison import Comparison
+
 _TITLES = {
     "f1": "F1",
     "roc_auc": "ROC AUC",
@@ -39,7 +41,7 @@ def lead(figures: Figures, outcomes: Sequence[int]) -> str:
     main = {
         "operating_point.precision": f"{accepted:,} of the {accepted + accepted_wrongly:,} edits that it accepts keep "
         "or improve fluency.",
-        "operating_point.recall": f"It accepts {accepted:,} of the {accepted + missed:,} edits that keep or improve it.",
+        "operating_point.recall": f"It accepts {accepted:,} of the {accepted + missed:,} that keep or improve it.",
         "average_precision": "Precision over all thresholds, weighted by the recall that each adds.",
     }
     tiles = []
@@ -85,25 +87,32 @@ def _lines(figures: Figures) -> list[str]:
     return [_row(_title(name), [_cell(figures, name)]) for name in figures if name not in bounds]
 
 
-def comparison_tables(comparisons: Mapping[str, Sequence[Figures]]) -> str:
-    """A table for each comparison; a difference whose interval has zero in it may be chance."""
+def comparison_tables(comparisons: Mapping[str, Comparison], model: str) -> str:
+    """A table for each judge that `model` is compared with; where the interval has zero in it, it may be chance."""
     tables = []
-    for heading, rows in comparisons.items():
-        span = max((abs(bound) for row in rows for bound in _bounds(row)), default=0) or 1
+    for other, comparison in comparisons.items():
+        rows = comparison.figures
+        span = max((abs(row[bound]) for row in rows for bound in ("low", "high")), default=0) or 1
         lines = []
         for row in rows:
-            low, high = _bounds(row)
-            bar = _bar(*((value / span + 1) / 2 for value in (row["difference"], low, high)), mark=0.5)
-            verdict = "may be chance" if low <= 0 <= high else "clear"
-            cells = [f"<td>{_number(row[side])}</td>" for side in ("a", "b")]
-            cells.append(f"<td>{_decimal(row['difference'], '+')}{_interval((low, high), '+')}{bar}</td>")
-            lines.append(_row(_title(row["figure"]), [*cells, f"<td>{verdict}</td>"]))
-        tables.append(_table(heading, ["", "a", "b", "a − b", ""], {"": lines}))
+            bounds = (row["low"], row["high"])
+            bar = _bar(*((value / span + 1) / 2 for value in (row["difference"], *bounds)), mark=0.5)
+            verdict = "may be chance" if row["low"] <= 0 <= row["high"] else "clear"
+            cells = [f"<td>{_number(row[side])}</td>" for side in ("b", "a")]
+            cells.append(f"<td>{_decimal(row['difference'], '+')}{_interval(bounds, '+')}{bar}</td>")
+            lines.append(_row(_qualified(row["figure"]), [*cells, f"<td>{verdict}</td>"]))
+        test = comparison.mcnemar["operating point"]
+        caption = (
+            f"{model} and {other} on {comparison.pairs:,} pairs. At the operating point {test['b']:,} are right by "
+            f"{model} alone and {test['a']:,} by {other} alone (McNemar's p = {test['p']:.2g})"
+        )
+        tables.append(_table(caption, ["", model, other, "difference", ""], {"": lines}))
     return "".join(tables)
 
 
-def _bounds(row: Figures) -> tuple[float, float]:
-    return row["low"], row["high"]
+def _qualified(name: str) -> str:
+    level, _, last = name.rpartition(".")
+    return f"{_title(last)}, {level.replace('_', ' ')}" if level else _title(last)
 
 
 def slices_table(slices: Sequence[Figures], figures: Figures) -> str:

@@ -7,19 +7,20 @@ from fluency.calibration import Calibration
 from fluency.checks import checked_changes, checks
 from fluency.evaluation import predict
 from fluency.figures import Judged, figures
-from fluency.files import read_parquet, write_json
+from fluency.files import read_json, read_parquet, write_json
 from fluency.metrics import probabilities
 from fluency.params import load_params
 from fluency.pictures import training_curves, write_pictures
 from fluency.plots import write_plots
-from fluency.predictions import write_predictions
+from fluency.predictions import join, write_predictions
+from fluency.report import Entry, write_report
 from fluency.slices import sentence_keys, slices
 from stages import run
 
 MODEL, CALIBRATION = Path("models/fluency"), Path("models/calibration.json")
 TRAIN, TEST = Path("data/pairs/train.parquet"), Path("data/pairs/test.parquet")
 FIGURES, PLOTS, PICTURES = Path("metrics/test.json"), Path("metrics/plots"), Path("metrics/pictures")
-RESULTS = Path("results")
+BASELINE, RESULTS = Path("metrics/baseline.json"), Path("results")
 
 
 def main() -> None:
@@ -31,17 +32,18 @@ def main() -> None:
     logits = every_logit[: len(pairs)]
     judged = Judged(pairs, probabilities(logits, calibration.temperature), calibration.threshold)
     uncalibrated = probabilities(logits)
-
     result = figures(judged, params.evaluate, uncalibrated=uncalibrated)
     result["checks"] = checks(pairs, scores, calibration.threshold)
     train = read_parquet(TRAIN, columns=["before", "after"])
     by_slice = slices(judged, sentence_keys(text for pair in train for text in pair.values()), params.evaluate)
-
     write_json(FIGURES, result)
     plots = write_plots(PLOTS, judged, uncalibrated, by_slice)
-    write_pictures(PICTURES, plots | training_curves(PLOTS))
+    pictures = write_pictures(PICTURES, plots | training_curves(PLOTS))
     reference.write(RESULTS, logits, judged.labels)
     write_predictions(RESULTS / "predictions.parquet", judged)
+    baseline = join(read_parquet(RESULTS / "baseline.parquet"), pairs, "baseline.parquet")
+    entries = [Entry("model", judged, result), Entry("baseline", baseline, read_json(BASELINE))]
+    write_report(RESULTS / "report.html", entries, params.evaluate, slices=by_slice, pictures=pictures)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def imported_files(module: Path) -> set[Path]:
-    """Files of fluency/ and stages/ that running `module` may need, itself included.
+    """Files of fluency/ and stages/ that running `module` may need, itself and templates included.
 
     Imports inside functions count, but for a package's `__init__`, which loads its public names only when asked.
     """
@@ -16,6 +16,7 @@ def imported_files(module: Path) -> set[Path]:
         if path in found:
             continue
         found.add(path)
+        found |= {path.with_suffix(".html")} if path.with_suffix(".html").is_file() else set()  # a module's template
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in tree.body if path.name == "__init__.py" else ast.walk(tree):
             names = []

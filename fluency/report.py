@@ -15,7 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from fluency.comparison import compare
+from fluency.figures import Judged, Pairs
 from fluency.files import write_text
+from fluency.params import EvaluateParams
+from fluency.predictions import on_the_same_pairs
 from fluency.report_tables import checks_table, comparison_tables, gallery, judges_table, lead, section, slices_table
 
 OUTCOMES = ("false positive", "false negative", "true positive", "true negative")  # in the order of the page
@@ -23,92 +27,79 @@ _FACETS = ("kind", "edit_type", "part", "corpus")
 _TEMPLATE = Path(__file__).with_suffix(".html")
 _UNSAFE = re.compile("[<>&\x7f-\x9f\u2028\u2029\ud800-\udfff]")  # in a script element, or in UTF-8
 
-Pairs = Sequence[Mapping[str, Any]]
-
 
 @dataclass(frozen=True)
-class Judged:
-    """One judge of the test pairs: the model, the baseline, a language model.
+class Entry:
+    """What the page shows of one judge of the test pairs: the model, the baseline, a language model.
 
     Attributes:
         name: what the page calls it.
+        judged: its scores and decisions, of some or all of the pairs.
         figures: as metrics/test.json has them.
-        scores: probabilities of label 1, of shape [pairs], NaN for a pair without one; None where only the figures
-            are known.
     """
 
     name: str
+    judged: Judged
     figures: Mapping[str, Any]
-    scores: np.ndarray | None = None
-
-    @property
-    def threshold(self) -> float:
-        """A pair that scores this or more is accepted."""
-        return self.figures["operating_point"]["threshold"]
 
 
 def write_report(
     path: str | Path,
-    pairs: Pairs,
-    judged: Sequence[Judged],
+    entries: Sequence[Entry],
+    params: EvaluateParams,
     *,
-    slices: Sequence[Mapping[str, Any]] = (),
-    comparisons: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
-    pictures: Mapping[str, Path] | None = None,
+    slices: Sequence[Mapping[str, Any]],
+    pictures: Mapping[str, Path],
 ) -> None:
     """Write the page. The same arguments give the same bytes.
 
     Args:
         path: of the page.
-        pairs: the test pairs, rows as data/pairs/ has them.
-        judged: the judges; the first, which needs scores, is the one whose mistakes the page shows.
-        slices: rows of `slice, value, examples, positives`, and `precision, recall, average_precision` of the first
-            judge at the operating point, each with its `_low` and `_high` where known.
-        comparisons: rows of `figure, a, b, difference, low, high`, by what is compared.
+        entries: the judges; the page shows every pair of the first one, its mistakes first, and compares it with the
+            others on the pairs that both have.
+        params: for the intervals of the differences.
+        slices: of the first judge (`slices.slices`).
         pictures: PNG files, by their captions.
-
-    Raises:
-        ValueError: the first judge has no scores, or a judge has not one score a pair.
     """
-    model, template = judged[0], _TEMPLATE.read_text(encoding="utf-8")
-    if model.scores is None:
-        raise ValueError(f"scores of {model.name!r} are needed; the page shows its mistakes")
-    outcomes = _outcomes(pairs, model)
+    template, (model, *others) = _TEMPLATE.read_text(encoding="utf-8"), entries
+    outcomes = _outcomes(model.judged)
+    comparisons = {other.name: compare(*on_the_same_pairs(other.judged, model.judged), params) for other in others}
     blocks = {
         "policy": _policy(template),
         "lead": lead(model.figures, np.bincount(outcomes, minlength=4).tolist()),
         "sections": "".join(
             [
-                section("figures", "Figures", judges_table({judge.name: judge.figures for judge in judged})),
+                section("figures", "Figures", judges_table({entry.name: entry.figures for entry in entries})),
                 section("checks", "Direction and identity", checks_table(model.figures.get("checks", {}))),
-                section("comparisons", "Is it better?", comparison_tables(comparisons or {})),
+                section("comparisons", "Is it better?", comparison_tables(comparisons, model.name)),
                 section("slices", "Where it fails", slices_table(slices, model.figures)),
-                section("curves", "Curves", gallery(pictures or {})),
+                section("curves", "Curves", gallery(pictures)),
             ]
         ),
-        "edits": edits_json(pairs, judged, outcomes),
+        "edits": edits_json(entries, outcomes),
     }
     # In one pass, so that a mark inside a block stays as it is.
     write_text(path, re.sub(r"\{\{(\w+)\}\}", lambda mark: blocks[mark[1]], template))
 
 
-def _outcomes(pairs: Pairs, model: Judged) -> np.ndarray:
+def _outcomes(judged: Judged) -> np.ndarray:
     """Indices into `OUTCOMES`, of shape [pairs]."""
-    fluent = np.array([pair["label"] == 1 for pair in pairs], dtype=bool)
-    accepted = np.asarray(model.scores) >= model.threshold
+    fluent, accepted = judged.labels == 1, judged.accepted
     return np.select([accepted & ~fluent, ~accepted & fluent, accepted], [0, 1, 2], 3)
 
 
-def edits_json(pairs: Pairs, judged: Sequence[Judged], outcomes: np.ndarray) -> str:
+def edits_json(entries: Sequence[Entry], outcomes: np.ndarray) -> str:
     """The edits as JSON that may stand in a script element: columns of a value, or an index to values, a pair.
 
     Offsets count UTF-16 units, as JavaScript does. Labels, decisions and the sentences after the edit follow from the
-    other columns.
+    other columns. A pair that a judge has no score of has null.
     """
-    scoring = [judge for judge in judged if judge.scores is not None]
+    pairs = entries[0].judged.pairs
     columns = {
-        "judges": [{"name": judge.name, "threshold": judge.threshold} for judge in scoring],
-        "scores": [_rounded(judge, len(pairs)) for judge in scoring],
+        "judges": [
+            {"name": entry.name, "threshold": entry.figures["operating_point"]["threshold"]} for entry in entries
+        ],
+        "scores": [_scores(entry.judged, pairs) for entry in entries],
         "outcomes": OUTCOMES,
         "outcome": outcomes.tolist(),
         "id": [pair["id"] for pair in pairs],
@@ -122,11 +113,9 @@ def edits_json(pairs: Pairs, judged: Sequence[Judged], outcomes: np.ndarray) -> 
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def _rounded(judge: Judged, pairs: int) -> list[float | None]:
-    scores = np.asarray(judge.scores, dtype=float)
-    if scores.shape != (pairs,):
-        raise ValueError(f"{judge.name!r} has scores of shape {list(scores.shape)} for {pairs} pairs")
-    return [score if np.isfinite(score) else None for score in scores.round(4).tolist()]
+def _scores(judged: Judged, pairs: Pairs) -> list[float | None]:
+    scores = dict(zip((pair["id"] for pair in judged.pairs), judged.scores.round(4).tolist(), strict=True))
+    return [scores.get(pair["id"]) for pair in pairs]
 
 
 def _units(text: str, offset: int) -> int:
