@@ -24,6 +24,7 @@ lint: .venv/installed ## Check style and formatting
 
 bench: .venv/installed ## Measure speed and memory against the alternatives
 	python -m benchmarks.pairs
+	python -m benchmarks.evaluation
 	python -m benchmarks.training
 
 bench-gpu: .venv/installed ## The same for ModernBERT-large with random weights, on a GPU
