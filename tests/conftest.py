@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -22,6 +23,8 @@ os.environ |= {
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
 }
 os.environ.pop("WANDB_API_KEY", None)
+hypothesis.settings.register_profile("untimed", deadline=None)  # other work on the machine is no failure
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +55,20 @@ def tiny_model(tmp_path_factory) -> Path:
     )  # fmt: skip
     ModernBertModel(config).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A headless Chromium, where the machine has one."""
+    from playwright.sync_api import sync_playwright
+
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        pytest.skip("no Chromium is installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield browser
+        browser.close()
 
 
 class Project:

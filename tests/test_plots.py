@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 
 from fluency.figures import Judged
 from fluency.pictures import training_curves, write_pictures
@@ -55,3 +56,16 @@ def test_the_histogram_and_the_decisions_count_every_pair(tmp_path):
 def test_one_label_alone_can_be_drawn(tmp_path, label):
     draw(tmp_path, Judged([pair(row, label) for row in range(4)], np.full(4, 0.5), 0.5))
     assert (tmp_path / "pictures/roc.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("command", ["dvc plots show", "dvc plots diff HEAD"])
+def test_dvcs_page_of_plots_needs_no_network(new_project, chromium, command):
+    project = new_project()
+    project.run(command)
+    asked, page = [], chromium.new_page()
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"file://{project.folder}/dvc_plots/index.html")
+    expect(page.locator(".vega-embed canvas, .vega-embed svg.marks")).to_have_count(8)
+    assert page.locator("img").count() >= 7
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    page.close()

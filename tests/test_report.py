@@ -2,14 +2,13 @@
 
 import json
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from fluency.figures import Judged, figures
 from fluency.params import EvaluateParams
@@ -21,7 +20,6 @@ HOSTILE = (
     "<script>alert(1)</script>", "</script><img src=x onerror=alert(1)>", "</del>", "<!--", "javascript:alert(1)",
     "{{edits}}", "a\u2028b", "\u202eabc", "👩‍👩‍👧", "&lt;b&gt;", "\x00", "שלום עולם",
 )  # fmt: skip
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 def pair(row: int, label: int, removed: str = "go", inserted: str = "goes") -> dict:
@@ -80,16 +78,6 @@ def test_the_page_holds_every_edit_whatever_is_in_it(tmp_path_factory, texts):
     removed = [text[2 * a : 2 * b] for text, a, b in zip(units, data["start"], data["end"], strict=True)]
     assert removed == [pair["removed"].encode("utf-16-le", "surrogatepass") for pair in pairs]
     assert data["scores"][1][:5] == [None] * 5  # the other judge has none of these
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    if CHROMIUM is None:
-        pytest.skip("no Chromium is installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
