@@ -29,7 +29,7 @@ def test_repro_writes_everything_and_then_does_nothing(new_project):
         "positives", "precision_low", "precision_high", "operating_point", "parts",
     }  # fmt: skip
     assert set(test["parts"]) == {"contrast", "hand-written", "rule-made"}
-    assert set(test["operating_point"]) == {"threshold", "precision", "recall", "f1"}
+    assert set(test["operating_point"]) >= {"threshold", "precision", "recall", "f1", "precision_low", "precision_high"}
     assert set(read_json(project, "metrics/baseline.json")) == set(test)
 
     # The reference's files, in the row order of test.parquet, tell the same story as the metrics.
@@ -82,10 +82,22 @@ def test_experiments_change_one_param_and_compare(new_project):
     while re.search("Queued|Running", status := project.run("dvc queue status")):
         time.sleep(1)  # DVC's worker is another process, and says nothing when it is done
     assert status.count("Success") == 2, status
-    table = project.run("dvc exp show --only-changed --csv")
+    table = project.run("dvc exp show --only-changed --csv --sort-by operating_point.precision --sort-order desc")
     assert "train.learning_rate" in table.splitlines()[0]
     assert {"2e-05", "5e-05"} <= set(re.findall(r"[25]e-05", table))
     assert table.count("Failed") == 0
+
+    # The best is kept on a branch, released, pushed, and pulled elsewhere.
+    project.run("dvc exp branch bold better")
+    project.run("git checkout -q better && dvc checkout -q")
+    project.run("git -c user.name=t -c user.email=t@localhost tag -a fluency-edit-classifier@v1.0.0 -m first")
+    project.run("dvc remote add -q -d storage ../storage")
+    project.commit("remote")
+    project.run("dvc push -q")
+    project.run("git clone -q . ../clone && cd ../clone && dvc pull -q && dvc status -q")
+    assert (project.folder / "../clone/results/report.html").is_file()
+    project.run("dvc artifacts get . fluency-edit-classifier -o ../model")
+    assert (project.folder / "../model/model.safetensors").is_file()
 
 
 def test_the_references_own_data_runs_through(new_project):
