@@ -26,6 +26,7 @@ bench: .venv/installed ## Measure speed and memory against the alternatives
 	python -m benchmarks.pairs
 	python -m benchmarks.evaluation
 	python -m benchmarks.training
+	python -m benchmarks.scoring
 
 bench-gpu: .venv/installed ## The same for ModernBERT-large with random weights, on a GPU
 	dvc repro build_pairs fetch_model
