@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from fluency import PROCESS
 from fluency.artifact import checked, locate
 from fluency.calibration import Calibration
 from fluency.changes import AnyEdit, CannotScore, Change, TooLong, as_change
@@ -70,6 +71,7 @@ class FluencyScorer:
         Raises:
             UserError: there is no model, it is out of reach, it isn't whole, or it isn't ours.
         """
+        _leave_threads()
         folder = locate(source, revision)
         calibration = checked(folder)
         tokenizer = load_tokenizer(folder)
@@ -200,10 +202,16 @@ class FluencyScorer:
             yield item if isinstance(item, CannotScore) else known.get(item, 1.0)  # only identities are not asked
 
     def _after_fork(self) -> None:
-        """In a forked worker, neither the parent's locks nor its OpenMP threads are of use."""
+        """In a forked worker the parent's locks are of no use."""
         if self._process != os.getpid():
             self._process, self._tokenising, self._predicting = os.getpid(), Lock(), Lock()
-            torch.set_num_threads(1)
+            _leave_threads()
+
+
+def _leave_threads() -> None:
+    """In a forked worker, torch would wait without end for the OpenMP threads of its parent: do with one."""
+    if os.getpid() != PROCESS:
+        torch.set_num_threads(1)
 
 
 @cache
