@@ -17,6 +17,7 @@ CORPORA = ROOT.parent / "shared" / "corpora"
 os.environ |= {
     "DVC_NO_ANALYTICS": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
     "OMP_NUM_THREADS": "1",  # the models are tiny: a second thread would only wait
     "TOKENIZERS_PARALLELISM": "false",
     "WANDB_MODE": "disabled",
