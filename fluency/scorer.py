@@ -203,6 +203,12 @@ class FluencyScorer:
             self.model.after_fork()
 
 
+def _leave_threads() -> None:
+    """In a forked worker, torch would wait without end for the OpenMP threads of its parent: do with one."""
+    if os.getpid() != PROCESS:
+        torch.set_num_threads(1)
+
+
 @cache
 def loaded_once(source: str, revision: str | None, backend: Backend, bf16: bool | None) -> FluencyScorer:
     """The scorer that this process shares, by the arguments of `FluencyScorer.load`."""
