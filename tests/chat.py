@@ -156,7 +156,7 @@ class _Handler(BaseHTTPRequestHandler):
         read, written = tokens(change)
         with server.lock:
             server.answered[change] += 1
-        server.on_answer()
+            server.on_answer()
         self.answer(
             200,
             {

@@ -1,6 +1,7 @@
 """A model is asked about each change once, whatever its server does; its answers are kept, and no secret is."""
 
 import json
+import math
 import threading
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ import pytest
 from fluency.errors import UserError
 from fluency.llm import Asked, ask
 from fluency.params import LLMParams, load_params
+from fluency.verdicts import read
 from tests.chat import ChatServer, body, cut, drip, drop, hang, said, status, tokens
 
 CHANGES = [(f"She go home {n}.", f"She goes home {n}.") for n in range(20)]
@@ -191,16 +193,19 @@ def test_tokens_that_only_the_total_has_count_as_written(judge):
     assert judge.ask(CHANGES[:1]).answers[CHANGES[0]].tokens_out == 105
 
 
-def test_log_probabilities_are_kept_where_they_are_given(judge):
-    token = {
-        "token": "{",
-        "logprob": -0.1,
-        "top_logprobs": [{"token": "{", "logprob": -0.1}, {"token": "[", "logprob": -3}],
-    }
-    judge.server.logprobs = lambda change: {"content": [token]} if change == CHANGES[0] else {"content": [{"token": 1}]}
-    answers = judge.ask(CHANGES[:2]).answers
-    assert answers[CHANGES[0]].logprobs == [("{", {"{": -0.1, "[": -3})]
-    assert answers[CHANGES[1]].logprobs == []
+def test_log_probabilities_become_the_score_where_they_are_given(judge):
+    def token(text: str, **others: float) -> dict:
+        top = [{"token": other, "logprob": logprob, "bytes": None} for other, logprob in others.items()]
+        return {"token": text, "logprob": others.get(text, -0.01), "bytes": None, "top_logprobs": top}
+
+    said = [token('{"verdict":"'), token("fl", fl=-0.2, non=-1.8), token('uent","probability":0.6}')]
+    judge.server.content = lambda change: "".join(each["token"] for each in said)
+    judge.server.logprobs = lambda change: {"content": said} if change == CHANGES[0] else {"content": [{"token": 1}]}
+    for _ in range(2):  # from the server, and from the disk
+        verdicts = [read(judge.ask(CHANGES[:2]).answers[change]) for change in CHANGES[:2]]
+        assert [verdict.score_by for verdict in verdicts] == ["logprobs", "probability"]
+        assert verdicts[0].score == pytest.approx(1 / (1 + math.exp(-1.8 + 0.2)))
+    assert len(judge.server.requests) == 2
 
 
 @pytest.mark.parametrize(
@@ -295,9 +300,7 @@ def test_a_wait_that_is_too_long_is_not_waited_for(judge):
 def test_a_server_that_gives_up_in_between_stops_the_run_and_the_next_goes_on(judge):
     judge.server.faults = lambda change: [status(503, "over")] * 4 if len(judge.server.asked()) > 6 else []
     message = judge.refused(concurrency=1)
-    assert message.endswith(
-        "gives no answers (503: over); check it, or run again later; the 6 answers so far are kept"
-    )
+    assert message.endswith("gives no answers (503: over); check it, or run again later; the 6 answers so far are kept")
     assert len(judge.server.asked()) == 6 + 10
     judge.server.faults = lambda change: []
     asked = judge.ask()
