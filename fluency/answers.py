@@ -9,9 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from fluency.changes import Change
 from fluency.errors import UserError
-
-Change = tuple[str, str]  # a sentence before and after an edit
 
 
 @dataclass(frozen=True)

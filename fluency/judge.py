@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from fluency.changes import Change
 from fluency.errors import UserError
 from fluency.figures import Judged, Pairs
 from fluency.llm import Asked
@@ -60,7 +61,7 @@ def judge(pairs: Pairs, asked: Asked, params: LLMParams) -> Judgements:
     return Judgements(judged, rows, _counts(rows, asked, params))
 
 
-def _row(id_: str, change: tuple[str, str], asked: Asked) -> dict[str, Any]:
+def _row(id_: str, change: Change, asked: Asked) -> dict[str, Any]:
     row = dict.fromkeys(SCHEMA.names) | {"id": id_}
     if change in asked.failures:
         return row | {"outcome": "failed", "problem": asked.failures[change]}
@@ -83,7 +84,7 @@ def _writable(text: str) -> str:
 def _counts(rows: Sequence[Mapping[str, Any]], asked: Asked, params: LLMParams) -> dict[str, int | float]:
     outcomes, sources = Counter(row["outcome"] for row in rows), Counter(row["score_by"] for row in rows)
     answers = asked.answers.values()
-    read_, written = (sum(getattr(answer, name) or 0 for answer in answers) for name in ("tokens_in", "tokens_out"))
+    tokens_in, tokens_out = (sum(getattr(its, name) or 0 for its in answers) for name in ("tokens_in", "tokens_out"))
     counts = {
         "pairs": len(rows),
         "asked": len(rows) - outcomes["unasked"],
@@ -91,10 +92,10 @@ def _counts(rows: Sequence[Mapping[str, Any]], asked: Asked, params: LLMParams) 
         "in_prose": sum(bool(row["in_prose"]) for row in rows),
         **{f"score_by_{source}": sources[source] for source in SOURCES},
         "from_cache": asked.kept,
-        "tokens_in": read_,
-        "tokens_out": written,
+        "tokens_in": tokens_in,
+        "tokens_out": tokens_out,
         "without_tokens": sum(None in (answer.tokens_in, answer.tokens_out) for answer in answers),
     }
     if params.input_price is not None and params.output_price is not None:
-        counts["cost"] = (read_ * params.input_price + written * params.output_price) / 1e6
+        counts["cost"] = (tokens_in * params.input_price + tokens_out * params.output_price) / 1e6
     return counts

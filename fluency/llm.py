@@ -18,7 +18,8 @@ import httpx2
 from openai import APIStatusError, AsyncOpenAI, DefaultAsyncHttpxClient, OpenAIError
 from tqdm import tqdm
 
-from fluency.answers import Answer, AnswerCache, Change, digest, opened
+from fluency.answers import Answer, AnswerCache, digest, opened
+from fluency.changes import Change
 from fluency.errors import UserError
 from fluency.params import LLMParams
 from fluency.verdicts import RESPONSE_FORMAT, message
@@ -208,7 +209,7 @@ def _as_answer(content: bytes) -> Answer:
         said, usage = choice.get("message") or {}, body.get("usage") or {}
         text = said.get("content") or said.get("refusal") or ""
         read, written, total = (usage.get(f"{name}_tokens") for name in ("prompt", "completion", "total"))
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise ValueError("the response is no chat completion") from None
     if isinstance(read, int) and isinstance(total, int):
         written = total - read  # some count what a model thinks, and bill, in the total alone
@@ -224,10 +225,10 @@ def _as_answer(content: bytes) -> Answer:
 def _logprobs(choice: dict[str, Any]) -> list[tuple[str, dict[str, float]]]:
     try:
         return [
-            (token["token"], {each["token"]: float(each["logprob"]) for each in [*token["top_logprobs"], token]})
-            for token in choice["logprobs"]["content"]
+            (its["token"], {each["token"]: float(each["logprob"]) for each in [*(its.get("top_logprobs") or []), its]})
+            for its in choice["logprobs"]["content"]
         ]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         return []
 
 

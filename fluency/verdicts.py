@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fluency.answers import Answer, Change
+from fluency.answers import Answer
+from fluency.changes import Change
 
 VERDICTS = ("non-fluent", "fluent")  # by label
 OUTCOMES = ("answered", "unparsed", "failed", "unasked")  # of a pair

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from fluency.answers import Change
+from fluency.changes import Change
 
 Fault = Callable[["_Handler"], None]
 PRICES = {"input_price": 100.0, "output_price": 400.0}  # of a million tokens
