@@ -36,7 +36,7 @@ reference: .venv/installed ## Run the reference recipe: ModernBERT-large on the 
 	dvc exp run -S data.source=hub:timonziegenbein/fluency-agumented-edits \
 	  -S model.source=hub:answerdotai/ModernBERT-large -S train.num_processes=4
 
-clean: ## Remove the environment and everything the pipeline made that is not in git
+clean: ## Remove the environment and everything the pipeline made that is not in git (a judge's paid answers stay)
 	rm -rf .venv .checkpoints data/raw data/pairs models results dvc_plots
 
 .venv/installed: requirements.txt
