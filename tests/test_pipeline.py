@@ -48,6 +48,14 @@ def test_repro_writes_everything_and_then_does_nothing(new_project):
     predictions = pq.read_table(results / "predictions.parquet").to_pylist()
     assert [item["id"] for item in predictions] == [row["id"] for row in rows]
 
+    # What training saw of validation, and what evaluation makes of the saved model.
+    seen, found = (
+        read_json(project, "metrics/training.json")["validation"],
+        read_json(project, "metrics/validation.json"),
+    )
+    for name in ("precision", "recall", "f1", "accuracy", "average_precision"):
+        assert found[name] == pytest.approx(seen[name], abs=1e-5), name
+
     assert "precision" in project.run("dvc metrics show")
     assert "Data and pipelines are up to date" in project.run("dvc repro")
     assert project.run("dvc status").strip() == "Data and pipelines are up to date."
