@@ -25,7 +25,7 @@ from transformers import ModernBertConfig, ModernBertForSequenceClassification, 
 
 from fluency.encoding import COMPILED_LENGTHS, Encoded, collate, encode, load_tokenizer
 from fluency.files import read_parquet, write_json
-from fluency.hardware import device_at_hand
+from fluency.hardware import device_at_hand, use_cores
 from fluency.params import load_params
 from fluency.sampling import GlobalBatchSampler
 from fluency.training import mean_loss, new_classifier
@@ -236,7 +236,7 @@ def main() -> None:
     if large and not torch.cuda.is_available():
         sys.exit("error: no GPU is here, and on a CPU a ModernBERT-large takes hours; run it where one is")
     transformers.utils.logging.set_verbosity_error()  # a new classification head is no news here
-    device = device_at_hand(bf16_wanted=load_params().train.bf16)
+    device, threads = device_at_hand(), use_cores()
     tokenizer = load_tokenizer(BASE)
     start = time.perf_counter()
     train, validation = (Data(split, tokenizer.pad_token_id, tokenizer) for split in ("train", "validation"))
@@ -265,7 +265,7 @@ def main() -> None:
     result = {
         "model": "ModernBERT-large, random weights" if large else load_params().model.source,
         "device": device_name(device.type),
-        "threads": device.threads,
+        "threads": threads,
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
         "corpus": ", ".join(sorted(train.corpora)),
         "pairs": len(train.rows),
