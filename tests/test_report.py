@@ -143,6 +143,12 @@ def test_edits_are_filtered_sorted_paged_and_the_address_keeps_the_view(opened):
     assert again.get_by_role("status").inner_text() == count
     assert again.get_by_label("Kind").input_value() == "article"
 
+    again.get_by_label("Highest score").fill("0.25")
+    expect(again.get_by_role("status")).not_to_have_text(count)
+    shown = again.locator("td[data-title='Model score']").all_inner_texts()
+    assert 0 < len(shown) < len(scores)
+    assert max(float(text.split()[0]) for text in shown) <= 0.25
+
     again.get_by_role("button", name="Show all").click()
     expect(again.get_by_role("status")).to_have_text("132 of 132 edits, 1 to 50 shown")
     again.get_by_role("button", name="Last").click()
