@@ -22,7 +22,7 @@ from transformers import ModernBertConfig, ModernBertForSequenceClassification, 
 
 from fluency.encoding import COMPILED_LENGTHS, Encoded, collate, encode, load_tokenizer
 from fluency.files import read_parquet, write_json
-from fluency.hardware import device_at_hand
+from fluency.hardware import device_at_hand, use_cores
 from fluency.params import load_params
 from fluency.sampling import GlobalBatchSampler
 from fluency.training import mean_loss, new_classifier
@@ -203,7 +203,7 @@ def main() -> None:
     chosen = parser.parse_args()
     large = chosen.modernbert_large
     transformers.utils.logging.set_verbosity_error()  # a new classification head is no news here
-    device = device_at_hand(bf16_wanted=load_params().train.bf16)
+    device, threads = device_at_hand(), use_cores()
     tokenizer = load_tokenizer(BASE)
     train, validation = (Data(split, tokenizer.pad_token_id, tokenizer) for split in ("train", "validation"))
 
@@ -230,7 +230,7 @@ def main() -> None:
     result = {
         "model": "ModernBERT-large, random weights" if large else load_params().model.source,
         "device": torch.cuda.get_device_name() if device.type == "cuda" else torch.backends.cpu.get_cpu_capability(),
-        "threads": device.threads,
+        "threads": threads,
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
         "pairs": len(train.rows),
         "tokens_per_pair": round(statistics.mean(len(row["input_ids"]) for row in train.rows), 1),

@@ -101,8 +101,6 @@ def _score(chosen: argparse.Namespace) -> None:
 
     from fluency import FluencyScorer
 
-    if not (chosen.before.strip() and chosen.after.strip()):
-        raise UserError("both sentences are needed; an edit from or to nothing cannot be scored")
     disable_progress_bar()  # of loading weights
     scorer = FluencyScorer.load(chosen.model)
     score = scorer.score(chosen.before, chosen.after)

@@ -1,11 +1,10 @@
 """Temperature and operating point, learnt from validation alone."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
-from scipy.optimize import minimize
 
 from fluency.errors import UserError
 from fluency.files import read_json, write_json
@@ -23,11 +22,15 @@ class Calibration:
         temperature: logits are divided by it (Guo et al. 2017).
         threshold: a pair is accepted when its score is at or above it.
         curve: the operating points of validation (`metrics.operating_points`), to move the threshold by.
+        max_length: tokens of the longest pair that the model reads whole.
+        files: the SHA-256 of each file of the model that was calibrated, by its name.
     """
 
     temperature: float
     threshold: float
     curve: Mapping[str, Sequence[float]]
+    max_length: int = 512
+    files: Mapping[str, str] = field(default_factory=dict)
 
     def threshold_at(self, *, min_precision: float) -> float:
         """The threshold with the best validation recall at a validation precision of at least `min_precision`.
@@ -51,11 +54,11 @@ class Calibration:
         values = read_json(path)
         try:
             curve = {name: [float(value) for value in values["curve"][name]] for name in _CURVE}
-            return cls(float(values["temperature"]), float(values["threshold"]), curve)
-        except (KeyError, TypeError, ValueError):
-            raise UserError(
-                f"{path}: temperature, threshold and curve are needed; `dvc repro calibrate` writes them"
-            ) from None
+            files = {str(name): str(digest) for name, digest in values["files"].items()}
+            return cls(float(values["temperature"]), float(values["threshold"]), curve, values["max_length"], files)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            names = ", ".join(f.name for f in fields(cls))
+            raise UserError(f"{path}: {names} are needed; `dvc repro calibrate` writes them") from None
 
 
 def calibrate(logits: np.ndarray, labels: np.ndarray, decision: DecisionParams) -> Calibration:
@@ -102,6 +105,8 @@ def _most_recall(curve: Mapping[str, Sequence[float]], min_precision: float, nam
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     """The temperature, within 0.05 and 20, with the least cross-entropy (L-BFGS over its logarithm)."""
+
+    from scipy.optimize import minimize  # half a second, and the scorer needs none of it
 
     def loss(log_temperature: np.ndarray) -> float:
         return negative_log_likelihood(probabilities(logits, float(np.exp(log_temperature[0]))), labels)

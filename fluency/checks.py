@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from fluency.changes import Change
 from fluency.figures import Pairs
-
-Change = tuple[str, str]  # a sentence before and after an edit
 
 
 def checked_changes(pairs: Pairs) -> list[Change]:

@@ -21,16 +21,27 @@ def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
 
 
 def encode(
-    tokenizer: PreTrainedTokenizerBase, before: Sequence[str], after: Sequence[str], *, max_length: int
+    tokenizer: PreTrainedTokenizerBase, before: Sequence[str], after: Sequence[str], *, max_length: int | None
 ) -> list[Encoded]:
     """Tokenise pairs as `[CLS] before [SEP] after [SEP]`, unpadded.
 
     Args:
         before, after: sentences, of equal number.
-        max_length: pairs with more tokens lose the end of the longer sentence.
+        max_length: pairs with more tokens lose the end of the longer sentence; with None they stay whole.
     """
-    batch = tokenizer(list(before), list(after), truncation="longest_first", max_length=max_length)
+    batch = tokenizer(
+        list(before),
+        list(after),
+        truncation="longest_first" if max_length else False,
+        max_length=max_length,
+        verbose=False,
+    )
     return [{name: batch[name][row] for name in batch} for row in range(len(before))]
+
+
+def padded_length(length: int, lengths: Sequence[int]) -> int:
+    """The first of `lengths` (ascending) that is long enough, else the next multiple of 8."""
+    return next((allowed for allowed in lengths if allowed >= length), -(-length // _LENGTH_STEP) * _LENGTH_STEP)
 
 
 def collate(features: Sequence[Encoded], pad_token_id: int, *, lengths: Sequence[int] = ()) -> dict[str, torch.Tensor]:
@@ -39,8 +50,7 @@ def collate(features: Sequence[Encoded], pad_token_id: int, *, lengths: Sequence
     Returns:
         Tensors of shape [pairs, length] (`labels`: [pairs]), by the names in `features`.
     """
-    length = max(len(feature["input_ids"]) for feature in features)
-    length = next((allowed for allowed in lengths if allowed >= length), -(-length // _LENGTH_STEP) * _LENGTH_STEP)
+    length = padded_length(max(len(feature["input_ids"]) for feature in features), lengths)
     batch = {}
     for name in features[0]:
         if name == "labels":

@@ -5,11 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fluency.changes import check_sentence
 from fluency.edits import Edit, occurrences, widened
 from fluency.m2 import Annotation, corrected
 from fluency.tables import Record
-
-MAX_CHARACTERS = 20_000  # of a sentence; what is longer is a broken file, and no model reads it
 
 # CoEdIT's tasks whose source sentence is fluent already; the sources of all others hold mistakes.
 _PRESERVING_TASKS = frozenset({"clarity", "coherence", "formality", "neutralize", "paraphrase", "simplification"})
@@ -38,17 +37,9 @@ def checked(draft: Draft) -> Draft:
     Raises:
         ValueError: a sentence is blank, too long, or no text that a file can hold.
     """
-    for name, sentence in (("before", draft.before), ("after", draft.after)):
-        if sentence is None:  # a plain sentence has no other
-            continue
-        if not sentence.strip():
-            raise ValueError(f"{name}: empty")
-        if len(sentence) > MAX_CHARACTERS:
-            raise ValueError(f"{name}: too long; {len(sentence)} characters, where {MAX_CHARACTERS} are the most")
-        if "\0" in sentence:
-            raise ValueError(f"{name}: a NUL character")
-        if not sentence.isascii() and re.search("[\ud800-\udfff]", sentence):
-            raise ValueError(f"{name}: a lone surrogate, which is no Unicode text")
+    check_sentence("before", draft.before)
+    if draft.after is not None:  # a plain sentence has no other
+        check_sentence("after", draft.after)
     return draft
 
 

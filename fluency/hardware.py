@@ -24,13 +24,11 @@ class Device:
 
     Attributes:
         type: `cuda` or `cpu`.
-        bf16: whether matrix products run in bfloat16 (autocast).
-        threads: CPU threads of this process.
+        bf16: whether matrix products run in bfloat16.
     """
 
     type: str
     bf16: bool
-    threads: int
 
 
 @dataclass(frozen=True)
@@ -183,10 +181,17 @@ def read_accelerate_config(path: str | None) -> Mapping[str, object]:
     return config
 
 
-def device_at_hand(*, bf16_wanted: bool = True) -> Device:
-    """The device of a process that works alone, its threads set."""
-    cuda = torch.cuda.is_available()
-    return Device("cuda" if cuda else "cpu", bf16_wanted and cuda and torch.cuda.is_bf16_supported(), use_cores())
+def device_at_hand(*, cpu_bf16: bool = False) -> Device:
+    """The device of a process that works alone.
+
+    Args:
+        cpu_bf16: whether a CPU that multiplies in bfloat16 may do so; scores then differ in the third digit from
+            those of another machine.
+    """
+    if torch.cuda.is_available():
+        return Device("cuda", torch.cuda.is_bf16_supported())
+    at_hand = torch.cpu.get_capabilities()
+    return Device("cpu", cpu_bf16 and any(at_hand.get(name) for name in ("avx512_bf16", "amx_bf16")))
 
 
 def use_cores() -> int:

@@ -1,24 +1,63 @@
 """Logits in row order, from length-sorted batches under a token budget."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
 from tqdm import tqdm
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
-from fluency.encoding import Encoded, collate
+from fluency.encoding import Encoded, collate, padded_length
 from fluency.hardware import Device
 
+# Few distinct shapes: in bfloat16, a CPU compiles a kernel for each. 8,192 is the longest that ModernBERT reads.
+_LENGTHS = range(16, 8192 + 1, 16)
 
-def load_model(folder: str | Path, device: Device) -> PreTrainedModel:
-    """The classifier in a local folder, in float32 and evaluation mode; safetensors only, no remote code."""
-    model = AutoModelForSequenceClassification.from_pretrained(
-        folder, local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
-    )
-    return model.to(device.type).eval()
+Batch = dict[str, torch.Tensor]
+
+
+class Model(Protocol):
+    """A classifier on some device.
+
+    Attributes:
+        max_tokens: padded tokens of a batch that suit the device.
+    """
+
+    max_tokens: int
+
+    def __call__(self, batch: Batch) -> np.ndarray:
+        """The logits of a padded batch: float32, of shape [pairs, 2]."""
+        ...
+
+
+class TorchModel:
+    """The classifier in a local folder, run by torch; safetensors only, no remote code."""
+
+    def __init__(self, folder: str | Path, device: Device) -> None:
+        model = AutoModelForSequenceClassification.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
+        )
+        self.model = in_bfloat16(model) if device.bf16 else model
+        self.model.to(device.type).eval()
+        self.device = device
+        # what a CPU keeps in its caches; a GPU would wait for the launches of so small a batch
+        self.max_tokens = 4096 if device.type == "cpu" else 16_384
+
+    @torch.inference_mode()
+    def __call__(self, batch: Batch) -> np.ndarray:
+        """The logits of a padded batch: float32, of shape [pairs, 2]."""
+        batch = {name: tensor.to(self.device.type) for name, tensor in batch.items()}
+        return self.model(**batch).logits.float().cpu().numpy()
+
+
+def in_bfloat16(model: PreTrainedModel) -> PreTrainedModel:
+    """The model with its weights in bfloat16, except for the last layer: a bfloat16 logit of 4 has steps of 1/32."""
+    model.to(torch.bfloat16)
+    model.classifier.float()
+    model.classifier.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
+    return model
 
 
 def batches(lengths: Sequence[int], max_tokens: int) -> Iterator[list[int]]:
@@ -33,31 +72,25 @@ def batches(lengths: Sequence[int], max_tokens: int) -> Iterator[list[int]]:
         yield batch
 
 
-@torch.inference_mode()
 def predict_logits(
-    model: PreTrainedModel,
+    model: Model,
     encoded: Sequence[Encoded],
-    device: Device,
     *,
     pad_token_id: int,
-    max_tokens: int = 4096,
     progress: str | None = None,
 ) -> np.ndarray:
     """Logits of encoded pairs.
 
     Args:
-        max_tokens: padded tokens a batch.
         progress: label of a progress bar; none is shown without.
 
     Returns:
         float32 of shape [pairs, 2], in the order of `encoded`.
     """
     logits = np.empty((len(encoded), 2), dtype=np.float32)
-    precision = torch.autocast(device.type, torch.bfloat16) if device.bf16 else nullcontext()
-    with precision, tqdm(total=len(encoded), desc=progress, unit="pair", disable=progress is None) as bar:
-        for rows in batches([len(item["input_ids"]) for item in encoded], max_tokens):
-            batch = collate([encoded[row] for row in rows], pad_token_id)
-            batch = {name: tensor.to(device.type) for name, tensor in batch.items()}
-            logits[rows] = model(**batch).logits.float().cpu().numpy()
+    lengths = [padded_length(len(item["input_ids"]), _LENGTHS) for item in encoded]
+    with tqdm(total=len(encoded), desc=progress, unit="pair", disable=progress is None) as bar:
+        for rows in batches(lengths, model.max_tokens):
+            logits[rows] = model(collate([encoded[row] for row in rows], pad_token_id, lengths=_LENGTHS))
             bar.update(len(rows))
     return logits

@@ -1,11 +1,12 @@
 """Precision first: point metrics and curves of scores against labels. NumPy and scikit-learn, no torch.
 
+scikit-learn is imported where it is called: it takes half a second, and the scorer needs none of it.
+
 Shapes: `scores` and `labels` are of shape [n]; a score is the probability of label 1, a label is 0 or 1.
 Every value returned is finite: a ratio with nothing below its line is 0.
 """
 
 import numpy as np
-from sklearn.metrics import average_precision_score, log_loss, precision_recall_curve, roc_auc_score
 
 RECALLS = (0.5, 0.7, 0.8, 0.9)
 
@@ -31,11 +32,15 @@ def point_metrics(predicted: np.ndarray, labels: np.ndarray) -> dict[str, float]
 
 def average_precision(scores: np.ndarray, labels: np.ndarray) -> float:
     """Average precision of label 1 (scikit-learn's definition, without interpolation); 0 without positives."""
+    from sklearn.metrics import average_precision_score
+
     return float(average_precision_score(labels, scores)) if labels.any() else 0.0
 
 
 def roc_auc(scores: np.ndarray, labels: np.ndarray) -> float:
     """Area under the ROC curve; 0.5, which is chance, where only one label occurs."""
+    from sklearn.metrics import roc_auc_score
+
     return float(roc_auc_score(labels, scores)) if 0 < labels.sum() < len(labels) else 0.5
 
 
@@ -46,6 +51,8 @@ def brier(scores: np.ndarray, labels: np.ndarray) -> float:
 
 def negative_log_likelihood(scores: np.ndarray, labels: np.ndarray) -> float:
     """Mean cross-entropy in nats."""
+    from sklearn.metrics import log_loss
+
     return float(log_loss(labels, scores, labels=[0, 1]))
 
 
@@ -80,6 +87,8 @@ def operating_points(scores: np.ndarray, labels: np.ndarray) -> dict[str, np.nda
         `threshold`, `precision` and `recall`, each of shape [points], by rising precision and falling recall; empty
         without positives.
     """
+    from sklearn.metrics import precision_recall_curve
+
     if not labels.any():
         return dict.fromkeys(("threshold", "precision", "recall"), np.empty(0))
     precision, recall, threshold = precision_recall_curve(labels, scores)

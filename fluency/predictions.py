@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from fluency.errors import UserError
 from fluency.figures import Judged, Pairs
 from fluency.files import read_parquet, write_parquet
+from fluency.repository import opened
 
 SCHEMA = pa.schema([("id", pa.string()), ("label", pa.int64()), ("score", pa.float64()), ("accepted", pa.bool_())])
 
@@ -47,20 +48,8 @@ def read_predictions(name: str) -> Judged:
 
 
 def _at(revision: str, path: Path) -> list[dict[str, Any]]:
-    import dvc.api  # takes half a second
-    from dvc.exceptions import DvcException
-    from dvc.scm import SCMError
-    from dvc_data.index import DataIndexDirError
-
-    try:
-        with dvc.api.open(str(path), rev=revision, mode="rb") as file:
-            return pq.read_table(file).to_pylist()
-    except (DvcException, SCMError, DataIndexDirError, FileNotFoundError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(
-            f"{revision}: no {path} of this revision or experiment in DVC's cache or a remote; `dvc pull`, or name a "
-            f"Parquet file ({reason})"
-        ) from None
+    with opened(str(path), revision) as file:
+        return pq.read_table(file).to_pylist()
 
 
 def join(rows: Sequence[Mapping[str, Any]], pairs: Pairs, name: str) -> Judged:

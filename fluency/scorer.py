@@ -1,20 +1,40 @@
 """The scorer: the probability that an edit keeps a sentence fluent, and the decision whether to accept it."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import cache
+from itertools import islice
 from pathlib import Path
+from threading import Lock
+from typing import Literal
 
 import numpy as np
+import torch
+from transformers import PreTrainedTokenizerBase
 
+from fluency.artifact import checked, locate
 from fluency.calibration import Calibration
-from fluency.encoding import encode, load_tokenizer
-from fluency.errors import UserError
+from fluency.changes import AnyEdit, CannotScore, Change, TooLong, as_change
+from fluency.encoding import Encoded, encode, load_tokenizer
 from fluency.hardware import device_at_hand
-from fluency.inference import load_model, predict_logits
+from fluency.inference import Model, TorchModel, predict_logits
 from fluency.metrics import probabilities
+
+_AT_ONCE = 4096  # edits that are sorted by length together; a stream holds twice as many at the most
+
+Backend = Literal["torch", "onnx"]
+Errors = Literal["raise", "nan"]
+Outcome = float | CannotScore
 
 
 class FluencyScorer:
     """Scores edits with a trained model and its calibration.
+
+    A score is the calibrated probability that the edit keeps or improves fluency; it depends on the edit alone, not on
+    others scored with it. An edit that changes nothing keeps fluency by definition: it scores 1, and the model isn't
+    asked. Threads may share a scorer. Pickled, it is a few hundred bytes: each worker loads the model again, once.
 
     Example:
         >>> scorer = FluencyScorer.load("models/fluency")  # doctest: +SKIP
@@ -22,53 +42,170 @@ class FluencyScorer:
         True
     """
 
-    def __init__(self, folder: str | Path, calibration: Calibration, *, max_length: int = 512) -> None:
-        self.device = device_at_hand()
-        self.tokenizer = load_tokenizer(folder)
-        self.model = load_model(folder, self.device)
+    def __init__(self, model: Model, tokenizer: PreTrainedTokenizerBase, calibration: Calibration) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
         self.calibration = calibration
-        self.max_length = max_length
+        self._origin: tuple[object, ...] | None = None
+        self._process, self._tokenising, self._predicting = os.getpid(), Lock(), Lock()
 
     @classmethod
-    def load(cls, folder: str | Path) -> "FluencyScorer":
-        """Load a model folder; `calibration.json` is read from beside it, where the pipeline writes it.
+    def load(
+        cls,
+        source: str | Path,
+        *,
+        revision: str | None = None,
+        backend: Backend = "torch",
+        bf16: bool | None = None,
+    ) -> "FluencyScorer":
+        """Load a model and its calibration; no code of a model folder is ever run.
+
+        Args:
+            source: a model's folder; a git repository of this project (an address or a folder), whose DVC remote has
+                the model; or a hub's OWNER/NAME.
+            revision: of the repository: a branch, tag, commit or DVC experiment.
+            backend: `torch`, or `onnx` for ONNX Runtime with int8 weights on the CPU.
+            bf16: whether torch computes in bfloat16; None does where the hardware multiplies in it.
 
         Raises:
-            UserError: the model or its calibration is missing.
+            UserError: there is no model, it is out of reach, it isn't whole, or it isn't ours.
         """
-        folder = Path(folder)
-        if not (folder / "config.json").is_file():
-            raise UserError(f"{folder}: no model there; `dvc repro` trains one")
-        return cls(folder, Calibration.load(folder.parent / "calibration.json"))
+        folder = locate(source, revision)
+        calibration = checked(folder)
+        tokenizer = load_tokenizer(folder)
+        if backend == "onnx":
+            from fluency.onnx import OnnxModel
+
+            model: Model = OnnxModel(folder, tokenizer, calibration)
+        elif backend == "torch":
+            device = device_at_hand(cpu_bf16=True)
+            model = TorchModel(folder, device if bf16 is None else replace(device, bf16=bf16))
+        else:
+            raise ValueError(f"backend: {backend!r} is none of torch, onnx")
+        scorer = cls(model, tokenizer, calibration)
+        local = Path(source).resolve() if Path(source).exists() else source  # a worker may stand elsewhere
+        scorer._origin = str(local), revision, backend, bf16
+        return scorer
 
     def score(self, before: str, after: str) -> float:
         """The calibrated probability that the edit keeps or improves fluency.
 
         Raises:
-            ValueError: a sentence is empty.
+            CannotScore: a sentence is empty, no text, or too long.
         """
         return float(self.score_edits([(before, after)])[0])
 
-    def score_edits(self, edits: Sequence[tuple[str, str]]) -> np.ndarray:
-        """Calibrated probabilities of (before, after) pairs, of shape [edits], in their order.
-
-        Raises:
-            ValueError: a sentence is empty; the message has the edit's index.
-        """
-        for index, edit in enumerate(edits):
-            if not all(sentence.strip() for sentence in edit):
-                raise ValueError(f"edit {index} has an empty sentence: {edit!r}")
-        if not edits:
-            return np.empty(0)
-        before, after = zip(*edits, strict=True)
-        encoded = encode(self.tokenizer, before, after, max_length=self.max_length)
-        logits = predict_logits(self.model, encoded, self.device, pad_token_id=self.tokenizer.pad_token_id)
-        return probabilities(logits, self.calibration.temperature)
-
-    def decide(self, edits: Sequence[tuple[str, str]], *, threshold: float | None = None) -> np.ndarray:
-        """Whether to accept each (before, after) pair, of shape [edits]: its score reaches the operating point.
+    def score_edits(self, edits: Iterable[AnyEdit], *, errors: Errors = "raise") -> np.ndarray:
+        """Calibrated probabilities of many edits, of shape [edits], in their order.
 
         Args:
-            threshold: another operating point than the calibrated one.
+            edits: each in one of the forms that `changes.as_change` takes: (before, after), (sentence, Edit),
+                (sentence, part, rewrite) or (sentence, part, rewrite, occurrence).
+            errors: what becomes of an edit that cannot be scored: `raise`, or `nan` in its place.
+
+        Raises:
+            CannotScore: an edit cannot be scored; the message has its index and why.
         """
-        return self.score_edits(edits) >= (self.calibration.threshold if threshold is None else threshold)
+        if errors not in ("raise", "nan"):
+            raise ValueError(f"errors: {errors!r} is none of raise, nan")
+        outcomes = list(self.score_stream(edits))
+        for index, outcome in enumerate(outcomes):
+            if isinstance(outcome, CannotScore):
+                if errors == "raise":
+                    raise type(outcome)(f"edit {index}: {outcome}")
+                outcomes[index] = np.nan
+        return np.array(outcomes, dtype=np.float64)
+
+    def score_stream(self, edits: Iterable[AnyEdit]) -> Iterator[Outcome]:
+        """Scores of an endless stream of edits, in their order and in constant memory.
+
+        Yields:
+            The score of an edit, or instead of it the CannotScore that says why it has none.
+        """
+        edits = iter(edits)
+        chunks = iter(lambda: list(islice(edits, _AT_ONCE)), [])
+        prepared = self._prepared(next(chunks, []))
+        with ThreadPoolExecutor(1) as ahead:  # tokenises what comes next while the model is busy
+            for chunk in chunks:
+                following = ahead.submit(self._prepared, chunk)
+                yield from self._outcomes(*prepared)
+                prepared = following.result()
+        yield from self._outcomes(*prepared)
+
+    def decide(
+        self,
+        edits: Iterable[AnyEdit],
+        *,
+        threshold: float | None = None,
+        min_precision: float | None = None,
+        errors: Errors = "raise",
+    ) -> np.ndarray:
+        """Whether to accept each edit, of shape [edits], bool: its score reaches the calibrated operating point.
+
+        Args:
+            edits, errors: as for `score_edits`; what has no score is not accepted.
+            threshold: this operating point instead.
+            min_precision: instead, the one with the most recall at this precision, on the validation pairs.
+
+        Raises:
+            CannotScore: as for `score_edits`.
+            UserError: no threshold has that precision.
+        """
+        if threshold is not None and min_precision is not None:
+            raise ValueError("threshold and min_precision: give one of them")
+        if min_precision is not None:
+            threshold = self.calibration.threshold_at(min_precision=min_precision)
+        scores = self.score_edits(edits, errors=errors)
+        return scores >= (self.calibration.threshold if threshold is None else threshold)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        if self._origin is None:
+            raise TypeError("only a scorer that FluencyScorer.load made can be pickled: workers load it again")
+        return _loaded_once, self._origin
+
+    def _prepared(self, edits: list[AnyEdit]) -> tuple[list[Change | CannotScore], dict[Change, Encoded | TooLong]]:
+        """What each edit stands for, and once each of the changes that the model is to be asked about."""
+        asked: list[Change | CannotScore] = []
+        for edit in edits:
+            try:
+                asked.append(as_change(edit))
+            except CannotScore as error:
+                asked.append(error)
+        changes = list(
+            dict.fromkeys(change for change in asked if isinstance(change, tuple) and change[0] != change[1])
+        )
+        if not changes:
+            return asked, {}
+        self._after_fork()
+        with self._tokenising:
+            whole = encode(self.tokenizer, *zip(*changes, strict=True), max_length=None)
+        return asked, {change: self._bounded(item) for change, item in zip(changes, whole, strict=True)}
+
+    def _bounded(self, item: Encoded) -> Encoded | TooLong:
+        length, most = len(item["input_ids"]), self.calibration.max_length
+        return item if length <= most else TooLong(f"too long; {length} tokens, where {most} are the most")
+
+    def _outcomes(
+        self, asked: list[Change | CannotScore], encoded: dict[Change, Encoded | TooLong]
+    ) -> Iterator[Outcome]:
+        known: dict[Change, Outcome] = {change: item for change, item in encoded.items() if isinstance(item, TooLong)}
+        rest = [change for change in encoded if change not in known]
+        if rest:
+            with self._predicting:
+                logits = predict_logits(
+                    self.model, [encoded[change] for change in rest], pad_token_id=self.tokenizer.pad_token_id
+                )
+            known |= zip(rest, probabilities(logits, self.calibration.temperature).tolist(), strict=True)
+        for item in asked:
+            yield item if isinstance(item, CannotScore) else known.get(item, 1.0)  # only identities are not asked
+
+    def _after_fork(self) -> None:
+        """In a forked worker, neither the parent's locks nor its OpenMP threads are of use."""
+        if self._process != os.getpid():
+            self._process, self._tokenising, self._predicting = os.getpid(), Lock(), Lock()
+            torch.set_num_threads(1)
+
+
+@cache
+def _loaded_once(source: str, revision: str | None, backend: Backend, bf16: bool | None) -> FluencyScorer:
+    return FluencyScorer.load(source, revision=revision, backend=backend, bf16=bf16)

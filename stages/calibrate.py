@@ -1,5 +1,6 @@
 """Learn the temperature and the operating point from the validation pairs."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from fluency.calibration import calibrate
 from fluency.evaluation import predict
 from fluency.figures import Judged, figures
-from fluency.files import read_parquet, write_json
+from fluency.files import read_parquet, sha256, write_json
 from fluency.metrics import probabilities
 from fluency.params import load_params
 from stages import run
@@ -21,7 +22,11 @@ def main() -> None:
     pairs = read_parquet(VALIDATION)
     changes = [(pair["before"], pair["after"]) for pair in pairs]
     logits = predict(MODEL, changes, max_length=params.train.max_length, progress="validation")
-    calibration = calibrate(logits, np.array([pair["label"] for pair in pairs]), params.decision)
+    calibration = replace(
+        calibrate(logits, np.array([pair["label"] for pair in pairs]), params.decision),
+        max_length=params.train.max_length,
+        files={path.name: sha256(path) for path in sorted(MODEL.iterdir())},
+    )
     judged = Judged(pairs, probabilities(logits, calibration.temperature), calibration.threshold)
     result = figures(judged, params.evaluate, uncalibrated=probabilities(logits))
     calibration.save(CALIBRATION)

@@ -85,5 +85,5 @@ def test_a_calibration_is_the_same_after_saving(tmp_path):
 
 def test_a_foreign_file_is_refused(tmp_path):
     (tmp_path / "c.json").write_text('{"temperature": "hot"}')
-    with pytest.raises(UserError, match="temperature, threshold and curve are needed"):
+    with pytest.raises(UserError, match="temperature, threshold, curve, max_length, files are needed"):
         Calibration.load(tmp_path / "c.json")

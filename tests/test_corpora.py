@@ -7,10 +7,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from fluency.changes import MAX_CHARACTERS
 from fluency.corpora import read_corpus, split_of_path, write_rows
 from fluency.edits import Edit
 from fluency.errors import UserError
-from fluency.formats import MAX_CHARACTERS, as_reference
+from fluency.formats import as_reference
 from fluency.rows import Row
 from fluency.sources import corpus_names, fetch_data
 

@@ -1,0 +1,80 @@
+"""A trained model as users have it: found by folder, repository or hub id, and refused unless it is whole and ours."""
+
+import hashlib
+import re
+from pathlib import Path
+
+from fluency.calibration import Calibration
+from fluency.errors import UserError
+from fluency.files import cache_folder, read_json, sha256, written_aside
+from fluency.hub import snapshot
+from fluency.repository import commit_of, download
+
+LABELS = {"non-fluent": 0, "fluent": 1}
+CALIBRATION = "calibration.json"  # in the model's folder, as exported, or beside it, as the pipeline leaves it
+_MODEL = "models/fluency"  # of a repository
+_HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]  # nothing that could be executed
+_EXECUTABLE = {".bin", ".ckpt", ".h5", ".joblib", ".msgpack", ".pickle", ".pkl", ".pt", ".pth", ".py", ".so"}
+
+
+def locate(source: str | Path, revision: str | None = None) -> Path:
+    """The local folder of a model.
+
+    Args:
+        source: the model's folder; a git repository of this project (an address or a local folder), whose DVC remote
+            has the model; or a hub's OWNER/NAME, of what `fluency export` wrote.
+        revision: of the repository: a branch, tag, commit or DVC experiment.
+
+    Raises:
+        UserError: there is no model by that name, or it is out of reach.
+    """
+    folder, name = Path(source), str(source)
+    if revision is None and (folder / "config.json").is_file():
+        return folder
+    if revision is None and (folder / _MODEL / "config.json").is_file():
+        return folder / _MODEL
+    if (folder / "dvc.yaml").is_file() or "://" in name or name.startswith("git@") or name.endswith(".git"):
+        return _of_repository(name, revision)
+    if not folder.exists() and re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+        return snapshot("model", f"{name}@{revision}" if revision else name, _HUB_FILES, "model")[0]
+    raise UserError(
+        f"{source}: no model there{' that has revisions' if revision else ''}; `dvc repro` trains one, or name a git "
+        "repository or a hub's OWNER/NAME"
+    )
+
+
+def _of_repository(url: str, revision: str | None) -> Path:
+    commit = commit_of(url, revision)
+    folder = cache_folder("models", hashlib.sha256(url.encode()).hexdigest()[:16], commit)
+    if not folder.is_dir():
+        with written_aside(folder) as aside:
+            aside.mkdir()
+            download(url, commit, _MODEL, aside / "fluency")
+            download(url, commit, f"models/{CALIBRATION}", aside / CALIBRATION)
+    return folder / "fluency"
+
+
+def checked(folder: Path) -> Calibration:
+    """The calibration of the model in `folder`, once it is sure that both belong together and nothing there is code.
+
+    Raises:
+        UserError: there is no calibration, a file isn't the one that was calibrated, the labels aren't ours, or there
+            are pickled weights or code.
+    """
+    inside = folder / CALIBRATION
+    calibration = Calibration.load(inside if inside.is_file() else folder.parent / CALIBRATION)
+    for path in sorted(folder.iterdir()):
+        if path.suffix in _EXECUTABLE:
+            raise UserError(f"{path}: pickled weights or code, which is never read; remove it if you trust the rest")
+    for name in ("config.json", "tokenizer_config.json"):
+        if "auto_map" in read_json(folder / name):
+            raise UserError(f"{folder / name}: asks for code of the model's own (auto_map), which is never run")
+    labels = read_json(folder / "config.json").get("label2id")
+    if labels != LABELS:
+        raise UserError(f"{folder / 'config.json'}: its labels are {labels}, not {LABELS}; no fluency-edit classifier")
+    for name, digest in calibration.files.items():
+        if not (folder / name).is_file() or sha256(folder / name) != digest:
+            raise UserError(f"{folder / name}: not the file that was calibrated; `dvc repro`, or fetch the model again")
+    if not any(name.endswith(".safetensors") for name in calibration.files):
+        raise UserError(f"{folder}: the calibration names no weights; `dvc repro calibrate` writes it")
+    return calibration

@@ -1,0 +1,69 @@
+"""Files of a DVC repository at a revision: git has some, DVC's cache or a remote the others."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from fluency.errors import UserError
+
+
+@contextmanager
+def opened(path: str, revision: str) -> Iterator[BinaryIO]:
+    """Open a file of this repository at a git revision or DVC experiment.
+
+    Raises:
+        UserError: there is no such revision, or no such file in it, in DVC's cache or a remote.
+    """
+    import dvc.api  # takes half a second
+
+    with _told(revision, path), dvc.api.open(path, rev=revision, mode="rb") as file:
+        yield file
+
+
+def commit_of(url: str, revision: str | None) -> str:
+    """The commit that a revision of a repository stands for now.
+
+    Args:
+        url: a git repository's address, or a local folder with one.
+        revision: a branch, tag, commit or DVC experiment; None for the default branch.
+
+    Raises:
+        UserError: there is no such repository or revision.
+    """
+    from dvc.repo import Repo
+
+    with _told(url, revision or "its default branch"), Repo.open(url, rev=revision or _head(url)) as repo:
+        return repo.get_rev()
+
+
+def download(url: str, commit: str, path: str, to: Path) -> None:
+    """Copy a file or folder of a repository at a commit to `to`.
+
+    Raises:
+        UserError: it is not there, neither in git nor in DVC's cache or a remote.
+    """
+    from dvc.api import DVCFileSystem
+
+    with _told(f"{url} at {commit[:12]}", path):
+        DVCFileSystem(url, rev=commit).get(path, str(to), recursive=True)
+
+
+def _head(url: str) -> str | None:
+    """A local repository without a revision would stand for its working tree."""
+    return "HEAD" if Path(url).is_dir() else None
+
+
+@contextmanager
+def _told(where: str, what: str) -> Iterator[None]:
+    from dvc.exceptions import DvcException
+    from dvc.scm import SCMError
+    from dvc_data.index import DataIndexDirError
+
+    try:
+        yield
+    except (DvcException, SCMError, DataIndexDirError, FileNotFoundError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(
+            f"{where}: no {what} in git, nor in DVC's cache or a remote; `dvc pull`, or check the name ({reason})"
+        ) from None
