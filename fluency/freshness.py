@@ -37,7 +37,7 @@ def freshness() -> Freshness:
 
     try:
         with Repo() as repo:
-            state = repo.status()
+            state = repo.status(targets=["dvc.yaml"])  # the pipeline itself, not what stands beside it
     except DvcException as error:
         raise UserError(
             f"DVC cannot tell whether the results are up to date ({' '.join(str(error).split())})"
