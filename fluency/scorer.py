@@ -11,7 +11,6 @@ from threading import Lock
 from typing import Literal
 
 import numpy as np
-import torch
 from transformers import PreTrainedTokenizerBase
 
 from fluency.artifact import checked, locate
@@ -200,10 +199,10 @@ class FluencyScorer:
             yield item if isinstance(item, CannotScore) else known.get(item, 1.0)  # only identities are not asked
 
     def _after_fork(self) -> None:
-        """In a forked worker, neither the parent's locks nor its OpenMP threads are of use."""
+        """In a forked worker, neither the parent's locks nor its threads are of use."""
         if self._process != os.getpid():
             self._process, self._tokenising, self._predicting = os.getpid(), Lock(), Lock()
-            torch.set_num_threads(1)
+            self.model.after_fork()
 
 
 @cache
