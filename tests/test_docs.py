@@ -45,6 +45,11 @@ PRINTED = {
 }
 
 
+def text_of(page):
+    """The page without line breaks, which may stand anywhere."""
+    return " ".join(page.read_text(encoding="utf-8").split())
+
+
 @pytest.fixture(scope="session")
 def s3():
     """The environment in which an S3 client finds a server of our own, with a bucket named fluency."""
@@ -98,7 +103,7 @@ def test_what_is_not_run_says_what_it_needs(page):
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_names_in_the_text_exist(page, capsys):
     """Params, modules and what is in them, targets of make, commands."""
-    text = page.read_text(encoding="utf-8")
+    text = text_of(page)
     params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
     for name in re.findall(r"(?:`|-S '?)([a-z]\w*\.\w[\w.]*)", text):
         first, *rest = name.split(".")
@@ -123,14 +128,14 @@ def has(tree, keys):
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_links_lead_somewhere(page):
-    for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+    for link in re.findall(r"\]\(([^)#:]+)\)", text_of(page)):
         assert (page.parent / link).exists(), link
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_a_figure_is_that_of_its_source(page):
     """Behind it, unseen by readers: `27.7<!-- benchmarks/training.json: ours_times.padded to 512 -->`."""
-    for figure, path, _, key in re.findall(r"([\d.,]+)<!-- ([\w/.]+)(: (.+?))? -->", page.read_text(encoding="utf-8")):
+    for figure, path, _, key in re.findall(r"([\d.,]+)<!-- ([\w/.]+)(: (.+?))? -->", text_of(page)):
         source = Path(path).read_text(encoding="utf-8")
         if not key:
             assert re.search(rf"\b{figure.replace(',', '[,_]?')}\b", source), f"{figure} is not in {path}"
