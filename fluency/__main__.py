@@ -5,8 +5,12 @@ import sys
 from pathlib import Path
 
 from fluency.errors import UserError
-from fluency.files import write_text
-from fluency.params import load_params
+
+try:
+    from fluency.files import write_text
+    from fluency.params import load_params
+except ModuleNotFoundError as missing:
+    sys.exit(f"error: {missing}; `make .venv/installed`, then `source .venv/bin/activate`")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -79,9 +83,16 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _summary(_: argparse.Namespace) -> None:
+    from fluency.freshness import freshness
     from fluency.summary import summary
 
     print(summary(), end="")
+    _note(freshness().note)
+
+
+def _note(text: str) -> None:
+    if text:
+        print(f"note: {text}")
 
 
 def _doctor(_: argparse.Namespace) -> None:
@@ -116,10 +127,13 @@ def _export(chosen: argparse.Namespace) -> None:
 
 def _compare(chosen: argparse.Namespace) -> None:
     from fluency.comparison import as_markdown, compare
+    from fluency.freshness import freshness
     from fluency.predictions import on_the_same_pairs, read_predictions
 
     a, b = (read_predictions(name) for name in (chosen.a, chosen.b))
     both = on_the_same_pairs(a, b)
+    if "workspace" in (chosen.a, chosen.b):
+        _note(freshness().note)
     for name, judged, common in zip((chosen.a, chosen.b), (a, b), both, strict=True):
         if left := len(judged.pairs) - len(common.pairs):
             print(f"left out: {left} pairs that only {name} has")
