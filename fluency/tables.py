@@ -4,10 +4,11 @@ import csv
 import gzip
 import io
 import json
+import os
 import re
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ Records = Iterator[tuple[int, "Record | BadLine"]]
 _SPLIT_WORDS = {"train": "train", "training": "train", "validation": "validation", "valid": "validation",
                 "val": "validation", "dev": "validation", "test": "test"}  # fmt: skip
 _BATCH = 1000  # records of a Parquet file in memory at once
+PIPE = Path("-")  # standard input, or output: JSON Lines
 csv.field_size_limit(sys.maxsize)  # an endless field is a row to reject, not a file that cannot be read
 
 
@@ -37,10 +39,13 @@ class BadLine:
 
 def suffix_of(file: Path) -> str:
     """The suffix that tells the container, in lower case: `.jsonl` of `train.jsonl` and of `train.JSONL.gz`."""
-    return (Path(file.stem).suffix if _zipped(file) else file.suffix).lower()
+    if file == PIPE:
+        return ".jsonl"
+    return (Path(file.stem).suffix if zipped(file) else file.suffix).lower()
 
 
-def _zipped(file: Path) -> bool:
+def zipped(file: Path) -> bool:
+    """Whether the file is gzipped, by its suffix."""
     return file.suffix.lower() == ".gz"
 
 
@@ -85,13 +90,24 @@ def explained(file: Path) -> Iterator[None]:
 
 
 def _opened(file: Path) -> IO[bytes]:
-    return gzip.open(file) if _zipped(file) else file.open("rb")
+    if file == PIPE:
+        return os.fdopen(0, "rb", closefd=False)  # /dev/stdin would not open a socket
+    return gzip.open(file) if zipped(file) else file.open("rb")
 
 
 def _parquet(file: Path) -> Records:
-    with pq.ParquetFile(file) as table:
-        batches = table.iter_batches(batch_size=_BATCH, use_threads=False)
-        yield from enumerate((record for batch in batches for record in _records(file, batch)), 1)
+    yield from enumerate((record for batch in read_batches(file) for record in _records(file, batch)), 1)
+
+
+def read_batches(file: Path, columns: Sequence[str] | None = None, *, size: int = _BATCH) -> Iterator[pa.RecordBatch]:
+    """Stream a Parquet file in batches of at most `size` rows, of all columns or those named.
+
+    Raises:
+        UserError: the file is missing or is no Parquet.
+    """
+    # buffered: a row group may hold a million rows, and would be read whole
+    with explained(file), pq.ParquetFile(file, buffer_size=2**20, pre_buffer=False) as table:
+        yield from table.iter_batches(batch_size=size, columns=columns, use_threads=False)
 
 
 def _arrow(file: Path) -> Records:
@@ -102,9 +118,11 @@ def _arrow(file: Path) -> Records:
 
 def _records(file: Path, batch: pa.RecordBatch) -> list[Record]:
     _check_columns(file, batch.schema.names)
-    # Arrow knows moments that Python does not
-    times = [field.name for field in batch.schema if pa.types.is_temporal(field.type)]
-    return batch.drop_columns(times).to_pylist()
+    for place, field in enumerate(batch.schema):
+        # as text: Arrow knows moments that Python does not
+        if pa.types.is_temporal(field.type) and not pa.types.is_interval(field.type):
+            batch = batch.set_column(place, field.name, batch.column(place).cast(pa.string()))
+    return batch.to_pylist()
 
 
 def _check_columns(file: Path, columns: list[str]) -> None:
