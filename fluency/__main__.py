@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from fluency import score_command
 from fluency.errors import UserError
 from fluency.files import write_text
 from fluency.params import load_params
@@ -26,11 +27,7 @@ def main(arguments: list[str] | None = None) -> None:
     command = commands.add_parser("readme", help="write the tables of results and stages into README.md")
     command.set_defaults(run=_readme)
 
-    command = commands.add_parser("score", help="score one edit with the trained model")
-    command.add_argument("before", help="the sentence before the edit")
-    command.add_argument("after", help="the sentence after it")
-    command.add_argument("--model", default="models/fluency", help="model folder (%(default)s)")
-    command.set_defaults(run=_score)
+    score_command.add_to(commands)
 
     command = commands.add_parser(
         "compare",
@@ -83,18 +80,6 @@ def _doctor(_: argparse.Namespace) -> None:
         amiss += bool(finding.remedy)
     if amiss:
         raise UserError(f"{amiss} of these need a look")
-
-
-def _score(chosen: argparse.Namespace) -> None:
-    from transformers.utils.logging import disable_progress_bar
-
-    from fluency import FluencyScorer
-
-    disable_progress_bar()  # of loading weights
-    scorer = FluencyScorer.load(chosen.model)
-    score = scorer.score(chosen.before, chosen.after)
-    verdict = "accepted" if score >= scorer.calibration.threshold else "not accepted"
-    print(f"{score:.4f}  {verdict} at the operating point {scorer.calibration.threshold:.4f}")
 
 
 def _compare(chosen: argparse.Namespace) -> None:

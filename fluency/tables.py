@@ -8,11 +8,12 @@ import os
 import re
 import sys
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,6 +22,7 @@ from fluency.errors import UserError
 
 Record = dict[str, Any]
 Records = Iterator[tuple[int, "Record | BadLine"]]
+T = TypeVar("T")
 
 _SPLIT_WORDS = {"train": "train", "training": "train", "validation": "validation", "valid": "validation",
                 "val": "validation", "dev": "validation", "test": "test"}  # fmt: skip
@@ -57,6 +59,12 @@ def read_records(file: Path) -> Records:
     """
     with explained(file):
         yield from READERS[suffix_of(file)](file)
+
+
+def in_chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """The items in lists of `size`, the last of what is left."""
+    items = iter(items)
+    return iter(lambda: list(islice(items, size)), [])
 
 
 def read_lines(file: Path) -> Iterator[tuple[int, str | BadLine]]:
@@ -96,7 +104,7 @@ def _opened(file: Path) -> IO[bytes]:
 
 
 def _parquet(file: Path) -> Records:
-    yield from enumerate((record for batch in read_batches(file) for record in _records(file, batch)), 1)
+    yield from enumerate((record for batch in read_batches(file) for record in records_of(file, batch)), 1)
 
 
 def read_batches(file: Path, columns: Sequence[str] | None = None, *, size: int = _BATCH) -> Iterator[pa.RecordBatch]:
@@ -113,11 +121,12 @@ def read_batches(file: Path, columns: Sequence[str] | None = None, *, size: int 
 def _arrow(file: Path) -> Records:
     """A shard of a data set's `save_to_disk` folder."""
     with pa.memory_map(str(file)) as source, pa.ipc.open_stream(source) as batches:
-        yield from enumerate((record for batch in batches for record in _records(file, batch)), 1)
+        yield from enumerate((record for batch in batches for record in records_of(file, batch)), 1)
 
 
-def _records(file: Path, batch: pa.RecordBatch) -> list[Record]:
-    _check_columns(file, batch.schema.names)
+def records_of(file: Path, batch: pa.RecordBatch) -> list[Record]:
+    """The rows of a batch from `file`."""
+    check_columns(file, batch.schema.names)
     for place, field in enumerate(batch.schema):
         # as text: Arrow knows moments that Python does not
         if pa.types.is_temporal(field.type) and not pa.types.is_interval(field.type):
@@ -125,7 +134,12 @@ def _records(file: Path, batch: pa.RecordBatch) -> list[Record]:
     return batch.to_pylist()
 
 
-def _check_columns(file: Path, columns: list[str]) -> None:
+def check_columns(file: Path, columns: Sequence[str]) -> None:
+    """Let no table pass whose columns share a name.
+
+    Raises:
+        UserError: two of them do.
+    """
     if len(set(columns)) < len(columns):
         twice = next(name for name in columns if columns.count(name) > 1)
         raise UserError(f"{file}: two columns are called {twice[:80]!r}; rename one")
@@ -194,7 +208,7 @@ def _delimited(file: Path) -> Records:
         reader = csv.reader(text, strict=True, delimiter="\t" if tabs else ",")
         try:
             columns = next(reader, [])
-            _check_columns(file, columns)
+            check_columns(file, columns)
             line = reader.line_num + 1
             for cells in reader:
                 if cells:  # an empty line is no row
