@@ -2,12 +2,15 @@
 
 `make bench` measures the base model on the pairs of the pipeline (`make repro` makes both); `make bench-gpu` measures
 a ModernBERT-large with random weights, for a machine with a GPU. The ways take turns, whole optimiser steps each, and
-the median of the rounds counts. Where the ways took the same number of steps, their validation losses compare.
+the median of the rounds counts. Dynamic padding and ours then train on, until their validation losses compare.
 """
 
 import argparse
+import platform
 import random
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +31,7 @@ from fluency.sampling import GlobalBatchSampler
 from fluency.training import mean_loss, new_classifier
 
 BASE, PAIRS, RESULTS = Path("models/base"), Path("data/pairs"), Path("benchmarks")
+FURTHER = ("dynamic padding", "ours")  # train on after the rounds
 MODERNBERT_LARGE = {
     "hidden_size": 1024,
     "intermediate_size": 2624,
@@ -40,7 +44,8 @@ Batch = dict[str, torch.Tensor]
 
 @dataclass(frozen=True)
 class Way:
-    """A way to train: `lengths` it pads to (none: our step of 8), and whether it groups pairs of similar length."""
+    """A way to train: `lengths` it pads to (none: our step of 8), whether it groups pairs of similar length, and the
+    mode of torch.compile, if any."""
 
     steps: int
     lengths: Sequence[int]
@@ -49,7 +54,7 @@ class Way:
     optim: str
     bf16: bool
     batch: int = 8
-    compiled: bool = False
+    compiled: str | None = None
 
 
 def ways(*, gpu: bool) -> dict[str, Way]:
@@ -62,7 +67,8 @@ def ways(*, gpu: bool) -> dict[str, Way]:
     few_lengths = replace(ours, lengths=COMPILED_LENGTHS, bf16=True)
     if not gpu:
         return found | {"ours, bf16": few_lengths}
-    found["ours, compiled"] = replace(few_lengths, compiled=True)
+    found["ours, compiled"] = replace(few_lengths, compiled="default")  # what train.torch_compile does
+    found["ours, CUDA graphs"] = replace(few_lengths, compiled="reduce-overhead")
     for batch in (64, 256):
         large = {f"{name}, batch {batch}": replace(way, batch=batch) for name, way in found.items() if way.batch == 8}
         found |= large
@@ -80,6 +86,7 @@ class Data:
             {"input_ids": item["input_ids"], "attention_mask": item["attention_mask"], "labels": pair["label"]}
             for item, pair in zip(encoded, pairs, strict=True)
         ]
+        self.corpora = {pair["corpus"] for pair in pairs}
         self.edits = [frozenset(sides) for sides in zip(before, after, strict=True)]
         self.pad = pad_token_id
 
@@ -99,7 +106,7 @@ class Run:
 
     def __init__(self, way: Way, model: PreTrainedModel, data: Data, device: str) -> None:
         self.way, self.model, self.device, self.batches = way, model.to(device).train(), device, data.batches(way)
-        self.called = torch.compile(self.model, mode="reduce-overhead", dynamic=False) if way.compiled else self.model
+        self.called = torch.compile(self.model, mode=way.compiled, dynamic=False) if way.compiled else self.model
         self.optimizer = torch.optim.AdamW(
             model.parameters(), lr=3e-5, weight_decay=0.001, fused=way.optim.endswith("fused")
         )
@@ -158,14 +165,17 @@ class Measured:
     memory: float | None
 
 
-def measure(runs: dict[str, Run], validation: Data, rounds: int) -> dict[str, Measured]:
-    """Let the runs take turns for so many rounds, after one that warms up."""
+def measure(runs: dict[str, Run], validation: Data, rounds: int, loss_steps: int) -> dict[str, Measured]:
+    """Let the runs take turns for so many rounds, after one that warms up; `FURTHER` train on to `loss_steps`."""
     cuda = torch.cuda.is_available()
     if cuda:
         torch.cuda.reset_peak_memory_stats()
     turns = trange(rounds + 1, desc=", ".join(runs))
     taken = [{name: run.steps() for name, run in runs.items()} for _ in turns][1:]
     memory = round(torch.cuda.max_memory_allocated() / 2**30, 2) if cuda else None
+    for name in filter(runs.__contains__, FURTHER):
+        while runs[name].taken < loss_steps:
+            runs[name].steps()
     return {
         name: Measured(
             statistics.median(run.way.steps * run.way.batch / turn[name][0] for turn in taken),
@@ -191,6 +201,26 @@ def matrix_peak(device: str, dtype: torch.dtype) -> float:
     return 2 * size**3 / best
 
 
+def device_name(device: str) -> str:
+    """The GPU, or the CPU and the vector instructions that torch uses there."""
+    if device == "cuda":
+        return torch.cuda.get_device_name()
+    about = Path("/proc/cpuinfo")
+    lines = about.read_text(encoding="utf-8").splitlines() if about.is_file() else []
+    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
+    return f"{(names or [platform.processor()])[0]}, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def import_seconds() -> float:
+    """Seconds until a new process has all that training needs; the best of three."""
+    taken = []
+    for _ in range(3):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-c", "import fluency.training"], check=True)
+        taken.append(time.perf_counter() - start)
+    return round(min(taken), 1)
+
+
 def wait(device: str) -> None:
     if device == "cuda":
         torch.cuda.synchronize()
@@ -199,13 +229,18 @@ def wait(device: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--modernbert-large", action="store_true", help="its published shape with random weights")
-    parser.add_argument("--rounds", type=int, default=5, help="more of them train further (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="turns that are timed (%(default)s)")
+    parser.add_argument("--loss-steps", type=int, default=1000, help="steps before losses compare (%(default)s)")
     chosen = parser.parse_args()
     large = chosen.modernbert_large
+    if large and not torch.cuda.is_available():
+        sys.exit("error: no GPU is here, and on a CPU a ModernBERT-large takes hours; run it where one is")
     transformers.utils.logging.set_verbosity_error()  # a new classification head is no news here
     device, threads = device_at_hand(), use_cores()
     tokenizer = load_tokenizer(BASE)
+    start = time.perf_counter()
     train, validation = (Data(split, tokenizer.pad_token_id, tokenizer) for split in ("train", "validation"))
+    tokenised = time.perf_counter() - start
 
     def model(way: Way) -> PreTrainedModel:
         torch.manual_seed(1)
@@ -220,7 +255,7 @@ def main() -> None:
     measured: dict[str, Measured] = {}
     for names in turns:
         measured |= measure({name: Run(compared[name], model(compared[name]), train, device.type) for name in names},
-                            validation, chosen.rounds)  # fmt: skip
+                            validation, chosen.rounds, chosen.loss_steps)  # fmt: skip
     peak = {str(dtype): matrix_peak(device.type, dtype) for dtype in (torch.float32, torch.bfloat16)}
     speed = {name: found.pairs_per_second for name, found in measured.items()}
     share = {
@@ -229,11 +264,13 @@ def main() -> None:
     }
     result = {
         "model": "ModernBERT-large, random weights" if large else load_params().model.source,
-        "device": torch.cuda.get_device_name() if device.type == "cuda" else torch.backends.cpu.get_cpu_capability(),
+        "device": device_name(device.type),
         "threads": threads,
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
+        "corpus": ", ".join(sorted(train.corpora)),
         "pairs": len(train.rows),
         "tokens_per_pair": round(statistics.mean(len(row["input_ids"]) for row in train.rows), 1),
+        "start_seconds": {"import": import_seconds(), "tokenise": round(tokenised, 1)},
         "matrix_peak_gflops": {name.removeprefix("torch."): round(value / 1e9) for name, value in peak.items()},
         "pairs_per_second": {name: round(value, 1) for name, value in speed.items()},
         "ours_times": {name: round(speed["ours"] / value, 1) for name, value in speed.items() if name != "ours"},

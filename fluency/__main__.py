@@ -4,10 +4,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from fluency import score_command
 from fluency.errors import UserError
-from fluency.files import write_text
-from fluency.params import load_params
+
+try:
+    from fluency import score_command
+    from fluency.files import write_text
+    from fluency.params import load_params
+except ModuleNotFoundError as missing:
+    sys.exit(f"error: {missing}; `make .venv/installed`, then `source .venv/bin/activate`")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -28,6 +32,16 @@ def main(arguments: list[str] | None = None) -> None:
     command.set_defaults(run=_readme)
 
     score_command.add_to(commands)
+
+    command = commands.add_parser(
+        "export",
+        help="pack the trained model into a folder to publish, with its calibration and a model card",
+        description="Pack the trained model, its tokenizer, its calibration and a model card with its figures into a "
+        "folder, as a model hub has them. An earlier export there is replaced.",
+        epilog="example: python -m fluency export exported",
+    )
+    command.add_argument("folder", type=Path, help="the folder to write")
+    command.set_defaults(run=_export)
 
     command = commands.add_parser(
         "compare",
@@ -66,9 +80,16 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _summary(_: argparse.Namespace) -> None:
+    from fluency.freshness import freshness
     from fluency.summary import summary
 
     print(summary(), end="")
+    _note(freshness().note)
+
+
+def _note(text: str) -> None:
+    if text:
+        print(f"note: {text}")
 
 
 def _doctor(_: argparse.Namespace) -> None:
@@ -82,12 +103,22 @@ def _doctor(_: argparse.Namespace) -> None:
         raise UserError(f"{amiss} of these need a look")
 
 
+def _export(chosen: argparse.Namespace) -> None:
+    from fluency.exporting import export
+
+    export(chosen.folder)
+    print(f"{chosen.folder}: {', '.join(sorted(path.name for path in chosen.folder.iterdir()))}")
+
+
 def _compare(chosen: argparse.Namespace) -> None:
     from fluency.comparison import as_markdown, compare
+    from fluency.freshness import freshness
     from fluency.predictions import on_the_same_pairs, read_predictions
 
     a, b = (read_predictions(name) for name in (chosen.a, chosen.b))
     both = on_the_same_pairs(a, b)
+    if "workspace" in (chosen.a, chosen.b):
+        _note(freshness().note)
     for name, judged, common in zip((chosen.a, chosen.b), (a, b), both, strict=True):
         if left := len(judged.pairs) - len(common.pairs):
             print(f"left out: {left} pairs that only {name} has")

@@ -85,10 +85,6 @@ def _plain(text: str) -> str:
     return html.escape(" ".join(text.split()), quote=False).replace("|", "\\|")
 
 
-def _of_part(splits: Mapping[str, Any], part: str) -> list[int]:
-    return [its["parts"].get(part, 0) for its in splits.values()]
-
-
 def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count}" for name, count in counts.items())
 

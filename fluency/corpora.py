@@ -115,6 +115,7 @@ def write_rows(items: Iterable[Row | Rejected], corpora: Collection[str], folder
         UserError: a corpus has no usable row.
     """
     counts = {corpus: {"rows": 0, "rejected": 0} for corpus in corpora}
+    first: dict[str, Rejected] = {}
     with (
         parquet_sink(folder / "rows.parquet", ROW_SCHEMA) as add_row,
         parquet_sink(folder / "rejected.parquet", REJECTED_SCHEMA) as add_rejected,
@@ -126,10 +127,14 @@ def write_rows(items: Iterable[Row | Rejected], corpora: Collection[str], folder
             else:
                 add_rejected(rejected_values(item))
                 counts[item.corpus]["rejected"] += 1
+                first.setdefault(item.corpus, item)
     for corpus, its in counts.items():
         if not its["rows"]:
+            one = first.get(corpus)
+            why = f" (the first, {one.file} line {one.line}: {one.reason})" if one else ""
             raise UserError(
-                f"data.source: {corpus}: no usable row, {its['rejected']} rejected; check data.format and data.tasks"
+                f"data.source: {corpus}: no usable row, {its['rejected']} rejected{why}; "
+                "check data.format and data.tasks"
             )
     return counts
 
@@ -182,7 +187,7 @@ def _table(file: Path, place: _Place, format: str | None, tasks: Collection[str]
             continue
         text = json.dumps(record, ensure_ascii=False, default=str)
         if tasks and "task" in record and record["task"] not in tasks:
-            yield place.rejected("task: not among data.tasks", line, text)
+            yield place.rejected(f"task: not among data.tasks; found {record['task']!r}"[:200], line, text)
         else:
             yield from _rows(place, line, text, reader, record, has)
 

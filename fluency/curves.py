@@ -1,4 +1,4 @@
-"""Watching a training run: a progress bar and the curves that DVC plots, both on the first process only."""
+"""Watching a training run: a progress bar, and the curves and figures that DVC shows, on the first process only."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 from transformers import ProgressCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from fluency.files import write_text
+from fluency.files import write_json, write_text
 from fluency.hardware import Plan
 
 _TRAINING = ("step", "epoch", "loss", "learning_rate", "grad_norm")
@@ -14,10 +14,16 @@ _VALIDATION = ("step", "epoch", "loss", "precision", "recall", "f1", "accuracy",
 
 
 class CurveCallback(TrainerCallback):
-    """Writes training.csv and validation.csv anew at each log, from a history that a resumed run keeps."""
+    """Writes the curves and the latest figures anew at each log, from a history that a resumed run keeps.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: gets training.csv and validation.csv, for `dvc plots show`.
+        figures: a JSON file of the last row of each, for `dvc exp show`.
+    """
+
+    def __init__(self, folder: Path, figures: Path) -> None:
         self.folder = folder
+        self.figures = figures
 
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if state.is_world_process_zero:
@@ -29,10 +35,17 @@ class CurveCallback(TrainerCallback):
             ]
             self._write("training.csv", _TRAINING, training)
             self._write("validation.csv", _VALIDATION, validation)
+            latest = {"training": _rounded(_TRAINING, training), "validation": _rounded(_VALIDATION, validation)}
+            write_json(self.figures, {name: row for name, row in latest.items() if row})
 
     def _write(self, name: str, columns: tuple[str, ...], rows: list[dict[str, float]]) -> None:
         lines = [",".join(f"{row[column]:.6g}" for column in columns) for row in rows]
         write_text(self.folder / name, "\n".join([",".join(columns), *lines]) + "\n")
+
+
+def _rounded(columns: tuple[str, ...], rows: list[dict[str, float]]) -> dict[str, float]:
+    """The last row as the curves have it; empty where there is none yet."""
+    return {column: float(f"{row[column]:.6g}") for row in rows[-1:] for column in columns}
 
 
 class PlanInTracker(TrainerCallback):

@@ -39,7 +39,7 @@ def encode(
     return [{name: batch[name][row] for name in batch} for row in range(len(before))]
 
 
-def padded_length(length: int, lengths: Sequence[int]) -> int:
+def padded_length(length: int, lengths: Sequence[int] = ()) -> int:
     """The first of `lengths` (ascending) that is long enough, else the next multiple of 8."""
     return next((allowed for allowed in lengths if allowed >= length), -(-length // _LENGTH_STEP) * _LENGTH_STEP)
 

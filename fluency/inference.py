@@ -12,9 +12,6 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel
 from fluency.encoding import Encoded, collate, padded_length
 from fluency.hardware import Device
 
-# Few distinct shapes: in bfloat16, a CPU compiles a kernel for each. 8,192 is the longest that ModernBERT reads.
-_LENGTHS = range(16, 8192 + 1, 16)
-
 Batch = dict[str, torch.Tensor]
 
 
@@ -31,6 +28,10 @@ class Model(Protocol):
         """The logits of a padded batch: float32, of shape [pairs, 2]."""
         ...
 
+    def after_fork(self) -> None:
+        """Do without what a forked process doesn't inherit: threads."""
+        ...
+
 
 class TorchModel:
     """The classifier in a local folder, run by torch; safetensors only, no remote code."""
@@ -43,13 +44,17 @@ class TorchModel:
         self.model.to(device.name).eval()
         self.device = device
         # what a CPU keeps in its caches; a GPU would wait for the launches of so small a batch
-        self.max_tokens = 4096 if device.type == "cpu" else 16_384
+        self.max_tokens = 2048 if device.type == "cpu" else 16_384
 
     @torch.inference_mode()
     def __call__(self, batch: Batch) -> np.ndarray:
         """The logits of a padded batch: float32, of shape [pairs, 2]."""
         batch = {name: tensor.to(self.device.name) for name, tensor in batch.items()}
         return self.model(**batch).logits.float().cpu().numpy()
+
+    def after_fork(self) -> None:
+        """Compute in one thread, as OpenMP's are gone."""
+        torch.set_num_threads(1)
 
 
 def in_bfloat16(model: PreTrainedModel) -> PreTrainedModel:
@@ -88,9 +93,9 @@ def predict_logits(
         float32 of shape [pairs, 2], in the order of `encoded`.
     """
     logits = np.empty((len(encoded), 2), dtype=np.float32)
-    lengths = [padded_length(len(item["input_ids"]), _LENGTHS) for item in encoded]
+    lengths = [padded_length(len(item["input_ids"])) for item in encoded]
     with tqdm(total=len(encoded), desc=progress, unit="pair", disable=progress is None) as bar:
         for rows in batches(lengths, model.max_tokens):
-            logits[rows] = model(collate([encoded[row] for row in rows], pad_token_id, lengths=_LENGTHS))
+            logits[rows] = model(collate([encoded[row] for row in rows], pad_token_id))
             bar.update(len(rows))
     return logits

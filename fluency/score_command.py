@@ -132,9 +132,8 @@ def _loaded(chosen: argparse.Namespace) -> "tuple[FluencyScorer, float]":
     use_cores()
     disable_progress_bar()  # of loading weights
     scorer = FluencyScorer.load(chosen.model, revision=chosen.revision, backend=chosen.backend)
-    if chosen.min_precision is not None:
-        return scorer, scorer.calibration.threshold_at(min_precision=chosen.min_precision)
-    return scorer, scorer.calibration.threshold if chosen.threshold is None else chosen.threshold
+    point = scorer.calibration.threshold_at(threshold=chosen.threshold, min_precision=chosen.min_precision)
+    return scorer, point
 
 
 def _tell(where: str, counts: Counts, aside: Path | str, progress: Progress) -> None:

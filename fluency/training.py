@@ -36,6 +36,7 @@ from fluency.health import explained, stop_if_diverged
 from fluency.metrics import average_precision, negative_log_likelihood, point_metrics, probabilities
 from fluency.params import TrainParams
 from fluency.sampling import GlobalBatchSampler
+from fluency.tracking import wandb_wanted
 
 Pairs = Sequence[Mapping[str, Any]]
 LABELS = {0: "non-fluent", 1: "fluent"}
@@ -141,12 +142,6 @@ def training_arguments(params: TrainParams, plan: Plan, checkpoints: Path) -> Tr
     )
 
 
-def wandb_wanted(environment: Mapping[str, str]) -> bool:
-    """Whether the environment has W&B configured: a mode that is on and, unless offline, a key."""
-    mode = environment.get("WANDB_MODE", "online")
-    return mode == "offline" or (mode != "disabled" and bool(environment.get("WANDB_API_KEY")))
-
-
 def train(
     params: TrainParams,
     plan: Plan,
@@ -155,6 +150,7 @@ def train(
     base: Path,
     model_folder: Path,
     curves: Path,
+    figures: Path,
     checkpoints: Path,
 ) -> None:
     """Fine-tune the model in `base` and write the best checkpoint to `model_folder`; run by each process of the plan.
@@ -162,6 +158,7 @@ def train(
     Args:
         pairs: folder with train.parquet and validation.parquet, rows with `before`, `after` and `label`.
         curves: folder for training.csv and validation.csv, rewritten as training goes.
+        figures: JSON file of their last rows, rewritten with them.
         checkpoints: folder of this experiment's checkpoints; training goes on from the last whole one.
 
     Raises:
@@ -173,7 +170,7 @@ def train(
     try:
         if plan.device == "cpu" and plan.processes > 1:  # accelerate would start it without the time limit
             torch.distributed.init_process_group("gloo", timeout=timedelta(seconds=params.ddp_timeout))
-        trainer, tokenizer = _trainer(params, plan, pairs, base, curves, checkpoints)
+        trainer, tokenizer = _trainer(params, plan, pairs, base, CurveCallback(curves, figures), checkpoints)
         _train_or_go_on(trainer, checkpoint_to_resume(checkpoints))
         # where the model is sharded, its weights come from all processes
         weights = trainer.accelerator.get_state_dict(trainer.model_wrapped) if plan.sharded else None
@@ -201,7 +198,7 @@ def _train_or_go_on(trainer: Trainer, checkpoint: Path | None) -> None:
 
 
 def _trainer(
-    params: TrainParams, plan: Plan, pairs: Path, base: Path, curves: Path, checkpoints: Path
+    params: TrainParams, plan: Plan, pairs: Path, base: Path, curves: CurveCallback, checkpoints: Path
 ) -> tuple[_Trainer, PreTrainedTokenizerBase]:
     arguments = training_arguments(params, plan, checkpoints)
     if plan.processes == 1:
@@ -211,7 +208,7 @@ def _trainer(
     set_seed(params.seed)
     tokenizer = load_tokenizer(base)
     train_pairs, validation_pairs = (read_parquet(pairs / f"{split}.parquet") for split in ("train", "validation"))
-    callbacks = [CurveCallback(curves), PlanInTracker(plan)]
+    callbacks = [curves, PlanInTracker(plan)]
     if params.early_stopping_patience is not None:
         callbacks.append(EarlyStoppingCallback(params.early_stopping_patience))
     trainer = _Trainer(

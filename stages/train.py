@@ -8,12 +8,8 @@ from fluency.launching import run_plan
 from fluency.params import load_params
 from stages import run
 
-PAIRS, BASE, MODEL, CURVES = (
-    Path("data/pairs"),
-    Path("models/base"),
-    Path("models/fluency"),
-    Path("metrics/plots"),
-)
+PAIRS, BASE, MODEL = Path("data/pairs"), Path("models/base"), Path("models/fluency")
+CURVES, FIGURES = Path("metrics/plots"), Path("metrics/training.json")
 
 
 def main() -> None:
@@ -31,7 +27,10 @@ def main() -> None:
 def work(plan: Plan, checkpoints: Path) -> None:
     from fluency.training import train
 
-    train(load_params().train, plan, pairs=PAIRS, base=BASE, model_folder=MODEL, curves=CURVES, checkpoints=checkpoints)
+    train(
+        load_params().train, plan, pairs=PAIRS, base=BASE, model_folder=MODEL, curves=CURVES, figures=FIGURES,
+        checkpoints=checkpoints,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -134,7 +134,9 @@ def test_parallel_text_without_tasks_has_no_instruction(tmp_path):
 def test_tasks_are_filtered_and_none_is_lost(tmp_path):
     rows, rejected = read(write_jsonl(tmp_path / "x.jsonl", *COEDIT), tasks=["paraphrase"])
     assert [row.line for row in rows] == [2]
-    assert [(item.line, item.reason) for item in rejected] == [(line, "task: not among data.tasks") for line in (1, 3)]
+    assert [(item.line, item.reason) for item in rejected] == [
+        (line, "task: not among data.tasks; found 'gec'") for line in (1, 3)
+    ]
 
 
 def test_jfleg_tables_give_a_row_for_each_correction(tmp_path):
@@ -272,8 +274,12 @@ def test_no_record_is_lost_whatever_it_holds(tmp_path_factory, name, data):
 
 def test_a_source_without_a_usable_row_stops(tmp_path):
     path = write_jsonl(tmp_path / "x.jsonl", {"before": "", "after": "", "label": 1})
-    with pytest.raises(UserError, match=r"data\.source: mine: no usable row, 1 rejected; check data\.format"):
+    told = r"data\.source: mine: no usable row, 1 rejected \(the first, x\.jsonl line 1: before: empty\)"
+    with pytest.raises(UserError, match=told):
         write_rows(read_corpus(fetch_data(f"path:{path}"), "mine"), ["mine"], tmp_path)
+    (tmp_path / "x.m2").write_text("\n")
+    with pytest.raises(UserError, match=r"mine: no usable row, 0 rejected; check"):
+        write_rows(read_corpus(fetch_data(f"path:{tmp_path / 'x.m2'}"), "mine"), ["mine"], tmp_path)
 
 
 def test_a_file_of_nothing_but_bad_lines_stops(tmp_path):

@@ -1,7 +1,11 @@
 """The whole pipeline, as users run it, on a tiny random ModernBERT."""
 
+import csv
 import json
+import os
 import re
+import signal
+import subprocess
 import time
 
 import numpy as np
@@ -30,7 +34,7 @@ def test_repro_writes_everything_and_then_does_nothing(new_project):
     }  # fmt: skip
     assert set(test["parts"]) == {"contrast", "hand-written", "rule-made"}
     assert set(test["operating_point"]) >= {"threshold", "precision", "recall", "f1", "precision_low", "precision_high"}
-    assert set(read_json(project, "metrics/baseline.json")) == set(test)
+    assert set(read_json(project, "metrics/baseline.json")) == set(test) - {"checks", "ece_uncalibrated"}
 
     # The reference's files, in the row order of test.parquet, tell the same story as the metrics.
     results, rows = project.folder / "results", pq.read_table(project.folder / "data/pairs/test.parquet").to_pylist()
@@ -44,9 +48,17 @@ def test_repro_writes_everything_and_then_does_nothing(new_project):
     predictions = pq.read_table(results / "predictions.parquet").to_pylist()
     assert [item["id"] for item in predictions] == [row["id"] for row in rows]
 
+    # What training saw of validation, and what evaluation makes of the saved model.
+    seen, found = (
+        read_json(project, "metrics/training.json")["validation"],
+        read_json(project, "metrics/validation.json"),
+    )
+    for name in ("precision", "recall", "f1", "accuracy", "average_precision"):
+        assert found[name] == pytest.approx(seen[name], abs=1e-5), name
+
     assert "precision" in project.run("dvc metrics show")
     assert "Data and pipelines are up to date" in project.run("dvc repro")
-    assert project.run("dvc status").strip() == "Data and pipelines are up to date."
+    assert project.run("dvc status dvc.yaml").strip() == "Data and pipelines are up to date."
 
     # A forced rerun gives the same bytes.
     project.run("dvc repro --force")
@@ -94,10 +106,33 @@ def test_experiments_change_one_param_and_compare(new_project):
     project.run("dvc remote add -q -d storage ../storage")
     project.commit("remote")
     project.run("dvc push -q")
-    project.run("git clone -q . ../clone && cd ../clone && dvc pull -q && dvc status -q")
+    project.run("git clone -q . ../clone && cd ../clone && dvc pull -q && dvc status -q dvc.yaml")
     assert (project.folder / "../clone/results/report.html").is_file()
     project.run("dvc artifacts get . fluency-edit-classifier -o ../model")
     assert (project.folder / "../model/model.safetensors").is_file()
+
+
+def test_a_run_is_followed_while_it_trains(new_project):
+    project = new_project({"train.num_train_epochs": "1000"})
+    figures, wanted = project.folder / "metrics/training.json", {"training", "validation"}
+    figures.unlink(missing_ok=True)
+    running = subprocess.Popen(
+        ["dvc", "repro", "-q"], cwd=project.folder, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        while not (figures.is_file() and read_json(project, "metrics/training.json").keys() == wanted):
+            assert running.poll() is None, "ended too early"
+            time.sleep(0.1)
+        table = project.run("dvc exp show --csv")
+        project.run("dvc plots show")
+    finally:
+        os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+    now, *_ = csv.DictReader(table[table.index("Experiment,") :].splitlines())
+    assert now["rev"] == "workspace"
+    assert 0 < float(now["training.loss"]) < 2
+    assert float(now["validation.step"]) > 0
+    assert "Training loss" in (project.folder / "dvc_plots/index.html").read_text(encoding="utf-8")
 
 
 def test_the_references_own_data_runs_through(new_project):

@@ -143,6 +143,12 @@ def test_edits_are_filtered_sorted_paged_and_the_address_keeps_the_view(opened):
     assert again.get_by_role("status").inner_text() == count
     assert again.get_by_label("Kind").input_value() == "article"
 
+    again.get_by_label("Highest score").fill("0.25")
+    expect(again.get_by_role("status")).not_to_have_text(count)
+    shown = again.locator("td[data-title='Model score']").all_inner_texts()
+    assert 0 < len(shown) < len(scores)
+    assert max(float(text.split()[0]) for text in shown) <= 0.25
+
     again.get_by_role("button", name="Show all").click()
     expect(again.get_by_role("status")).to_have_text("132 of 132 edits, 1 to 50 shown")
     again.get_by_role("button", name="Last").click()
@@ -184,4 +190,17 @@ def test_a_page_of_one_judge_and_one_outcome_works(chromium, tmp_path):
     page.get_by_role("radio", name=re.compile("False positive")).check()
     expect(page.get_by_role("status")).to_have_text("0 of 1 edits")
     assert page.locator(".none").is_visible()
+    page.close()
+
+
+@pytest.mark.parametrize("width", [375, 1200])
+def test_a_third_judge_of_a_long_name_fits_in_too(chromium, tmp_path, width):
+    pairs = [pair(row, row // 2 % 2) for row in range(40)]
+    scores = np.random.default_rng(0).random(40)
+    names = ("model", "baseline", "some-organisation/Some-Model-3.1-70B-Instruct")
+    path = tmp_path / "three.html"
+    write_report(path, [entry(name, pairs, scores) for name in names], PARAMS, slices=[], pictures={})
+    page = chromium.new_page(viewport={"width": width, "height": 800})
+    page.goto(f"file://{path}")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.close()

@@ -17,7 +17,10 @@ from fluency.errors import UserError
 from fluency.hardware import Devices, plan_for
 from tests.trainings import PARAMS, Training
 
-RESULTS = ("models/fluency/model.safetensors", "metrics/plots/training.csv", "metrics/plots/validation.csv")
+RESULTS = (
+    "models/fluency/model.safetensors", "metrics/training.json", "metrics/plots/training.csv",
+    "metrics/plots/validation.csv",
+)  # fmt: skip
 OFTEN = {"eval_steps": 2.0, "metric_for_best_model": "average_precision", "early_stopping_patience": 50}
 LONG = {"num_train_epochs": 1000.0, "eval_steps": 10.0}
 

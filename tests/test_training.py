@@ -1,10 +1,14 @@
 """Training is the reference's recipe: order of rows, loss, arguments, choice of the checkpoint."""
 
+import json
 import random
 import re
 import shutil
+import struct
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +19,8 @@ from fluency.encoding import COMPILED_LENGTHS, collate
 from fluency.hardware import Devices, plan_for
 from fluency.params import load_params
 from fluency.sampling import GlobalBatchSampler
-from fluency.training import mean_loss, new_classifier, selection_metrics, training_arguments, wandb_wanted
+from fluency.tracking import wandb_wanted
+from fluency.training import mean_loss, new_classifier, selection_metrics, training_arguments
 from tests.trainings import Training, read_json
 
 # --- the order of rows ---
@@ -179,14 +184,54 @@ def test_the_model_folder_is_safe_and_loads(tiny_model, tmp_path):
     assert not leftover.exists()
 
 
+def test_the_figures_are_the_last_of_the_curves(tiny_model, tmp_path):
+    training = Training(tmp_path / "run", tiny_model, num_train_epochs=2.0)
+    training.run_forked()
+    figures = read_json(training.folder / "metrics/training.json")
+    assert figures["training"].keys() >= {"step", "epoch", "loss"}
+    assert figures["validation"].keys() >= {"step", "loss", "precision", "recall", "average_precision"}
+    for name, its in figures.items():
+        assert its == {column: training.curve(f"{name}.csv", column)[-1] for column in its}
+
+
 def test_wandb_offline_is_written_with_the_metrics_and_the_plan(tiny_model, tmp_path):
-    training = Training(tmp_path / "run", tiny_model, num_train_epochs=1.0)
+    training = Training(tmp_path / "run", tiny_model, num_train_epochs=2.0)
     training.run_forked(WANDB_MODE="offline", WANDB_DIR=str(tmp_path), WANDB_SILENT="true")
     (log,) = tmp_path.glob("wandb/offline-run-*/run-*.wandb")
-    written = log.read_bytes()
-    for name in (b"fluency-scorer-eval", b"eval/precision", b"eval/recall", b"eval/f1", b"eval/accuracy",
-                 b"1 cpu process x 2 pairs x 4 accumulated = 8 pairs a step"):  # fmt: skip
-        assert name in written, name
+    records = list(wandb_records(log))
+    (run,) = [record.run for record in records if record.WhichOneof("record_type") == "run"]
+    assert run.project == "fluency-scorer-eval"
+    config = {item.key: json.loads(item.value_json) for record in records for item in record.config.update if item.key}
+    assert config["plan"] == "1 cpu process x 2 pairs x 4 accumulated = 8 pairs a step, float32"
+    assert config["learning_rate"] == training.params.learning_rate
+    logged = [
+        {"/".join(item.nested_key) or item.key: json.loads(item.value_json) for item in record.history.item}
+        for record in records
+    ]
+    for name in ("loss", "precision", "recall", "f1", "accuracy", "average_precision"):
+        values = [float(f"{row[f'eval/{name}']:.6g}") for row in logged if f"eval/{name}" in row]
+        assert values == training.curve("validation.csv", name), name
+        assert len(values) == 2
+    assert [row["train/loss"] for row in logged if "train/loss" in row] == pytest.approx(
+        training.curve("training.csv", "loss"), rel=1e-5
+    )
+
+
+def wandb_records(log: Path) -> Iterator[Any]:
+    """What W&B wrote, offline: protocol buffers in LevelDB's log format, blocks of 32 KiB with fragments of records."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    written, at, record = log.read_bytes(), 7, b""
+    while at < len(written):
+        if 32_768 - at % 32_768 < 7:  # no header fits into the block any more
+            at += 32_768 - at % 32_768
+            continue
+        _, size, fragment = struct.unpack_from("<IHB", written, at)
+        record += written[at + 7 : at + 7 + size]
+        at += 7 + size
+        if fragment in (1, 4):  # whole, or the last one
+            yield Record.FromString(record)
+            record = b""
 
 
 def test_one_bar_shows_loss_and_precision(tiny_model, tmp_path):
@@ -203,6 +248,16 @@ def test_the_best_of_several_evaluations_an_epoch_is_kept_and_patience_ends_trai
     assert steps == [3.0 * count for count in range(1, len(steps) + 1)]
     best = precision.index(max(precision))  # the first of equals
     assert len(precision) == best + 3 < 44 // 3
+
+
+def test_of_equal_checkpoints_the_earliest_is_kept(tiny_model, tmp_path):
+    training = Training(tmp_path / "ties", tiny_model, learning_rate=1e-7)  # so little that no decision changes
+    training.model.touch()  # a file where the folder has to go, so that the chosen checkpoint stays
+    with pytest.raises(AssertionError, match="NotADirectoryError"):
+        training.run_forked()
+    precision, steps = training.curve("validation.csv", "precision"), training.curve("validation.csv", "step")
+    assert (len(set(precision)), steps) == (1, [11, 22, 33, 44])
+    assert [path.name for path in training.checkpoints.glob("*/checkpoint-*")] == ["checkpoint-11"]
 
 
 def test_less_memory_gives_the_same_model(tiny_model, tmp_path):
