@@ -53,15 +53,15 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     command.add_argument("--revision", help="of the repository: a branch, tag, commit or DVC experiment")
     command.add_argument("--backend", choices=("torch", "onnx"), default="torch", help="what computes (%(default)s)")
     point = command.add_mutually_exclusive_group()
-    point.add_argument("--threshold", type=_share, help="accept from this score on")
-    point.add_argument("--min-precision", type=_share, help="accept most at this precision, on the validation pairs")
+    point.add_argument("--threshold", type=probability, help="accept from this score on")
+    point.add_argument("--min-precision", type=probability, help="accept most at this precision on validation")
     command.set_defaults(run=score)
 
 
 def score(chosen: argparse.Namespace) -> None:
     """Run the command."""
-    one = chosen.before is not None and chosen.after is not None
-    if one == (chosen.table is not None) or (chosen.before is None) != (chosen.after is None):
+    one = chosen.table is None
+    if [chosen.before, chosen.after].count(None) != (0 if one else 2):
         raise UserError("give a table, or --before and --after; --help has examples")
     try:
         if one:
@@ -132,9 +132,8 @@ def _loaded(chosen: argparse.Namespace) -> "tuple[FluencyScorer, float]":
     use_cores()
     disable_progress_bar()  # of loading weights
     scorer = FluencyScorer.load(chosen.model, revision=chosen.revision, backend=chosen.backend)
-    if chosen.min_precision is not None:
-        return scorer, scorer.calibration.threshold_at(min_precision=chosen.min_precision)
-    return scorer, scorer.calibration.threshold if chosen.threshold is None else chosen.threshold
+    point = scorer.calibration.threshold_at(threshold=chosen.threshold, min_precision=chosen.min_precision)
+    return scorer, point
 
 
 def _tell(where: str, counts: Counts, aside: Path | str, progress: Progress) -> None:
@@ -143,7 +142,8 @@ def _tell(where: str, counts: Counts, aside: Path | str, progress: Progress) -> 
     print(f"{where}: {counts.scored:,} rows scored, {rejected}, {progress.close()}", file=sys.stderr)
 
 
-def _share(text: str) -> float:
+def probability(text: str) -> float:
+    """A number between 0 and 1; argparse names this function where it is none."""
     value = float(text)
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")

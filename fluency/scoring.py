@@ -123,6 +123,7 @@ def score_pipe(scorer: "FluencyScorer", source: Path, target: Path, *, threshold
                 check_results(source, () if isinstance(item, BadLine) else item)
                 sink.put(line, item, _note(outcome))
             sys.stdout.flush()
+            sys.stderr.flush()
             progress.scored(len(outcomes))
     return sink.counts
 

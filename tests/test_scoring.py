@@ -1,5 +1,6 @@
 """Every row of a table goes out once, in its place, with its score or the reason why it has none, whatever happens."""
 
+import argparse
 import gzip
 import json
 import math
@@ -7,6 +8,7 @@ import multiprocessing
 import os
 import random
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -19,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fluency import FluencyScorer
+from fluency import FluencyScorer, score_command
 from fluency.__main__ import main
 from fluency.errors import UserError
 from fluency.journal import journal
@@ -303,6 +305,17 @@ def test_what_is_amiss_is_said_in_one_line_before_anything_is_scored(refused):
     ):
         if message:
             assert message in refused(*arguments), arguments
+
+
+def test_the_examples_of_the_help_are_commands(capsys):
+    parser = argparse.ArgumentParser()
+    score_command.add_to(parser.add_subparsers())
+    with pytest.raises(SystemExit):
+        parser.parse_args(["score", "--help"])
+    examples = re.findall(r"^  .*?\bfluency (score .*?)(?: \||   |$)", capsys.readouterr().out, re.MULTILINE)
+    assert len(examples) == 7
+    for example in examples:
+        assert parser.parse_args(shlex.split(example)).run is score_command.score
 
 
 @pytest.mark.parametrize(
