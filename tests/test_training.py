@@ -260,6 +260,23 @@ def test_of_equal_checkpoints_the_earliest_is_kept(tiny_model, tmp_path):
     assert [path.name for path in training.checkpoints.glob("*/checkpoint-*")] == ["checkpoint-11"]
 
 
+def test_a_compiled_model_is_trained_and_written_as_any_other(tiny_model, tmp_path):
+    """At one length, because compiling takes most of the time."""
+    usual, compiled = (
+        Training(
+            tmp_path / name, tiny_model, num_train_epochs=1.0, max_length=16, per_device_eval_batch_size=32,
+            per_device_train_batch_size=8, num_processes=1, torch_compile=name == "compiled",
+        )
+        for name in ("usual", "compiled")
+    )  # fmt: skip
+    usual.run_forked()
+    compiled.run_forked(TORCH_LOGS="recompiles")
+    weights = compiled.weights()
+    assert weights.keys() == usual.weights().keys()
+    for name, expected in usual.weights().items():
+        assert torch.allclose(weights[name], expected, atol=1e-5), name
+
+
 def test_less_memory_gives_the_same_model(tiny_model, tmp_path):
     """What the message on running out of memory proposes."""
     usual = Training(tmp_path / "usual", tiny_model)
