@@ -15,7 +15,18 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 # What a command may need that the tests don't have.
-NEEDS = ("4 GPUs", "two machines", "a GPU", "a key", "the hub", "a package index", "minutes")
+NEEDS = (
+    "4 GPUs",
+    "two machines",
+    "a GPU",
+    "a key",
+    "the hub",
+    "a package index",
+    "a server",
+    "docker",
+    "ray",
+    "minutes",
+)
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _NEED = re.compile(r"#.*\bneeds (.+)")

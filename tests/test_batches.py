@@ -97,11 +97,10 @@ def test_a_cache_of_results_tells_models_apart(models, tmp_path):
 
 
 def test_ray_data_scores_in_actors(models, expected, monkeypatch):
-    import ray
-
+    ray = pytest.importorskip("ray", reason="ray is not installed; pip install 'ray[data]'")
     monkeypatch.chdir(ROOT)  # where the actors find the package, and the folder
     folder = os.path.relpath(models / "fluency")
-    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    ray.init("local", num_cpus=3, include_dashboard=False, log_to_driver=False)
     try:
         rows = ray.data.from_items(Dataset.from_dict(COLUMNS).to_list())
         scored = rows.map_batches(ScoreBatch, fn_constructor_args=[folder], batch_size=7, concurrency=2).to_pandas()

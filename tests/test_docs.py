@@ -94,7 +94,7 @@ def assert_a_pull_request_says_what_changed(project):
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_what_is_not_run_says_what_it_needs(page):
     for block in blocks(page):
-        assert block.language in ("sh", "python", "text", "mermaid"), f"line {block.line}: ```{block.language}"
+        assert block.language in ("sh", "python", "json", "text", "mermaid"), f"line {block.line}: ```{block.language}"
         for command in commands(block) if block.language == "sh" else ():
             known = command.needs is None or any(need in command.needs for need in NEEDS)
             assert known, f"line {command.line}: needs {command.needs}, which is none of {NEEDS}"
