@@ -37,7 +37,7 @@ def survey(source: Path, target: Path = PIPE) -> Survey:
 
     Raises:
         UserError: the file cannot be read, would be replaced, or is no table; no row has an edit in its columns; the
-            columns that scoring adds are there already; or the Parquet file to be cannot hold the rows.
+            columns that scoring adds are there already; a name or a row cannot be written.
     """
     state = state_of(source)
     for file in (source, target):
@@ -106,7 +106,10 @@ def _read_through(source: Path, parquet: Path | None) -> tuple[int, pa.Schema]:
             with explained_misfit(parquet):
                 schema = _widened(schema, records, here)
     if parquet is None:
-        return rows, pa.schema([(name, pa.null()) for name in columns])
+        try:
+            return rows, pa.schema([(name, pa.null()) for name in columns])
+        except UnicodeEncodeError:  # a lone surrogate
+            raise UserError(f"{source}: a column's name is no Unicode text; rename it") from None
     with explained_misfit(parquet):
         pq.ParquetWriter(pa.BufferOutputStream(), schema).close()  # some types it cannot hold at all
     return rows, schema
