@@ -19,7 +19,8 @@ repro: .venv/installed ## Run the pipeline (fetch, build, train, calibrate, eval
 
 experiments: .venv/installed ## Compare the experiments: what each changed, and its figures, the most precise first
 	dvc exp show --only-changed --hide-failed --sort-by $(FIGURE).precision --sort-order desc \
-	  --drop 'metrics|data|models|results|checks|ece|training|validation|Created|State|Executor' --keep '$(FIGURE).(precision|recall)$$'
+	  --drop 'metrics|data|models|results|checks|ece|training|validation|Created|State|Executor' \
+	  --keep '$(FIGURE).(precision|recall)$$'
 
 test: .venv/installed ## Run the tests
 	python -m pytest -n 2
@@ -32,6 +33,7 @@ bench: .venv/installed ## Measure speed and memory against the alternatives
 	python -m benchmarks.pairs
 	python -m benchmarks.evaluation
 	python -m benchmarks.training
+	python -m benchmarks.scoring
 
 bench-gpu: .venv/installed ## The same for ModernBERT-large with random weights, on a GPU
 	dvc repro build_pairs fetch_model
@@ -41,7 +43,7 @@ reference: .venv/installed ## Run the reference recipe: ModernBERT-large on the 
 	dvc exp run -S data.source=hub:timonziegenbein/fluency-agumented-edits \
 	  -S model.source=hub:answerdotai/ModernBERT-large -S train.num_processes=4
 
-clean: ## Remove the environment and everything the pipeline made that is not in git
+clean: ## Remove the environment and everything the pipeline made that is not in git (a judge's paid answers stay)
 	rm -rf .venv .checkpoints data/raw data/pairs models results dvc_plots
 
 .venv/installed: requirements.txt

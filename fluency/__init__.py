@@ -1,8 +1,11 @@
 """Does one edit keep a sentence fluent? Data, training, evaluation and the scorer of a fluency-edit classifier."""
 
+import os
 from typing import Any
 
 __all__ = ["FluencyScorer"]
+
+PROCESS = os.getpid()  # a process that finds another here was forked, and left torch's threads behind
 
 
 def __getattr__(name: str) -> Any:

@@ -37,6 +37,16 @@ def main(arguments: list[str] | None = None) -> None:
     command.set_defaults(run=_score)
 
     command = commands.add_parser(
+        "export",
+        help="pack the trained model into a folder to publish, with its calibration and a model card",
+        description="Pack the trained model, its tokenizer, its calibration and a model card with its figures into a "
+        "folder, as a model hub has them. An earlier export there is replaced.",
+        epilog="example: python -m fluency export exported",
+    )
+    command.add_argument("folder", type=Path, help="the folder to write")
+    command.set_defaults(run=_export)
+
+    command = commands.add_parser(
         "compare",
         help="compare two sets of predictions by paired tests, and list the edits on which they disagree",
         description="Compare two sets of predictions of the test pairs, as Markdown: figures with the 95 %% interval "
@@ -106,6 +116,13 @@ def _score(chosen: argparse.Namespace) -> None:
     score = scorer.score(chosen.before, chosen.after)
     verdict = "accepted" if score >= scorer.calibration.threshold else "not accepted"
     print(f"{score:.4f}  {verdict} at the operating point {scorer.calibration.threshold:.4f}")
+
+
+def _export(chosen: argparse.Namespace) -> None:
+    from fluency.exporting import export
+
+    export(chosen.folder)
+    print(f"{chosen.folder}: {', '.join(sorted(path.name for path in chosen.folder.iterdir()))}")
 
 
 def _compare(chosen: argparse.Namespace) -> None:

@@ -43,6 +43,11 @@ def locate(source: str | Path, revision: str | None = None) -> Path:
     )
 
 
+def whole_name(source: str | Path) -> str:
+    """A model's source by a name that holds for a worker elsewhere on this machine, too."""
+    return str(Path(source).resolve() if Path(source).exists() else source)
+
+
 def _of_repository(url: str, revision: str | None) -> Path:
     commit = commit_of(url, revision)
     folder = cache_folder("models", hashlib.sha256(url.encode()).hexdigest()[:16], commit)

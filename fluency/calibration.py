@@ -32,12 +32,20 @@ class Calibration:
     max_length: int = 512
     files: Mapping[str, str] = field(default_factory=dict)
 
-    def threshold_at(self, *, min_precision: float) -> float:
-        """The threshold with the best validation recall at a validation precision of at least `min_precision`.
+    def threshold_at(self, *, threshold: float | None = None, min_precision: float | None = None) -> float:
+        """The threshold of an operating point: the calibrated one, or the one asked for.
+
+        Args:
+            threshold: this one.
+            min_precision: the one with the best validation recall at a validation precision of at least this.
 
         Raises:
             UserError: no threshold is as precise; the message names the most precise one.
         """
+        if threshold is not None and min_precision is not None:
+            raise ValueError("threshold and min_precision: give one of them")
+        if min_precision is None:
+            return self.threshold if threshold is None else threshold
         return _most_recall(self.curve, min_precision, "min_precision")
 
     def save(self, path: str | Path) -> None:

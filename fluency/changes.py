@@ -90,7 +90,8 @@ def from_record(record: Mapping[str, Any]) -> AnyEdit:
         if all(column in record for column in columns):
             edit = tuple(record[column] for column in columns)
             occurrence = record.get("occurrence") if len(edit) == 3 else None
-            return edit if occurrence in (None, "") else (*edit, occurrence)
+            none = occurrence in (None, "") or occurrence != occurrence  # NaN, as tables of numbers have it
+            return edit if none else (*edit, occurrence)
     raise CannotScore(f"no columns {' or '.join(', '.join(columns) for columns in _COLUMNS)}")
 
 

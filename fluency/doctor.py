@@ -5,9 +5,8 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, distribution, version
+from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 
 from fluency.errors import UserError
@@ -71,8 +70,8 @@ def _installed(name: str) -> str:
 
 def _code() -> Finding:
     here, imported = Path.cwd().resolve(), Path(__file__).resolve().parent.parent
-    with suppress(PackageNotFoundError):
-        distribution("fluency")
+    # what building a wheel leaves beside the code is no copy of it
+    if any(Path(its.locate_file("")).resolve() != imported for its in distributions(name="fluency")):
         return Finding("code", "an installed copy of fluency", "uninstall it: experiments in copies would import it")
     if imported != here:
         return Finding("code", f"imported from {imported}", f"run at the root of the checkout; this is {here}")

@@ -90,10 +90,8 @@ class PairsParams:
     max_predict_samples: int | None
 
     def __post_init__(self) -> None:
-        _require(
-            self.leakage in ("report", "drop_train", "fail"),
-            f"pairs.leakage: {self.leakage!r} is none of report, drop_train, fail",
-        )
+        choices = ("report", "drop_train", "fail")
+        _require(self.leakage in choices, f"pairs.leakage: {self.leakage!r} is none of {', '.join(choices)}")
         for key in ("max_train_samples", "max_eval_samples", "max_predict_samples"):
             limit = getattr(self, key)
             _require(limit is None or limit > 0, f"pairs.{key}: must be above 0, or null for no limit")
@@ -145,25 +143,16 @@ class TrainParams:
 
     def __post_init__(self) -> None:
         for key in (
-            "num_processes",
-            "per_device_train_batch_size",
-            "per_device_eval_batch_size",
-            "gradient_accumulation_steps",
-            "num_train_epochs",
-            "learning_rate",
-            "max_grad_norm",
-            "ddp_timeout",
-        ):
+            "num_processes per_device_train_batch_size per_device_eval_batch_size gradient_accumulation_steps "
+            "num_train_epochs learning_rate max_grad_norm ddp_timeout"
+        ).split():
             _require(getattr(self, key) > 0, f"train.{key}: must be above 0")
         for key in ("eval_steps", "early_stopping_patience"):
             value = getattr(self, key)
             _require(value is None or value > 0, f"train.{key}: must be above 0, or null for none")
         _require(self.dataloader_num_workers >= 0, "train.dataloader_num_workers: must be 0 or more")
         _require(self.weight_decay >= 0, "train.weight_decay: must be 0 or more")
-        _require(
-            self.warmup_steps >= 0,
-            "train.warmup_steps: must be 0 or more; below 1 it is a share of all steps",
-        )
+        _require(self.warmup_steps >= 0, "train.warmup_steps: must be 0 or more; below 1 it is a share of all steps")
         _require(self.max_length >= 8, "train.max_length: must be 8 or more")
         _require(0 <= self.dropout < 1, "train.dropout: must be at least 0 and below 1")
         _require(0 <= self.min_recall <= 1, "train.min_recall: must be between 0 and 1")
@@ -199,6 +188,30 @@ class EvaluateParams:
 
 
 @dataclass(frozen=True)
+class LLMParams:
+    model: str
+    base_url: str
+    api_key_env: str | None
+    temperature: float
+    seed: int
+    max_calls: int | None
+    concurrency: int
+    timeout: float
+    retries: int
+    input_price: float | None
+    output_price: float | None
+
+    def __post_init__(self) -> None:
+        _require(bool(self.model), "llm.model: names no model")
+        _require(self.base_url.startswith(("http://", "https://")), "llm.base_url: must start with http:// or https://")
+        for key in ("concurrency", "timeout", "max_calls"):
+            value = getattr(self, key)
+            _require(value is None or value > 0, f"llm.{key}: must be above 0")
+        for key in ("temperature", "retries", "input_price", "output_price"):
+            _require((getattr(self, key) or 0) >= 0, f"llm.{key}: must be 0 or more")
+
+
+@dataclass(frozen=True)
 class Params:
     data: DataParams
     model: ModelParams
@@ -207,6 +220,7 @@ class Params:
     train: TrainParams
     decision: DecisionParams
     evaluate: EvaluateParams
+    llm: LLMParams
 
 
 def load_params(path: str | Path = "params.yaml") -> Params:
@@ -217,12 +231,11 @@ def load_params(path: str | Path = "params.yaml") -> Params:
     """
     try:
         tree = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 (a SafeLoader)
+        return _build(Params, tree, "")
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; run from the repository's root") from None
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
-    try:
-        return _build(Params, tree, "")
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
 

@@ -30,7 +30,13 @@ def write_pictures(folder: Path, data: Mapping[str, Rows]) -> dict[str, Path]:
         aside.mkdir()
         for name, rows in data.items():
             _save(aside / f"{name}.png", _DRAWN[name], rows)
-    return {_CAPTIONS[name]: folder / f"{name}.png" for name in data}
+    return pictures(folder)
+
+
+def pictures(folder: Path) -> dict[str, Path]:
+    """The pictures in `folder`, by their captions."""
+    files = {caption: folder / f"{name}.png" for name, caption in _CAPTIONS.items()}
+    return {caption: path for caption, path in files.items() if path.is_file()}
 
 
 def training_curves(folder: Path) -> dict[str, Rows]:

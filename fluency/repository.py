@@ -15,10 +15,11 @@ def opened(path: str, revision: str) -> Iterator[BinaryIO]:
     Raises:
         UserError: there is no such revision, or no such file in it, in DVC's cache or a remote.
     """
-    import dvc.api  # takes half a second
+    with _told(revision, path):
+        import dvc.api  # takes half a second
 
-    with _told(revision, path), dvc.api.open(path, rev=revision, mode="rb") as file:
-        yield file
+        with dvc.api.open(path, rev=revision, mode="rb") as file:
+            yield file
 
 
 def commit_of(url: str, revision: str | None) -> str:
@@ -31,10 +32,11 @@ def commit_of(url: str, revision: str | None) -> str:
     Raises:
         UserError: there is no such repository or revision.
     """
-    from dvc.repo import Repo
+    with _told(url, revision or "its default branch"):
+        from dvc.repo import Repo
 
-    with _told(url, revision or "its default branch"), Repo.open(url, rev=revision or _head(url)) as repo:
-        return repo.get_rev()
+        with Repo.open(url, rev=revision or _head(url)) as repo:
+            return repo.get_rev()
 
 
 def download(url: str, commit: str, path: str, to: Path) -> None:
@@ -43,9 +45,9 @@ def download(url: str, commit: str, path: str, to: Path) -> None:
     Raises:
         UserError: it is not there, neither in git nor in DVC's cache or a remote.
     """
-    from dvc.api import DVCFileSystem
-
     with _told(f"{url} at {commit[:12]}", path):
+        from dvc.api import DVCFileSystem
+
         DVCFileSystem(url, rev=commit).get(path, str(to), recursive=True)
 
 
@@ -56,10 +58,12 @@ def _head(url: str) -> str | None:
 
 @contextmanager
 def _told(where: str, what: str) -> Iterator[None]:
-    from dvc.exceptions import DvcException
-    from dvc.scm import SCMError
-    from dvc_data.index import DataIndexDirError
-
+    try:
+        from dvc.exceptions import DvcException
+        from dvc.scm import SCMError
+        from dvc_data.index import DataIndexDirError
+    except ModuleNotFoundError:
+        raise UserError(f"{where}: only DVC can read a repository; pip install 'fluency[dvc]'") from None
     try:
         yield
     except (DvcException, SCMError, DataIndexDirError, FileNotFoundError) as error:

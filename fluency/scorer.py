@@ -11,9 +11,11 @@ from threading import Lock
 from typing import Literal
 
 import numpy as np
+import torch
 from transformers import PreTrainedTokenizerBase
 
-from fluency.artifact import checked, locate
+from fluency import PROCESS
+from fluency.artifact import checked, locate, whole_name
 from fluency.calibration import Calibration
 from fluency.changes import AnyEdit, CannotScore, Change, TooLong, as_change
 from fluency.encoding import Encoded, encode, load_tokenizer
@@ -69,6 +71,7 @@ class FluencyScorer:
         Raises:
             UserError: there is no model, it is out of reach, it isn't whole, or it isn't ours.
         """
+        _leave_threads()
         folder = locate(source, revision)
         calibration = checked(folder)
         tokenizer = load_tokenizer(folder)
@@ -82,8 +85,7 @@ class FluencyScorer:
         else:
             raise ValueError(f"backend: {backend!r} is none of torch, onnx")
         scorer = cls(model, tokenizer, calibration)
-        local = Path(source).resolve() if Path(source).exists() else source  # a worker may stand elsewhere
-        scorer._origin = str(local), revision, backend, bf16
+        scorer._origin = whole_name(source), revision, backend, bf16
         return scorer
 
     def score(self, before: str, after: str) -> float:
@@ -150,17 +152,13 @@ class FluencyScorer:
             CannotScore: as for `score_edits`.
             UserError: no threshold has that precision.
         """
-        if threshold is not None and min_precision is not None:
-            raise ValueError("threshold and min_precision: give one of them")
-        if min_precision is not None:
-            threshold = self.calibration.threshold_at(min_precision=min_precision)
-        scores = self.score_edits(edits, errors=errors)
-        return scores >= (self.calibration.threshold if threshold is None else threshold)
+        threshold = self.calibration.threshold_at(threshold=threshold, min_precision=min_precision)
+        return self.score_edits(edits, errors=errors) >= threshold
 
     def __reduce__(self) -> tuple[object, ...]:
         if self._origin is None:
             raise TypeError("only a scorer that FluencyScorer.load made can be pickled: workers load it again")
-        return _loaded_once, self._origin
+        return loaded_once, self._origin
 
     def _prepared(self, edits: list[AnyEdit]) -> tuple[list[Change | CannotScore], dict[Change, Encoded | TooLong]]:
         """What each edit stands for, and once each of the changes that the model is to be asked about."""
@@ -205,6 +203,13 @@ class FluencyScorer:
             self.model.after_fork()
 
 
+def _leave_threads() -> None:
+    """In a forked worker, torch would wait without end for the OpenMP threads of its parent: do with one."""
+    if os.getpid() != PROCESS:
+        torch.set_num_threads(1)
+
+
 @cache
-def _loaded_once(source: str, revision: str | None, backend: Backend, bf16: bool | None) -> FluencyScorer:
+def loaded_once(source: str, revision: str | None, backend: Backend, bf16: bool | None) -> FluencyScorer:
+    """The scorer that this process shares, by the arguments of `FluencyScorer.load`."""
     return FluencyScorer.load(source, revision=revision, backend=backend, bf16=bf16)

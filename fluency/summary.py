@@ -30,8 +30,8 @@ def summary(metrics_folder: Path = Path("metrics")) -> str:
     ]:
         point = ours["operating_point"]
         cells = (
-            _with_interval(point, "precision"),
-            _with_interval(point, "recall"),
+            with_interval(point, "precision"),
+            with_interval(point, "recall"),
             f"{ours['average_precision']:.3f}",
             f"{theirs['average_precision']:.3f}",
             f"{ours['precision_at_recall']['0.8']:.3f}",
@@ -41,7 +41,7 @@ def summary(metrics_folder: Path = Path("metrics")) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _with_interval(figures: Mapping[str, Any], name: str) -> str:
+def with_interval(figures: Mapping[str, Any], name: str) -> str:
     """The figure, and its 95 % interval where it has one."""
     interval = f" ({figures[f'{name}_low']:.3f}-{figures[f'{name}_high']:.3f})" if f"{name}_low" in figures else ""
     return f"{figures[name]:.3f}{interval}"

@@ -21,12 +21,14 @@ os.environ |= {
     "GIT_COMMITTER_EMAIL": "test@localhost",
     "GIT_COMMITTER_NAME": "test",
     "HF_HUB_DISABLE_TELEMETRY": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
     "OMP_NUM_THREADS": "1",  # the models are tiny: a second thread would only wait
     "TOKENIZERS_PARALLELISM": "false",
     "WANDB_MODE": "disabled",
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
 }
-os.environ.pop("WANDB_API_KEY", None)
+for key in ("WANDB_API_KEY", "GEMINI_API_KEY", "OPENAI_API_KEY"):
+    os.environ.pop(key, None)
 hypothesis.settings.register_profile("untimed", deadline=None)  # other work on the machine is no failure
 hypothesis.settings.load_profile("untimed")
 
@@ -113,12 +115,17 @@ class Project:
 
     def run(self, command: str, *, fails: bool = False, **environment: str) -> str:
         """Run a command in the project; returns what it printed. It has to succeed, or to fail where `fails`."""
-        done = subprocess.run(
+        process = self.start(command, **environment)
+        printed, _ = process.communicate()
+        assert (process.returncode != 0) == fails, f"{command} ended with {process.returncode}:\n{printed}"
+        return printed
+
+    def start(self, command: str, **environment: str) -> subprocess.Popen:
+        """Start a command in the project."""
+        return subprocess.Popen(
             command, shell=True, cwd=self.folder, text=True, env=os.environ | environment,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
-        assert (done.returncode != 0) == fails, f"{command} ended with {done.returncode}:\n{done.stdout}"
-        return done.stdout
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 # What a command may need that the tests don't have.
-NEEDS = ("4 GPUs", "two machines", "a GPU", "a key", "the hub", "a package index", "minutes")
+NEEDS = ("4 GPUs", "two machines", "a GPU", "a key", "a server", "the hub", "a package index", "minutes")
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _NEED = re.compile(r"#.*\bneeds (.+)")
@@ -58,7 +58,7 @@ def commands(block: Block) -> Iterator[Command]:
         waiting += text
         if not _goes_on(waiting):
             need = _NEED.search(waiting)
-            yield Command(waiting.strip(), start, need[1] if need else paragraph_needs)
+            yield Command(waiting.strip(), start, paragraph_needs or (need and need[1]))
             waiting = ""
     assert not waiting, f"line {start}: the command does not end:\n{waiting}"
 

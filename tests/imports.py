@@ -10,7 +10,7 @@ def imported_files(module: Path) -> set[Path]:
     Imports inside functions count, but for a package's `__init__`, which loads its public names only when asked.
     """
     found: set[Path] = set()
-    waiting = [module]
+    waiting = [module, *(path for parent in module.parents if (path := parent / "__init__.py").is_file())]
     while waiting:
         path = waiting.pop()
         if path in found:

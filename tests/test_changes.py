@@ -85,6 +85,7 @@ def test_a_place_is_enough_to_tell_an_edit(before, after):
             ("a", "a", "b", "1"),
         ),
         ({"sentence": "a", "part": "a", "rewrite": "b", "occurrence": ""}, ("a", "a", "b")),
+        ({"sentence": "a", "part": "a", "rewrite": "b", "occurrence": np.nan}, ("a", "a", "b")),
     ],
 )
 def test_a_record_is_read_by_its_columns(record, edit):

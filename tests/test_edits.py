@@ -131,3 +131,4 @@ def test_occurrences_prefer_whole_words():
     assert occurrences("in", "mining in vain in Spain") == [7, 15]
     assert occurrences("ain", "in vain") == [4]
     assert occurrences("x", "none") == []
+    assert occurrences("a", "a b a") == [0, 4]

@@ -1,8 +1,6 @@
 """The whole pipeline, as users run it, on a tiny random ModernBERT."""
 
 import json
-import re
-import time
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -18,11 +16,8 @@ def read_json(project, name):
     return json.loads((project.folder / name).read_text(encoding="utf-8"))
 
 
-def test_repro_writes_everything_and_then_does_nothing(new_project):
-    project = new_project()
-    project.run("dvc repro")
-    project.commit("results")
-
+def test_repro_writes_everything_and_then_does_nothing(trained_project):
+    project = trained_project
     test = read_json(project, "metrics/test.json")
     assert set(test) >= {
         "precision", "recall", "f1", "accuracy", "average_precision", "roc_auc", "brier", "ece", "examples",
@@ -30,7 +25,7 @@ def test_repro_writes_everything_and_then_does_nothing(new_project):
     }  # fmt: skip
     assert set(test["parts"]) == {"contrast", "hand-written", "rule-made"}
     assert set(test["operating_point"]) >= {"threshold", "precision", "recall", "f1", "precision_low", "precision_high"}
-    assert set(read_json(project, "metrics/baseline.json")) == set(test)
+    assert set(read_json(project, "metrics/baseline.json")) == set(test) - {"checks", "ece_uncalibrated"}
 
     # The reference's files, in the row order of test.parquet, tell the same story as the metrics.
     results, rows = project.folder / "results", pq.read_table(project.folder / "data/pairs/test.parquet").to_pylist()
@@ -46,58 +41,11 @@ def test_repro_writes_everything_and_then_does_nothing(new_project):
 
     assert "precision" in project.run("dvc metrics show")
     assert "Data and pipelines are up to date" in project.run("dvc repro")
-    assert project.run("dvc status").strip() == "Data and pipelines are up to date."
+    assert project.run("dvc status dvc.yaml").strip() == "Data and pipelines are up to date."
 
     # A forced rerun gives the same bytes.
     project.run("dvc repro --force")
     assert project.run("git status --porcelain") == ""
-
-
-def test_experiments_change_one_param_and_compare(new_project):
-    project = new_project()
-    project.run("dvc exp run")
-    project.commit("results")
-
-    # Another operating point needs no training, and changes nothing else.
-    printed = project.run("dvc exp run -n bold -S decision.min_recall=1.0")
-    assert "Stage 'train' didn't change, skipping" in printed
-    changed = json.loads(project.run("dvc metrics diff --json"))
-    names = [name for file in changed.values() for name in file]
-    assert names
-    assert all("operating_point" in name for name in names)
-    assert "40 pairs. Differences are bold less HEAD" in project.run("python -m fluency compare HEAD bold")
-    project.run("git stash -q")
-    project.run("dvc checkout -q")
-
-    project.run("dvc exp run -S train.learning_rate=5e-2")
-    changed = [line for line in project.run("dvc params diff").splitlines() if "params.yaml" in line]
-    assert len(changed) == 1
-    assert re.search(r"train.learning_rate\s+3e-05\s+0.05", changed[0])
-    assert "precision" in project.run("dvc metrics diff")
-    project.run("git stash -q")
-    project.run("dvc checkout -q")
-
-    project.run("dvc exp run --queue -S 'train.learning_rate=2e-5,5e-5'")
-    project.run("dvc queue start")
-    while re.search("Queued|Running", status := project.run("dvc queue status")):
-        time.sleep(1)  # DVC's worker is another process, and says nothing when it is done
-    assert status.count("Success") == 2, status
-    table = project.run("dvc exp show --only-changed --csv --sort-by operating_point.precision --sort-order desc")
-    assert "train.learning_rate" in table.splitlines()[0]
-    assert {"2e-05", "5e-05"} <= set(re.findall(r"[25]e-05", table))
-    assert table.count("Failed") == 0
-
-    # The best is kept on a branch, released, pushed, and pulled elsewhere.
-    project.run("dvc exp branch bold better")
-    project.run("git checkout -q better && dvc checkout -q")
-    project.run("git -c user.name=t -c user.email=t@localhost tag -a fluency-edit-classifier@v1.0.0 -m first")
-    project.run("dvc remote add -q -d storage ../storage")
-    project.commit("remote")
-    project.run("dvc push -q")
-    project.run("git clone -q . ../clone && cd ../clone && dvc pull -q && dvc status -q")
-    assert (project.folder / "../clone/results/report.html").is_file()
-    project.run("dvc artifacts get . fluency-edit-classifier -o ../model")
-    assert (project.folder / "../model/model.safetensors").is_file()
 
 
 def test_the_references_own_data_runs_through(new_project):

@@ -185,3 +185,16 @@ def test_a_page_of_one_judge_and_one_outcome_works(chromium, tmp_path):
     expect(page.get_by_role("status")).to_have_text("0 of 1 edits")
     assert page.locator(".none").is_visible()
     page.close()
+
+
+@pytest.mark.parametrize("width", [375, 1200])
+def test_a_third_judge_of_a_long_name_fits_in_too(chromium, tmp_path, width):
+    pairs = [pair(row, row // 2 % 2) for row in range(40)]
+    scores = np.random.default_rng(0).random(40)
+    names = ("model", "baseline", "some-organisation/Some-Model-3.1-70B-Instruct")
+    path = tmp_path / "three.html"
+    write_report(path, [entry(name, pairs, scores) for name in names], PARAMS, slices=[], pictures={})
+    page = chromium.new_page(viewport={"width": width, "height": 800})
+    page.goto(f"file://{path}")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.close()

@@ -155,6 +155,25 @@ def in_worker(scorer, edits):
     return id(scorer), scorer.score_edits(edits)
 
 
+@pytest.mark.parametrize("pickled", [True, False])
+def test_a_forked_worker_does_not_wait_for_its_parents_threads(models, scorer, pickled):
+    """It does with one thread, in loading already: the parent's OpenMP threads are not forked."""
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        with multiprocessing.get_context("fork").Pool(1) as pool:
+            assert pool.apply(threads_in_worker, [scorer if pickled else models / "fluency"]) == 1
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+
+
+def threads_in_worker(source):
+    if not isinstance(source, FluencyScorer):
+        FluencyScorer.load(source)
+    return torch.get_num_threads()
+
+
 def test_a_forked_child_uses_its_parents_scorer_even_while_a_thread_of_it_scores(scorer):
     expected = scorer.score_edits(PAIRS)
     with scorer._predicting, scorer._tokenising:

@@ -14,13 +14,23 @@ from fluency.params import load_params
 from fluency.summary import filled, readme_blocks
 from tests.imports import imported_files
 
-STAGES = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]
+STAGES = {
+    name: stage
+    for pipeline in ("dvc.yaml", "stages/llm_baseline/dvc.yaml")
+    for name, stage in yaml.safe_load(Path(pipeline).read_text(encoding="utf-8"))["stages"].items()
+}
+
+
+def module(stage: str) -> Path:
+    """The module that a stage runs."""
+    path = Path(*STAGES[stage]["cmd"].split()[-1].split("."))
+    return path / "__main__.py" if path.is_dir() else path.with_suffix(".py")
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_depends_on_every_module_it_imports(stage):
     """Else DVC would serve results of older code."""
-    needed = {path.as_posix() for path in imported_files(Path("stages", f"{stage}.py"))}
+    needed = {path.as_posix() for path in imported_files(module(stage))}
     code = {dep for dep in STAGES[stage]["deps"] if dep.startswith(("fluency/", "stages/"))}
     assert code == needed
 
@@ -28,13 +38,16 @@ def test_a_stage_depends_on_every_module_it_imports(stage):
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_is_described_and_short(stage):
     assert STAGES[stage]["desc"]
-    lines = Path("stages", f"{stage}.py").read_text(encoding="utf-8").splitlines()
+    lines = module(stage).read_text(encoding="utf-8").splitlines()
     assert len(lines) <= 50
 
 
 @pytest.mark.parametrize(
     "module",
-    ["stages.fetch_data", "stages.fetch_model", "stages.build_pairs", "stages.baseline", "fluency", "fluency.__main__"],
+    [
+        *("stages.fetch_data", "stages.fetch_model", "stages.build_pairs", "stages.baseline"),
+        *("stages.llm_baseline.__main__", "stages.llm_baseline.compare", "fluency", "fluency.__main__"),
+    ],
 )
 def test_torch_is_not_imported_where_it_is_not_needed(module):
     code = f"import {module}, sys; sys.exit('torch' in sys.modules)"
@@ -54,7 +67,7 @@ def test_every_section_of_params_reruns_a_stage():
 def test_params_hold_no_key_that_is_never_read():
     """A key is read by its name, or goes to TrainingArguments under it."""
     readers = [
-        path for path in [*Path("fluency").glob("*.py"), *Path("stages").glob("*.py")] if path.name != "params.py"
+        path for path in [*Path("fluency").glob("*.py"), *Path("stages").rglob("*.py")] if path.name != "params.py"
     ]
     code = "".join(path.read_text(encoding="utf-8") for path in readers)
     recipe = {field.name for field in dataclasses.fields(TrainingArguments)}
