@@ -69,7 +69,7 @@ def commands(block: Block) -> Iterator[Command]:
         waiting += text
         if not _goes_on(waiting):
             need = _NEED.search(waiting)
-            yield Command(waiting.strip(), start, need[1] if need else paragraph_needs)
+            yield Command(waiting.strip(), start, paragraph_needs or (need and need[1]))
             waiting = ""
     assert not waiting, f"line {start}: the command does not end:\n{waiting}"
 

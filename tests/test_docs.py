@@ -25,6 +25,7 @@ PRINTED = {
     },
     "docs/evaluation.md": {
         "dvc exp run": "Stage 'train' didn't change, skipping",
+        "dvc metrics diff": r"\A(.*(Path|operating_point).*\n)+\Z",
         "python -m fluency compare main sure": "40 pairs. Differences are sure less main",
         "python -m fluency verify": "precision",
     },
@@ -126,6 +127,13 @@ def has(tree, keys):
     return not keys or (isinstance(tree, dict) and keys[0] in tree and has(tree[keys[0]], keys[1:]))
 
 
+def test_readme_says_what_each_dependency_is_for():
+    pinned = re.findall(r"^([\w-]+).*==", Path("requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    table = Path("README.md").read_text(encoding="utf-8").partition("| package | why |\n| --- | --- |\n")[2]
+    told = [name for row in table.splitlines() for name in row.split("|")[1].strip().split(", ")]
+    assert sorted(told) == sorted(pinned)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_links_lead_somewhere(page):
     for link in re.findall(r"\]\(([^)#:]+)\)", text_of(page)):
@@ -138,7 +146,7 @@ def test_a_figure_is_that_of_its_source(page):
     for figure, path, _, key in re.findall(r"([\d.,]+)<!-- ([\w/.]+)(: (.+?))? -->", text_of(page)):
         source = Path(path).read_text(encoding="utf-8")
         if not key:
-            assert re.search(rf"\b{figure.replace(',', '[,_]?')}\b", source), f"{figure} is not in {path}"
+            assert re.search(rf"\b{re.escape(figure).replace(',', '[,_]?')}\b", source), f"{figure} is not in {path}"
             continue
         value = json.loads(source)
         for name in key.split("."):
