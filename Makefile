@@ -6,7 +6,9 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help repro test lint bench bench-gpu reference clean
+FIGURE := metrics/test.json:operating_point
+
+.PHONY: help repro experiments test lint bench bench-gpu reference clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -14,6 +16,10 @@ help: ## List the targets
 repro: .venv/installed ## Run the pipeline (fetch, build, train, calibrate, evaluate) and print its results
 	dvc repro
 	@python -m fluency summary
+
+experiments: .venv/installed ## Compare the experiments: what each changed, and its figures, the most precise first
+	dvc exp show --only-changed --hide-failed --sort-by $(FIGURE).precision --sort-order desc \
+	  --drop 'metrics|data|models|results|checks|ece|training|validation|Created|State|Executor' --keep '$(FIGURE).(precision|recall)$$'
 
 test: .venv/installed ## Run the tests
 	python -m pytest -n 2

@@ -5,8 +5,13 @@ import sys
 from pathlib import Path
 
 from fluency.errors import UserError
-from fluency.files import write_text
-from fluency.params import load_params
+
+try:
+    from fluency import score_command
+    from fluency.files import write_text
+    from fluency.params import load_params
+except ModuleNotFoundError as missing:
+    sys.exit(f"error: {missing}; `make .venv/installed`, then `source .venv/bin/activate`")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -26,11 +31,7 @@ def main(arguments: list[str] | None = None) -> None:
     command = commands.add_parser("readme", help="write the tables of results and stages into README.md")
     command.set_defaults(run=_readme)
 
-    command = commands.add_parser("score", help="score one edit with the trained model")
-    command.add_argument("before", help="the sentence before the edit")
-    command.add_argument("after", help="the sentence after it")
-    command.add_argument("--model", default="models/fluency", help="model folder (%(default)s)")
-    command.set_defaults(run=_score)
+    score_command.add_to(commands)
 
     command = commands.add_parser(
         "export",
@@ -79,9 +80,16 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _summary(_: argparse.Namespace) -> None:
+    from fluency.freshness import freshness
     from fluency.summary import summary
 
     print(summary(), end="")
+    _note(freshness().note)
+
+
+def _note(text: str) -> None:
+    if text:
+        print(f"note: {text}")
 
 
 def _doctor(_: argparse.Namespace) -> None:
@@ -95,18 +103,6 @@ def _doctor(_: argparse.Namespace) -> None:
         raise UserError(f"{amiss} of these need a look")
 
 
-def _score(chosen: argparse.Namespace) -> None:
-    from transformers.utils.logging import disable_progress_bar
-
-    from fluency import FluencyScorer
-
-    disable_progress_bar()  # of loading weights
-    scorer = FluencyScorer.load(chosen.model)
-    score = scorer.score(chosen.before, chosen.after)
-    verdict = "accepted" if score >= scorer.calibration.threshold else "not accepted"
-    print(f"{score:.4f}  {verdict} at the operating point {scorer.calibration.threshold:.4f}")
-
-
 def _export(chosen: argparse.Namespace) -> None:
     from fluency.exporting import export
 
@@ -116,10 +112,13 @@ def _export(chosen: argparse.Namespace) -> None:
 
 def _compare(chosen: argparse.Namespace) -> None:
     from fluency.comparison import as_markdown, compare
+    from fluency.freshness import freshness
     from fluency.predictions import on_the_same_pairs, read_predictions
 
     a, b = (read_predictions(name) for name in (chosen.a, chosen.b))
     both = on_the_same_pairs(a, b)
+    if "workspace" in (chosen.a, chosen.b):
+        _note(freshness().note)
     for name, judged, common in zip((chosen.a, chosen.b), (a, b), both, strict=True):
         if left := len(judged.pairs) - len(common.pairs):
             print(f"left out: {left} pairs that only {name} has")

@@ -18,6 +18,7 @@ _COLUMNS = (
     ("original_sentence", "inappropriate_part", "rewritten_part"),
     ("sentence", "part", "rewrite"),
 )
+EDIT_COLUMNS = frozenset({"occurrence"}.union(*_COLUMNS))
 
 
 class CannotScore(ValueError):  # noqa: N818 (reads as what it says where it is caught)

@@ -1,6 +1,5 @@
 """Checkpoints of a run that may be cut off: whose they are, which are whole, and that one run at a time uses them."""
 
-import fcntl
 import hashlib
 import json
 import os
@@ -15,6 +14,7 @@ import torch.distributed
 from fluency.errors import UserError
 from fluency.files import sha256
 from fluency.hardware import Plan
+from fluency.locks import locked
 from fluency.params import TrainParams
 
 _KEPT = 3  # experiments that were cut off, besides the one that runs
@@ -52,7 +52,7 @@ def experiment_digest(params: TrainParams, plan: Plan, *, pairs: Path, base: Pat
 
 def held(folder: Path) -> bool:
     """Whether a process that is alive holds these checkpoints."""
-    descriptor = _locked(folder)
+    descriptor = locked(folder)
     if descriptor is None:
         return True
     os.close(descriptor)
@@ -70,7 +70,7 @@ def claimed(folder: Path) -> Iterator[None]:
         UserError: another process holds them.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    descriptor = _locked(folder)
+    descriptor = locked(folder)
     if descriptor is None:
         with suppress(OSError):
             holder = (folder / "pid").read_text()
@@ -125,21 +125,10 @@ def _step(checkpoint: Path) -> int:
     return int(checkpoint.name.rpartition("-")[2])
 
 
-def _locked(folder: Path) -> int | None:
-    """A descriptor that locks `folder` until it is closed, by the process's end at the latest; None if another does."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    return descriptor
-
-
 def _forget_others(folder: Path) -> None:
     others = [path for path in folder.parent.iterdir() if path.is_dir() and path != folder]
     for path in sorted(others, key=lambda path: path.stat().st_mtime, reverse=True)[_KEPT:]:
-        descriptor = _locked(path)
+        descriptor = locked(path)
         if descriptor is not None:
             shutil.rmtree(path, ignore_errors=True)
             os.close(descriptor)

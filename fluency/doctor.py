@@ -1,6 +1,7 @@
 """A look over machine and checkout before a long run: ten lines, each with what to do where something is amiss."""
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -46,17 +47,17 @@ def examine() -> Iterator[Finding]:
     for name, look in looks.items():
         try:
             yield look()
-        except (UserError, OSError) as error:
-            yield Finding(name, " ".join(str(error).split()), "mend it before a run")
+        except (UserError, OSError, ImportError) as error:
+            found, _, remedy = " ".join(str(error).split()).partition("; ")
+            yield Finding(name, found, remedy or "mend it before a run")
 
 
 def _packages() -> Finding:
-    pins = [
-        line.split("==") for line in Path("requirements.txt").read_text(encoding="utf-8").splitlines() if "==" in line
-    ]
-    wrong = [name for name, pinned in pins if _installed(name).partition("+")[0] != pinned]
+    pins = re.findall(r"^([\w-]+).*==(.+)$", Path("requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    wrong = [name for name, pin in pins if _installed(name).partition("+")[0] != pin]
     if wrong:
-        return Finding("packages", f"not as pinned: {', '.join(wrong)}", "run `make .venv/installed`")
+        remedy = "`make .venv/installed`, then `source .venv/bin/activate`"
+        return Finding("packages", f"not as pinned: {', '.join(wrong)}", remedy)
     return Finding("packages", f"{len(pins)} as pinned in requirements.txt")
 
 
@@ -68,9 +69,9 @@ def _installed(name: str) -> str:
 
 
 def _code() -> Finding:
-    here, imported = Path.cwd(), Path(__file__).parent.parent
+    here, imported = Path.cwd().resolve(), Path(__file__).resolve().parent.parent
     # what building a wheel leaves beside the code is no copy of it
-    if any(Path(its.locate_file("")).resolve() != imported.resolve() for its in distributions(name="fluency")):
+    if any(Path(its.locate_file("")).resolve() != imported for its in distributions(name="fluency")):
         return Finding("code", "an installed copy of fluency", "uninstall it: experiments in copies would import it")
     if imported != here:
         return Finding("code", f"imported from {imported}", f"run at the root of the checkout; this is {here}")
@@ -78,12 +79,19 @@ def _code() -> Finding:
 
 
 def _plan(params: Params) -> Finding:
-    from fluency.hardware import devices_at_hand, plan_for
+    import torch
 
-    plan = plan_for(params.train, devices_at_hand(params.train.accelerate_config))
+    from fluency.hardware import devices_at_hand, plan_for, use_cores
+
+    devices = devices_at_hand(params.train.accelerate_config)
+    plan = plan_for(params.train, devices)
+    gpus = devices.count if devices.type == "cuda" else 0
+    found = f"{plan}, on {f'{gpus} x {torch.cuda.get_device_name()}' if gpus else f'{use_cores()} CPU threads'}"
     if plan.processes < params.train.num_processes:
-        return Finding("plan", f"{plan} (fewer devices than train.num_processes: the same result, later)")
-    return Finding("plan", str(plan))
+        found += " (fewer devices than train.num_processes: the same result, later)"
+    elif gpus > plan.processes:
+        found += f" (train.num_processes leaves {gpus - plan.processes} idle)"
+    return Finding("plan", found)
 
 
 def _disk() -> Finding:
@@ -113,7 +121,7 @@ def _sources(params: Params) -> Finding:
 
 
 def _tracking() -> Finding:
-    from fluency.training import wandb_wanted
+    from fluency.tracking import wandb_wanted
 
     if wandb_wanted(os.environ):
         return Finding("tracking", f"W&B {os.environ.get('WANDB_MODE', 'online')}")
@@ -121,27 +129,35 @@ def _tracking() -> Finding:
 
 
 def _git() -> Finding:
-    if _run("git", "rev-parse", "--is-shallow-repository") == "true":
+    if _git_says("rev-parse", "--is-shallow-repository") == ["true"]:
         return Finding("git", "a shallow clone", "`git fetch --unshallow`: it loses queued experiments")
-    changed = _run("git", "status", "--porcelain").splitlines()
-    untracked = sum(line.startswith("??") for line in changed)
-    if untracked:
+    if untracked := len(_git_says("ls-files", "--others", "--exclude-standard")):
         return Finding(
-            "git", f"{untracked} untracked files", "`git add` what queued experiments need; they do not see it"
+            "git", f"untracked files: {untracked}", "`git add` what queued experiments need; they see no other"
         )
-    return Finding("git", f"{len(changed)} changed files" if changed else "clean")
+    changed = len(_git_says("status", "--porcelain"))
+    return Finding("git", f"changed files: {changed}" if changed else "clean")
+
+
+def _git_says(*command: str) -> list[str]:
+    done = subprocess.run(["git", *command], capture_output=True, text=True, check=False)  # noqa: S603, S607
+    if done.returncode:
+        reason = done.stderr.strip().removeprefix("fatal: ")
+        raise UserError(f"{reason}; DVC needs a clone made by git, not an archive of the files")
+    return done.stdout.splitlines()
 
 
 def _dvc() -> Finding:
+    from fluency.freshness import freshness
+
     if not Path("dvc.lock").is_file():
         return Finding("dvc", "no results yet", "`dvc repro`")
-    state = _run("dvc", "status")
-    stages = [
-        line.removesuffix(":") for line in state.splitlines() if line.endswith(":") and not line.startswith(("\t", " "))
-    ]
-    if stages:
-        return Finding("dvc", f"results are not of this code and params: {', '.join(stages)}", "`dvc repro`")
-    return Finding("dvc", "results are of this code and params")
+    state = freshness()
+    if state.stale:
+        return Finding("dvc", f"results are not of this code, params and data: {', '.join(state.stale)}", "`dvc repro`")
+    if state.missing:
+        return Finding("dvc", f"outputs are not here: {', '.join(state.missing)}", "`dvc pull`, or `dvc repro`")
+    return Finding("dvc", "results are of this code, params and data")
 
 
 def _training() -> Finding:
@@ -156,7 +172,3 @@ def _training() -> Finding:
     return Finding(
         "training", f"{len(folders)} cut off, which go on when started again" if folders else "none alive, none cut off"
     )
-
-
-def _run(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603

@@ -25,10 +25,17 @@ class Device:
     Attributes:
         type: `cuda` or `cpu`.
         bf16: whether matrix products run in bfloat16.
+        index: which of the GPUs.
     """
 
     type: str
     bf16: bool
+    index: int = 0
+
+    @property
+    def name(self) -> str:
+        """What torch calls it: `cpu`, `cuda:0`."""
+        return f"{self.type}:{self.index}" if self.type == "cuda" else self.type
 
 
 @dataclass(frozen=True)
@@ -182,14 +189,15 @@ def read_accelerate_config(path: str | None) -> Mapping[str, object]:
 
 
 def device_at_hand(*, cpu_bf16: bool = False) -> Device:
-    """The device of a process that works alone.
+    """The device of this process; of several that a launcher started, each has a GPU of its own.
 
     Args:
         cpu_bf16: whether a CPU that multiplies in bfloat16 may do so; scores then differ in the third digit from
             those of another machine.
     """
     if torch.cuda.is_available():
-        return Device("cuda", torch.cuda.is_bf16_supported())
+        index = int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count()  # a launcher may show each but one
+        return Device("cuda", torch.cuda.is_bf16_supported(), index)
     at_hand = torch.cpu.get_capabilities()
     return Device("cpu", cpu_bf16 and any(at_hand.get(name) for name in ("avx512_bf16", "amx_bf16")))
 

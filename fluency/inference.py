@@ -41,7 +41,7 @@ class TorchModel:
             folder, local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
         )
         self.model = in_bfloat16(model) if device.bf16 else model
-        self.model.to(device.type).eval()
+        self.model.to(device.name).eval()
         self.device = device
         # what a CPU keeps in its caches; a GPU would wait for the launches of so small a batch
         self.max_tokens = 2048 if device.type == "cpu" else 16_384
@@ -49,7 +49,7 @@ class TorchModel:
     @torch.inference_mode()
     def __call__(self, batch: Batch) -> np.ndarray:
         """The logits of a padded batch: float32, of shape [pairs, 2]."""
-        batch = {name: tensor.to(self.device.type) for name, tensor in batch.items()}
+        batch = {name: tensor.to(self.device.name) for name, tensor in batch.items()}
         return self.model(**batch).logits.float().cpu().numpy()
 
     def after_fork(self) -> None:

@@ -1,7 +1,7 @@
 """The scorer: the probability that an edit keeps a sentence fluent, and the decision whether to accept it."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
@@ -23,8 +23,6 @@ from fluency.hardware import device_at_hand
 from fluency.inference import Model, TorchModel, predict_logits
 from fluency.metrics import probabilities
 
-_AT_ONCE = 4096  # edits that are sorted by length together; a stream holds twice as many at the most
-
 Backend = Literal["torch", "onnx"]
 Errors = Literal["raise", "nan"]
 Outcome = float | CannotScore
@@ -37,11 +35,16 @@ class FluencyScorer:
     others scored with it. An edit that changes nothing keeps fluency by definition: it scores 1, and the model isn't
     asked. Threads may share a scorer. Pickled, it is a few hundred bytes: each worker loads the model again, once.
 
+    Attributes:
+        at_once: edits of a stream that are sorted by length together; it holds twice as many at the most.
+
     Example:
         >>> scorer = FluencyScorer.load("models/fluency")  # doctest: +SKIP
         >>> scorer.score("This are a test.", "This is a test.") > 0.5  # doctest: +SKIP
         True
     """
+
+    at_once = 4096
 
     def __init__(self, model: Model, tokenizer: PreTrainedTokenizerBase, calibration: Calibration) -> None:
         self.model = model
@@ -124,14 +127,28 @@ class FluencyScorer:
             The score of an edit, or instead of it the CannotScore that says why it has none.
         """
         edits = iter(edits)
-        chunks = iter(lambda: list(islice(edits, _AT_ONCE)), [])
-        prepared = self._prepared(next(chunks, []))
-        with ThreadPoolExecutor(1) as ahead:  # tokenises what comes next while the model is busy
+        for outcomes in self.score_chunks(iter(lambda: list(islice(edits, self.at_once)), [])):
+            yield from outcomes
+
+    def score_chunks(self, chunks: Iterable[Sequence[AnyEdit | CannotScore]]) -> Iterator[list[Outcome]]:
+        """Scores of a stream that is cut already: what stands in a chunk is sorted by length together.
+
+        Args:
+            chunks: of edits; a CannotScore among them keeps its place. A chunk's scores leave once the next chunk
+                is there, which is tokenised while the model is busy: an empty one lets them go.
+
+        Yields:
+            What `score_stream` yields of each edit, for one chunk after the other.
+        """
+        waiting = None
+        with ThreadPoolExecutor(1) as ahead:
             for chunk in chunks:
                 following = ahead.submit(self._prepared, chunk)
-                yield from self._outcomes(*prepared)
-                prepared = following.result()
-        yield from self._outcomes(*prepared)
+                if waiting is not None:
+                    yield self._outcomes(*waiting)
+                waiting = following.result()
+        if waiting is not None:
+            yield self._outcomes(*waiting)
 
     def decide(
         self,
@@ -160,12 +177,14 @@ class FluencyScorer:
             raise TypeError("only a scorer that FluencyScorer.load made can be pickled: workers load it again")
         return loaded_once, self._origin
 
-    def _prepared(self, edits: list[AnyEdit]) -> tuple[list[Change | CannotScore], dict[Change, Encoded | TooLong]]:
+    def _prepared(
+        self, edits: Sequence[AnyEdit | CannotScore]
+    ) -> tuple[list[Change | CannotScore], dict[Change, Encoded | TooLong]]:
         """What each edit stands for, and once each of the changes that the model is to be asked about."""
         asked: list[Change | CannotScore] = []
         for edit in edits:
             try:
-                asked.append(as_change(edit))
+                asked.append(edit if isinstance(edit, CannotScore) else as_change(edit))
             except CannotScore as error:
                 asked.append(error)
         changes = list(
@@ -182,9 +201,7 @@ class FluencyScorer:
         length, most = len(item["input_ids"]), self.calibration.max_length
         return item if length <= most else TooLong(f"too long; {length} tokens, where {most} are the most")
 
-    def _outcomes(
-        self, asked: list[Change | CannotScore], encoded: dict[Change, Encoded | TooLong]
-    ) -> Iterator[Outcome]:
+    def _outcomes(self, asked: list[Change | CannotScore], encoded: dict[Change, Encoded | TooLong]) -> list[Outcome]:
         known: dict[Change, Outcome] = {change: item for change, item in encoded.items() if isinstance(item, TooLong)}
         rest = [change for change in encoded if change not in known]
         if rest:
@@ -193,8 +210,8 @@ class FluencyScorer:
                     self.model, [encoded[change] for change in rest], pad_token_id=self.tokenizer.pad_token_id
                 )
             known |= zip(rest, probabilities(logits, self.calibration.temperature).tolist(), strict=True)
-        for item in asked:
-            yield item if isinstance(item, CannotScore) else known.get(item, 1.0)  # only identities are not asked
+        # only identities are not asked
+        return [item if isinstance(item, CannotScore) else known.get(item, 1.0) for item in asked]
 
     def _after_fork(self) -> None:
         """In a forked worker, neither the parent's locks nor its threads are of use."""

@@ -4,14 +4,16 @@ import csv
 import gzip
 import io
 import json
+import os
 import re
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,10 +22,12 @@ from fluency.errors import UserError
 
 Record = dict[str, Any]
 Records = Iterator[tuple[int, "Record | BadLine"]]
+T = TypeVar("T")
 
 _SPLIT_WORDS = {"train": "train", "training": "train", "validation": "validation", "valid": "validation",
                 "val": "validation", "dev": "validation", "test": "test"}  # fmt: skip
 _BATCH = 1000  # records of a Parquet file in memory at once
+PIPE = Path("-")  # standard input, or output: JSON Lines
 csv.field_size_limit(sys.maxsize)  # an endless field is a row to reject, not a file that cannot be read
 
 
@@ -37,10 +41,13 @@ class BadLine:
 
 def suffix_of(file: Path) -> str:
     """The suffix that tells the container, in lower case: `.jsonl` of `train.jsonl` and of `train.JSONL.gz`."""
-    return (Path(file.stem).suffix if _zipped(file) else file.suffix).lower()
+    if file == PIPE:
+        return ".jsonl"
+    return (Path(file.stem).suffix if zipped(file) else file.suffix).lower()
 
 
-def _zipped(file: Path) -> bool:
+def zipped(file: Path) -> bool:
+    """Whether the file is gzipped, by its suffix."""
     return file.suffix.lower() == ".gz"
 
 
@@ -52,6 +59,12 @@ def read_records(file: Path) -> Records:
     """
     with explained(file):
         yield from READERS[suffix_of(file)](file)
+
+
+def in_chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """The items in lists of `size`, the last of what is left."""
+    items = iter(items)
+    return iter(lambda: list(islice(items, size)), [])
 
 
 def read_lines(file: Path) -> Iterator[tuple[int, str | BadLine]]:
@@ -85,29 +98,48 @@ def explained(file: Path) -> Iterator[None]:
 
 
 def _opened(file: Path) -> IO[bytes]:
-    return gzip.open(file) if _zipped(file) else file.open("rb")
+    if file == PIPE:
+        return os.fdopen(0, "rb", closefd=False)  # /dev/stdin would not open a socket
+    return gzip.open(file) if zipped(file) else file.open("rb")
 
 
 def _parquet(file: Path) -> Records:
-    with pq.ParquetFile(file) as table:
-        batches = table.iter_batches(batch_size=_BATCH, use_threads=False)
-        yield from enumerate((record for batch in batches for record in _records(file, batch)), 1)
+    yield from enumerate((record for batch in read_batches(file) for record in records_of(file, batch)), 1)
+
+
+def read_batches(file: Path, columns: Sequence[str] | None = None, *, size: int = _BATCH) -> Iterator[pa.RecordBatch]:
+    """Stream a Parquet file in batches of at most `size` rows, of all columns or those named.
+
+    Raises:
+        UserError: the file is missing or is no Parquet.
+    """
+    # buffered: a row group may hold a million rows, and would be read whole
+    with explained(file), pq.ParquetFile(file, buffer_size=2**20, pre_buffer=False) as table:
+        yield from table.iter_batches(batch_size=size, columns=columns, use_threads=False)
 
 
 def _arrow(file: Path) -> Records:
     """A shard of a data set's `save_to_disk` folder."""
     with pa.memory_map(str(file)) as source, pa.ipc.open_stream(source) as batches:
-        yield from enumerate((record for batch in batches for record in _records(file, batch)), 1)
+        yield from enumerate((record for batch in batches for record in records_of(file, batch)), 1)
 
 
-def _records(file: Path, batch: pa.RecordBatch) -> list[Record]:
-    _check_columns(file, batch.schema.names)
-    # Arrow knows moments that Python does not
-    times = [field.name for field in batch.schema if pa.types.is_temporal(field.type)]
-    return batch.drop_columns(times).to_pylist()
+def records_of(file: Path, batch: pa.RecordBatch) -> list[Record]:
+    """The rows of a batch from `file`."""
+    check_columns(file, batch.schema.names)
+    for place, field in enumerate(batch.schema):
+        # as text: Arrow knows moments that Python does not
+        if pa.types.is_temporal(field.type) and not pa.types.is_interval(field.type):
+            batch = batch.set_column(place, field.name, batch.column(place).cast(pa.string()))
+    return batch.to_pylist()
 
 
-def _check_columns(file: Path, columns: list[str]) -> None:
+def check_columns(file: Path, columns: Sequence[str]) -> None:
+    """Let no table pass whose columns share a name.
+
+    Raises:
+        UserError: two of them do.
+    """
     if len(set(columns)) < len(columns):
         twice = next(name for name in columns if columns.count(name) > 1)
         raise UserError(f"{file}: two columns are called {twice[:80]!r}; rename one")
@@ -176,7 +208,7 @@ def _delimited(file: Path) -> Records:
         reader = csv.reader(text, strict=True, delimiter="\t" if tabs else ",")
         try:
             columns = next(reader, [])
-            _check_columns(file, columns)
+            check_columns(file, columns)
             line = reader.line_num + 1
             for cells in reader:
                 if cells:  # an empty line is no row

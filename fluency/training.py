@@ -36,6 +36,7 @@ from fluency.health import explained, stop_if_diverged
 from fluency.metrics import average_precision, negative_log_likelihood, point_metrics, probabilities
 from fluency.params import TrainParams
 from fluency.sampling import GlobalBatchSampler
+from fluency.tracking import wandb_wanted
 
 Pairs = Sequence[Mapping[str, Any]]
 LABELS = {0: "non-fluent", 1: "fluent"}
@@ -139,12 +140,6 @@ def training_arguments(params: TrainParams, plan: Plan, checkpoints: Path) -> Tr
         run_name=os.environ.get("DVC_EXP_NAME"),
         ddp_find_unused_parameters=False,
     )
-
-
-def wandb_wanted(environment: Mapping[str, str]) -> bool:
-    """Whether the environment has W&B configured: a mode that is on and, unless offline, a key."""
-    mode = environment.get("WANDB_MODE", "online")
-    return mode == "offline" or (mode != "disabled" and bool(environment.get("WANDB_API_KEY")))
 
 
 def train(

@@ -16,6 +16,10 @@ CORPORA = ROOT.parent / "shared" / "corpora"
 # Nothing in the tests may reach a network or a paid service, and nothing of the user's settings may reach the tests.
 os.environ |= {
     "DVC_NO_ANALYTICS": "1",
+    "GIT_AUTHOR_EMAIL": "test@localhost",
+    "GIT_AUTHOR_NAME": "test",
+    "GIT_COMMITTER_EMAIL": "test@localhost",
+    "GIT_COMMITTER_NAME": "test",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
     "OMP_NUM_THREADS": "1",  # the models are tiny: a second thread would only wait
@@ -76,8 +80,14 @@ def chromium():
 class Project:
     """A copy of the project in its own git repository, with small params, to run commands in."""
 
-    def __init__(self, folder: Path, overrides: dict[str, str]) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
+
+    @classmethod
+    def new(cls, folder: Path, overrides: dict[str, str]) -> "Project":
+        """Copy this checkout to `folder`, set params, and commit."""
+        folder.mkdir(parents=True)
+        project = cls(folder)
         # What git has, and what it would have after a commit: never a user's data, models or environment.
         names = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -88,9 +98,10 @@ class Project:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(ROOT / name, folder / name)
         (folder / "dvc.lock").unlink(missing_ok=True)
-        self.override(**overrides)
-        self.run("git init -q -b main")
-        self.commit("start")
+        project.override(**overrides)
+        project.run("git init -q -b main")
+        project.commit("start")
+        return project
 
     def override(self, **overrides: str) -> None:
         """Set params as `dvc exp run -S` does."""
@@ -100,8 +111,7 @@ class Project:
 
     def commit(self, message: str) -> None:
         """Commit everything."""
-        self.run("git add -A")
-        self.run(f"git -c user.name=test -c user.email=test@localhost commit -q --allow-empty -m {message}")
+        self.run(f"git add -A && git commit -q --allow-empty -m {message}")
 
     def run(self, command: str, *, fails: bool = False, **environment: str) -> str:
         """Run a command in the project; returns what it printed. It has to succeed, or to fail where `fails`."""
@@ -137,8 +147,30 @@ def new_project(tmp_path, tiny_params) -> Callable[..., Project]:
     """Makes a project with the tiny params and further overrides."""
 
     def make(overrides: dict[str, str] | None = None) -> Project:
-        folder = tmp_path / "project"
-        folder.mkdir()
-        return Project(folder, tiny_params | (overrides or {}))
+        return Project.new(tmp_path / "project", tiny_params | (overrides or {}))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory, tiny_params) -> Path:
+    """A folder with a project in which `make repro` has run, its results committed and pushed to `origin` beside it."""
+    folder = tmp_path_factory.mktemp("trained")
+    project = Project.new(folder / "project", tiny_params)
+    # `make` finds the environment of these tests, and finds it complete
+    (project.folder / ".venv").mkdir()
+    for path in Path(sys.prefix).iterdir():
+        (project.folder / ".venv" / path.name).symlink_to(path)
+    (project.folder / ".venv/installed").unlink(missing_ok=True)
+    (project.folder / ".venv/installed").touch()
+    project.run("make repro")
+    project.commit("results")
+    project.run("git init -q --bare -b main ../origin && git remote add origin ../origin && git push -q -u origin main")
+    return folder
+
+
+@pytest.fixture
+def trained_project(trained, tmp_path) -> Project:
+    """A copy of that project, of the test's own."""
+    shutil.copytree(trained, tmp_path, symlinks=True, dirs_exist_ok=True)
+    return Project(tmp_path / "project")

@@ -6,8 +6,10 @@ import sys
 import pytest
 from huggingface_hub import constants
 
+from fluency.__main__ import main
 from fluency.checkpoints import claimed
 from fluency.doctor import examine
+from fluency.freshness import Freshness, freshness
 
 
 @pytest.fixture
@@ -22,13 +24,13 @@ def test_it_finds_what_would_spoil_a_run(checkup, monkeypatch):
     project, examined = checkup
     (project.folder / "new.txt").write_text("x")
     project.override(**{"data.source": "path:gone", "train.num_processes": "3"})
-    (project.folder / "requirements.txt").write_text("numpy==0.1\nnosuch==1\n")
+    (project.folder / "requirements.txt").write_text("numpy==0.1\nnosuch[extra]==1\nmoto[s3]==5.2.5\n")
     found = examined()
     assert len(found) == 10
     assert found["packages"].found == "not as pinned: numpy, nosuch"
     assert found["code"].found.startswith("imported from")  # of the tests' checkout, not of the project
     assert found["sources"].found == "data.source: gone is not there"
-    assert found["git"].found == "1 untracked files"
+    assert found["git"].found == "untracked files: 1"
     assert found["dvc"].remedy == "`dvc repro`"
     assert found["plan"].remedy == ""
     assert "the same result, later" in found["plan"].found
@@ -75,10 +77,48 @@ def test_it_finds_a_shallow_clone(checkup, tmp_path, monkeypatch):
     assert examined()["git"].remedy.startswith("`git fetch --unshallow`")
 
 
-def test_it_ends_in_one_line_that_counts_what_is_amiss(new_project):
-    project = new_project()
-    printed = project.run(f"{sys.executable} -m fluency doctor", fails=True).splitlines()
-    assert len(printed) == 11
-    assert printed[1] == "ok    code       imported from this checkout"
-    assert printed[-1] == "error: 1 of these need a look"  # there are no results yet
-    assert project.run("git status --porcelain") == ""
+def test_it_says_so_where_git_and_dvc_cannot_tell(checkup):
+    """No answer is no good answer."""
+    project, examined = checkup
+    (project.folder / "dvc.lock").write_text("schema: '2.0'\n")
+    shutil.rmtree(project.folder / ".git")
+    found = examined()
+    assert found["git"].found.startswith("not a git repository")
+    assert found["git"].remedy.startswith("DVC needs a clone")
+    assert found["dvc"].found.startswith("DVC cannot tell")
+    assert found["dvc"].remedy
+
+
+def test_it_tells_stale_results_from_outputs_that_are_not_here(trained_project, monkeypatch):
+    """A fresh clone has the committed figures, and they are right."""
+    monkeypatch.chdir(trained_project.folder)
+    assert freshness() == Freshness([], [])
+    trained_project.run("rm -rf models/fluency")
+    assert {finding.name: finding.found for finding in examine()}["dvc"].startswith("outputs are not here: train")
+    assert "note:" not in trained_project.run("python -m fluency summary")
+    trained_project.run("dvc checkout")
+    # a run that fails leaves the figures of the last one behind
+    trained_project.run("dvc exp run -S model.source=path:absent", fails=True)
+    note = "note: the workspace's results are not of its code, params and data (fetch_model"
+    assert note in trained_project.run("python -m fluency summary")
+    assert note in trained_project.run("python -m fluency compare HEAD workspace")
+    assert "note:" not in trained_project.run("python -m fluency compare HEAD HEAD")
+
+
+def test_its_exit_code_says_whether_anything_is_amiss(trained_project, monkeypatch, capsys):
+    monkeypatch.chdir(trained_project.folder)
+    monkeypatch.setattr("fluency.doctor._ENOUGH", 0)  # GiB of disk
+    monkeypatch.setattr("fluency.doctor.__file__", str(trained_project.folder / "fluency/doctor.py"))
+    main(["doctor"])
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["ok"] * 10
+    (trained_project.folder / "new.txt").touch()
+    with pytest.raises(SystemExit, match="error: 1 of these need a look"):
+        main(["doctor"])
+    assert trained_project.run("git status --porcelain") == "?? new.txt\n"
+
+
+def test_it_names_the_remedy_where_packages_are_missing(new_project):
+    """`-S` leaves site-packages out."""
+    printed = new_project().run(f"{sys.executable} -S -m fluency doctor", fails=True)
+    assert printed.startswith("error: No module named")
+    assert printed.endswith("`make .venv/installed`, then `source .venv/bin/activate`\n")

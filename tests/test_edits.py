@@ -132,3 +132,4 @@ def test_occurrences_prefer_whole_words():
     assert occurrences("ain", "in vain") == [4]
     assert occurrences("x", "none") == []
     assert occurrences("a", "a b a") == [0, 4]
+    assert occurrences("aa", "aaaa") == [0, 1, 2]  # which may overlap

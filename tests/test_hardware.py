@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fluency.errors import UserError
-from fluency.hardware import Devices, devices_at_hand, plan_for
+from fluency.hardware import Device, Devices, device_at_hand, devices_at_hand, plan_for
 from fluency.params import load_params
 
 PARAMS = load_params().train
@@ -76,6 +76,18 @@ def test_a_plan_keeps_the_global_batch_or_is_refused(processes, batch, accumulat
         assert plan.global_batch == processes * batch * accumulation
         assert plan.processes == used
         assert plan.batch <= batch
+
+
+@pytest.mark.parametrize(("rank", "gpus", "name"), [(None, 2, "cuda:0"), ("1", 2, "cuda:1"), ("1", 1, "cuda:0")])
+def test_each_process_of_a_launch_has_a_gpu_of_its_own(monkeypatch, rank, gpus, name):
+    """Or the one that its launcher shows it."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    if rank:
+        monkeypatch.setenv("LOCAL_RANK", rank)
+    assert (device_at_hand().name, Device("cpu", False, 1).name) == (name, "cpu")
 
 
 def test_the_example_configurations_are_read(monkeypatch):

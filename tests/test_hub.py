@@ -49,8 +49,7 @@ def refused(rest: str = "owner/edits") -> str:
 def test_a_branch_is_resolved_to_a_commit_that_the_manifest_records(hub, tmp_path):
     """With the environment's HF_ENDPOINT, as a user has it."""
     commit = hub.publish("owner/edits", {"train.jsonl": TRAIN})
-    (tmp_path / "project").mkdir()
-    project = Project(tmp_path / "project", {"data.source": "hub:owner/edits@main"})
+    project = Project.new(tmp_path / "project", {"data.source": "hub:owner/edits@main"})
     project.run("python -m stages.fetch_data", HF_ENDPOINT=hub.url, HF_HOME=str(tmp_path / "home"))
     (manifest,) = json.loads((project.folder / "data/raw/manifest.json").read_text(encoding="utf-8"))
     assert (manifest["source"], manifest["revision"]) == ("hub:owner/edits@main", commit)

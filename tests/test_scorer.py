@@ -90,7 +90,7 @@ def test_arguments_that_mean_nothing_are_refused(scorer, models):
 
 
 def test_a_stream_is_scored_as_it_comes_and_an_edit_once(scorer, monkeypatch):
-    monkeypatch.setattr("fluency.scorer._AT_ONCE", 4)
+    monkeypatch.setattr(FluencyScorer, "at_once", 4)
     taken, asked = [], []
 
     def edits():
@@ -115,7 +115,7 @@ def test_a_stream_is_scored_as_it_comes_and_an_edit_once(scorer, monkeypatch):
 @given(order=st.permutations(range(len(PAIRS))), cut=st.integers(1, 5), budget=st.sampled_from([16, 200, 4096]))
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_score_depends_on_the_edit_alone(scorer, monkeypatch, order, cut, budget):
-    monkeypatch.setattr("fluency.scorer._AT_ONCE", cut)
+    monkeypatch.setattr(FluencyScorer, "at_once", cut)
     monkeypatch.setattr(scorer.model, "max_tokens", budget)
     found = scorer.score_edits([PAIRS[place] for place in order])
     assert found == pytest.approx([scorer.score(*PAIRS[place]) for place in order], abs=1e-5)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fluency.errors import UserError
-from fluency.tables import BadLine, read_lines, read_records
+from fluency.tables import BadLine, read_batches, read_lines, read_records
 
 RECORDS = [{"a": 'quoted "word", comma', "b": "naïve\nplan"}, {"a": "\u2028 line", "b": "👩‍👩‍👧"}]
 
@@ -188,10 +188,22 @@ def test_a_number_of_any_length_spoils_one_line_only(tmp_path):
     assert found[1].reason.startswith("not JSON; Exceeds the limit")
 
 
-def test_columns_of_times_are_left_out(tmp_path):
-    far = pa.array([2**60], pa.timestamp("us"))  # no moment that Python knows
-    pq.write_table(pa.table({"a": ["x"], "when": far}), tmp_path / "x.parquet")
-    assert list(read_records(tmp_path / "x.parquet")) == [(1, {"a": "x"})]
+def test_times_are_read_as_text(tmp_path):
+    when = pa.array([0, None, 2**60], pa.timestamp("us"))  # the last is no moment that Python knows
+    pq.write_table(pa.table({"when": when, "day": pa.array([1, 2, 3], pa.date32())}), tmp_path / "x.parquet")
+    first, second, third = (record for _, record in read_records(tmp_path / "x.parquet"))
+    assert first == {"when": "1970-01-01 00:00:00.000000", "day": "1970-01-02"}
+    assert second["when"] is None
+    assert str(2**60) in third["when"]
+
+
+def test_a_large_row_group_is_not_read_at_once(tmp_path):
+    rows = [f"{row:01000}" for row in range(50_000)]
+    pq.write_table(pa.table({"a": rows}), tmp_path / "x.parquet", compression="none", use_dictionary=False)
+    before = pa.total_allocated_bytes()
+    held = max(pa.total_allocated_bytes() - before for _ in read_batches(tmp_path / "x.parquet"))
+    assert pq.read_metadata(tmp_path / "x.parquet").num_row_groups == 1
+    assert held < 10_000_000
 
 
 def test_two_columns_of_one_name_are_refused(tmp_path):

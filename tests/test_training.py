@@ -19,7 +19,8 @@ from fluency.encoding import COMPILED_LENGTHS, collate
 from fluency.hardware import Devices, plan_for
 from fluency.params import load_params
 from fluency.sampling import GlobalBatchSampler
-from fluency.training import mean_loss, new_classifier, selection_metrics, training_arguments, wandb_wanted
+from fluency.tracking import wandb_wanted
+from fluency.training import mean_loss, new_classifier, selection_metrics, training_arguments
 from tests.trainings import Training, read_json
 
 # --- the order of rows ---
