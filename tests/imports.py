@@ -4,10 +4,11 @@ import ast
 from pathlib import Path
 
 
-def imported_files(module: Path) -> set[Path]:
+def imported_files(module: Path, *, lazy: bool = True) -> set[Path]:
     """Files of fluency/ and stages/ that running `module` may need, itself and templates included.
 
-    Imports inside functions count, but for a package's `__init__`, which loads its public names only when asked.
+    Imports inside functions count where `lazy`, but for a package's `__init__`, which loads its public names only when
+    asked.
     """
     found: set[Path] = set()
     waiting = [module, *(path for parent in module.parents if (path := parent / "__init__.py").is_file())]
@@ -18,7 +19,7 @@ def imported_files(module: Path) -> set[Path]:
         found.add(path)
         found |= {path.with_suffix(".html")} if path.with_suffix(".html").is_file() else set()  # a module's template
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        for node in tree.body if path.name == "__init__.py" else ast.walk(tree):
+        for node in ast.walk(tree) if lazy and path.name != "__init__.py" else tree.body:
             names = []
             if isinstance(node, ast.ImportFrom) and node.module:
                 names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]

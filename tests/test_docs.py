@@ -43,6 +43,8 @@ PRINTED = {
         "python -m fluency compare main better": "40 pairs. Differences are better less main",
     },
     "docs/reproducing.md": {"dvc status": "Data and pipelines are up to date"},
+    "docs/scorer.md": {"python -": r"edit 0: after: empty"},
+    "docs/serving.md": {"python -m fluency export": "exported: README.md, calibration.json, config.json"},
 }
 
 

@@ -45,13 +45,9 @@ def distributions_of(module: Path, *, lazy: bool) -> set[str]:
     return {COMES_WITH.get(name, name) for name in names}
 
 
-def modules(start: str) -> list[Path]:
-    return [path for path in imported_files(Path(start)) if path.suffix == ".py"]
-
-
 @pytest.mark.parametrize("start", ["fluency/scorer.py", "fluency/rewards.py", "fluency/batches.py"])
-def test_what_is_imported_with_the_scorer_is_a_dependency(start):
-    needed = set().union(*(distributions_of(path, lazy=False) for path in modules(start)))
+def test_what_the_scorer_starts_with_is_a_dependency(start):
+    needed = set().union(*(distributions_of(path, lazy=False) for path in imported_files(Path(start), lazy=False)))
     assert "rapidfuzz" in needed
     assert needed <= {requirement.name for requirement in DEPENDENCIES} <= PINS.keys()
 
