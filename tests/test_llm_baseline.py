@@ -37,11 +37,9 @@ def judged(tmp_path):
     """Makes a project that has test pairs, and nothing else that a pipeline would have made."""
 
     def make(count: int, params: dict[str, str]) -> Project:
-        folder = tmp_path / "project"
-        folder.mkdir()
-        project = Project(folder, params)
+        project = Project.new(tmp_path / "project", params)
         table = pairs(count)
-        write_parquet(folder / "data/pairs/test.parquet", table, pa.Table.from_pylist(table).schema)
+        write_parquet(project.folder / "data/pairs/test.parquet", table, pa.Table.from_pylist(table).schema)
         return project
 
     return make
