@@ -155,17 +155,18 @@ def latency(scorer: FluencyScorer, changes: list[Change]) -> dict[str, float]:
 
 def agreement(scorers: dict[str, FluencyScorer], changes: list[Change], labels: np.ndarray) -> dict[str, object]:
     """Precision and recall of the decisions at the operating point, and how many are those of float32."""
-    exact = scorers["ours, float32"]
-    expected, scores = exact.decide(changes), exact.score_edits(changes)
+    threshold = scorers["ours, float32"].calibration.threshold
+    scores = {name: scorer.score_edits(changes) for name, scorer in scorers.items()}
+    exact = scores["ours, float32"]
     found = {}
-    for name, scorer in scorers.items():
-        accepted = scorer.decide(changes)
+    for name, its in scores.items():
+        accepted = its >= threshold
         point = point_metrics(accepted.astype(int), labels)
         found[name] = {
             "precision": round(point["precision"], 4),
             "recall": round(point["recall"], 4),
-            "as_float32": round(float(np.mean(accepted == expected)), 4),
-            "largest_difference": round(float(np.abs(scorer.score_edits(changes) - scores).max()), 4),
+            "as_float32": round(float(np.mean(accepted == (exact >= threshold))), 4),
+            "largest_difference": round(float(np.abs(its - exact).max()), 4),
         }
     return found
 
