@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fluency import files
+from fluency import dataset, files
 from fluency.dataset import PAIR_SCHEMA, build_dataset
 from fluency.errors import UserError
 from fluency.files import parquet_sink
@@ -244,6 +245,12 @@ def test_rejected_rows_are_kept_whole_with_their_reason(tmp_path):
     assert rejected[0]["row"] == "{broken"
     assert [Row(**json.loads(item["row"])) for item in rejected[1:]] == [two, same, bare]
     assert rejected[1]["line"] == 7
+
+
+def test_rows_that_a_bug_would_lose_are_missed_at_the_end_of_the_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(dataset, "_write_rejected", lambda *_: Counter())
+    with pytest.raises(RuntimeError, match="rows were lost between reading and writing"):
+        build(tmp_path, [*many(60), labelled("Same.", "Same.", 1)])
 
 
 def test_several_edits_are_one_where_that_is_wanted(tmp_path):
