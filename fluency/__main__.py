@@ -105,7 +105,10 @@ def _doctor(_: argparse.Namespace) -> None:
 
 def _export(chosen: argparse.Namespace) -> None:
     from fluency.exporting import export
+    from fluency.freshness import freshness
 
+    if Path("dvc.lock").is_file() and (note := freshness().note):  # the card would have another model's figures
+        raise UserError(note)
     export(chosen.folder)
     print(f"{chosen.folder}: {', '.join(sorted(path.name for path in chosen.folder.iterdir()))}")
 

@@ -1,8 +1,8 @@
 """A language model's answers on disk, each as it came: none is paid for twice, and reading them anew costs nothing."""
 
-import fcntl
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 from fluency.changes import Change
 from fluency.errors import UserError
+from fluency.locks import locked
 
 
 @dataclass(frozen=True)
@@ -76,11 +77,10 @@ def opened(folder: Path, model: str, settings: Any) -> Iterator[AnswerCache]:
     name = "".join(char if char.isalnum() or char in "-." else "-" for char in model)[-80:].lstrip(".")
     path = folder / f"{name}-{digest([model, settings])}.jsonl"
     folder.mkdir(parents=True, exist_ok=True)
-    with path.open("a+b") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"{path}: another run is asking this model already; wait for it, or stop it") from None
+    descriptor = locked(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+    if descriptor is None:
+        raise UserError(f"{path}: another run is asking this model already; wait for it, or stop it")
+    with os.fdopen(descriptor, "a+b") as file:
         yield AnswerCache(path, file)
 
 

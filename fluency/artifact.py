@@ -4,9 +4,10 @@ import hashlib
 import re
 from pathlib import Path
 
+from fluency.caches import make_once
 from fluency.calibration import Calibration
 from fluency.errors import UserError
-from fluency.files import cache_folder, read_json, sha256, written_aside
+from fluency.files import cache_folder, read_json, sha256
 from fluency.hub import snapshot
 from fluency.repository import commit_of, download
 
@@ -51,26 +52,36 @@ def whole_name(source: str | Path) -> str:
 def _of_repository(url: str, revision: str | None) -> Path:
     commit = commit_of(url, revision)
     folder = cache_folder("models", hashlib.sha256(url.encode()).hexdigest()[:16], commit)
-    if not folder.is_dir():
-        with written_aside(folder) as aside:
-            aside.mkdir()
-            download(url, commit, _MODEL, aside / "fluency")
-            download(url, commit, f"models/{CALIBRATION}", aside / CALIBRATION)
+
+    def fetch(aside: Path) -> None:
+        download(url, commit, _MODEL, aside / "fluency")
+        download(url, commit, f"models/{CALIBRATION}", aside / CALIBRATION)
+
+    make_once(folder, fetch)
     return folder / "fluency"
+
+
+def _is_read(path: Path) -> bool:
+    """Whether transformers may read the file: configurations, weights, vocabularies, templates."""
+    return any(path.match(pattern) for pattern in (*_HUB_FILES, "*.jinja"))
 
 
 def checked(folder: Path) -> Calibration:
     """The calibration of the model in `folder`, once it is sure that both belong together and nothing there is code.
 
     Raises:
-        UserError: there is no calibration, a file isn't the one that was calibrated, the labels aren't ours, or there
-            are pickled weights or code.
+        UserError: there is no calibration, a file isn't the one that was calibrated or wasn't calibrated at all, the
+            labels aren't ours, or there are pickled weights or code.
     """
     inside = folder / CALIBRATION
     calibration = Calibration.load(inside if inside.is_file() else folder.parent / CALIBRATION)
     for path in sorted(folder.iterdir()):
         if path.suffix in _EXECUTABLE:
             raise UserError(f"{path}: pickled weights or code, which is never read; remove it if you trust the rest")
+        if path.name != CALIBRATION and path.name not in calibration.files and _is_read(path):
+            raise UserError(
+                f"{path}: was not calibrated, and may change what the model says; remove it, or `dvc repro`"
+            )
     for name in ("config.json", "tokenizer_config.json"):
         if "auto_map" in read_json(folder / name):
             raise UserError(f"{folder / name}: asks for code of the model's own (auto_map), which is never run")

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from fluency.artifact import checked, locate, whole_name
 from fluency.changes import from_record
+from fluency.survey import RESULTS
 
 if TYPE_CHECKING:
     from fluency.scorer import Backend
-
-_ADDED = ("score", "accepted")
 
 
 class ScoreBatch:
@@ -56,7 +55,7 @@ class ScoreBatch:
             CannotScore: there are no columns of an edit.
             ValueError: there is a column `score` or `accepted` already.
         """
-        if there := [name for name in _ADDED if name in batch]:
+        if there := [name for name in RESULTS if name in batch]:
             raise ValueError(f"{there[0]}: the batch has such a column already; rename it, or it would be lost")
         from fluency.scorer import loaded_once  # loads torch, which only workers need
 

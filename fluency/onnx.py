@@ -15,10 +15,11 @@ import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from transformers import PreTrainedTokenizerBase
 
+from fluency.caches import make_once
 from fluency.calibration import Calibration
 from fluency.encoding import collate, encode
 from fluency.errors import UserError
-from fluency.files import cache_folder, read_json, write_json, written_aside
+from fluency.files import cache_folder, read_json, write_json
 from fluency.hardware import Device
 from fluency.inference import Batch, TorchModel
 from fluency.metrics import probabilities
@@ -72,10 +73,7 @@ class OnnxModel:
         # another version of either may make another file of the same weights
         parts = [version("torch"), version("onnxruntime"), *sorted(calibration.files.values())]
         self.folder = cache_folder("onnx", hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16])
-        if not self.folder.is_dir():
-            with written_aside(self.folder) as aside:
-                aside.mkdir(parents=True)
-                export(folder, aside, tokenizer, calibration)
+        make_once(self.folder, lambda aside: export(folder, aside, tokenizer, calibration))
         self.largest_difference: float = read_json(self.folder / _CHECK)["largest_difference"]
         self._start()
 
@@ -86,11 +84,12 @@ class OnnxModel:
     def after_fork(self) -> None:
         """Start anew in one thread, as ONNX Runtime's own are gone."""
         self._inherited = self.session  # to end it would be to wait for them
-        self._start(threads=1)
+        torch.set_num_threads(1)
+        self._start()
 
-    def _start(self, threads: int = 0) -> None:
+    def _start(self) -> None:
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads  # 0: one a core
+        options.intra_op_num_threads = torch.get_num_threads()  # of several processes each has its share of the cores
         self.session = onnxruntime.InferenceSession(self.folder / _INT8, options, providers=["CPUExecutionProvider"])
 
 

@@ -60,6 +60,11 @@ def calibration_of_nothing(folder):
     edited(folder.parent / "calibration.json", lambda its: its["files"].clear())
 
 
+def calibration_without_weights(folder):
+    no_weights(folder)
+    edited(folder.parent / "calibration.json", lambda its: its["files"].pop("model.safetensors"))
+
+
 def other_weights(folder):
     content = bytearray((folder / "model.safetensors").read_bytes())
     content[-1] ^= 1
@@ -78,6 +83,15 @@ def other_labels(folder):
     labels = {"id2label": {"0": "no", "1": "yes"}, "label2id": {"no": 0, "yes": 1}}
     edited(folder / "config.json", lambda its: its.update(labels))
     calibrated(folder.parent)
+
+
+def an_adapter(folder):
+    """transformers would look for it, and load the weights that it names."""
+    (folder / "adapter_config.json").write_text('{"peft_type": "LORA", "base_model_name_or_path": "evil/model"}')
+
+
+def a_configuration_that_was_not_calibrated(folder):
+    edited(folder.parent / "calibration.json", lambda its: its["files"].pop("config.json"))
 
 
 def pickled_weights(folder):
@@ -103,11 +117,14 @@ def code_of_the_tokenizer(folder):
     [
         (no_calibration, r"calibration\.json: no such file"),
         (empty_calibration, "temperature, threshold, curve, max_length, files are needed"),
-        (calibration_of_nothing, "names no weights"),
+        (calibration_of_nothing, r"config\.json: was not calibrated"),
+        (calibration_without_weights, "names no weights"),
         (other_weights, r"model\.safetensors: not the file that was calibrated"),
         (no_weights, r"model\.safetensors: not the file that was calibrated"),
         (other_tokenizer, r"tokenizer\.json: not the file that was calibrated"),
         (other_labels, r"its labels are {'no': 0, 'yes': 1}, not"),
+        (an_adapter, r"adapter_config\.json: was not calibrated"),
+        (a_configuration_that_was_not_calibrated, r"config\.json: was not calibrated"),
         (pickled_weights, r"pytorch_model\.bin: pickled weights or code"),
         (code, r"modeling_evil\.py: pickled weights or code"),
         (code_of_the_model, r"config\.json: asks for code of the model's own \(auto_map\)"),

@@ -102,6 +102,8 @@ def test_it_tells_stale_results_from_outputs_that_are_not_here(trained_project, 
     note = "note: the workspace's results are not of its code, params and data (fetch_model"
     assert note in trained_project.run("python -m fluency summary")
     assert note in trained_project.run("python -m fluency compare HEAD workspace")
+    assert note.removeprefix("note: ") in trained_project.run("python -m fluency export exported", fails=True)
+    assert not (trained_project.folder / "exported").exists()
     assert "note:" not in trained_project.run("python -m fluency compare HEAD HEAD")
 
 

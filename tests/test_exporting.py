@@ -73,7 +73,7 @@ def edited(path: str, change) -> None:
 
 
 def test_an_export_scores_as_the_model_does(repository):
-    main(["export", "exported"])
+    export(Path("exported"))
     expected = FluencyScorer.load("models/fluency", bf16=False).score_edits(PAIRS)
     scorer = FluencyScorer.load("exported", bf16=False)
     assert scorer.score_edits(PAIRS).tolist() == expected.tolist()
@@ -183,8 +183,8 @@ def other_figures():
 )
 def test_what_is_not_of_one_run_is_not_exported(repository, spoil, message):
     spoil()
-    with pytest.raises(SystemExit, match=f"error: {message}"):
-        main(["export", "exported"])
+    with pytest.raises(UserError, match=message):
+        export(Path("exported"))
     assert not [path for path in repository.iterdir() if "exported" in path.name]
 
 
