@@ -42,12 +42,13 @@ bench-gpu: .venv/installed ## The same for ModernBERT-large with random weights,
 reference: .venv/installed ## Run the reference recipe: ModernBERT-large on the hub's data, 4 GPUs
 	dvc exp run -S data.source=hub:timonziegenbein/fluency-agumented-edits \
 	  -S model.source=hub:answerdotai/ModernBERT-large -S train.num_processes=4
+	@python -m fluency summary
 
 clean: ## Remove the environment and everything the pipeline made that is not in git (a judge's paid answers stay)
 	rm -rf .venv .checkpoints data/raw data/pairs models results dvc_plots
 
 .venv/installed: requirements.txt
-	$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11 to 3.13 is needed; say which with PYTHON=...")'
+	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11 to 3.13 is needed; say which with PYTHON=...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
 	touch $@

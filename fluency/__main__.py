@@ -23,6 +23,10 @@ def main(arguments: list[str] | None = None) -> None:
     command.set_defaults(run=lambda _: load_params())
 
     command = commands.add_parser("doctor", help="look over machine and checkout before a long run")
+    command.add_argument(
+        "-S", "--set-param", action="append", default=[], metavar="KEY=VALUE",
+        help="a param that `dvc exp run -S KEY=VALUE` will set; may be repeated",
+    )  # fmt: skip
     command.set_defaults(run=_doctor)
 
     command = commands.add_parser("summary", help="print the results as a table")
@@ -92,11 +96,11 @@ def _note(text: str) -> None:
         print(f"note: {text}")
 
 
-def _doctor(_: argparse.Namespace) -> None:
+def _doctor(chosen: argparse.Namespace) -> None:
     from fluency.doctor import examine
 
     amiss = 0
-    for finding in examine():
+    for finding in examine(chosen.set_param):
         print(finding, flush=True)
         amiss += bool(finding.remedy)
     if amiss:

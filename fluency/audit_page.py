@@ -34,11 +34,7 @@ def as_markdown(
             "",
             "## Rejected rows",
             "",
-            "They stand whole in `rejected.parquet`, with their reason, file and line.",
-            "",
-            *_table(["reason", "rows"], report["rejected"].items()),
-            "",
-            *(_rejected(record) for records in rejected.values() for record in records),
+            *(_rejects(report["rejected"], rejected) if report["rejected"] else ["There are none."]),
             "",
             "## Corpora, as their sources give them",
             "",
@@ -72,6 +68,16 @@ def as_markdown(
             "",
         ]
     )
+
+
+def _rejects(counts: Mapping[str, int], rejected: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    return [
+        "They stand whole in `rejected.parquet`, with their reason, file and line.",
+        "",
+        *_table(["reason", "rows"], counts.items()),
+        "",
+        *(_rejected(record) for records in rejected.values() for record in records),
+    ]
 
 
 def _table(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> list[str]:

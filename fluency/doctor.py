@@ -4,10 +4,11 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from fluency.errors import UserError
 from fluency.params import Params, load_params
@@ -30,15 +31,19 @@ class Finding:
         )
 
 
-def examine() -> Iterator[Finding]:
-    """Look at one thing after the other; nothing is changed, and a look that fails is a finding too."""
+def examine(overrides: Sequence[str] = ()) -> Iterator[Finding]:
+    """Look at one thing after the other; nothing is changed, and a look that fails is a finding too.
+
+    Args:
+        overrides: `KEY=VALUE` each: how the params will differ from params.yaml (`dvc exp run -S KEY=VALUE`).
+    """
     looks: dict[str, Callable[[], Finding]] = {
         "packages": _packages,
         "code": _code,
-        "params": lambda: Finding("params", f"{len(vars(load_params()))} blocks read"),
-        "plan": lambda: _plan(load_params()),
+        "params": lambda: Finding("params", f"{len(vars(_params(overrides)))} blocks read"),
+        "plan": lambda: _plan(_params(overrides)),
         "disk": _disk,
-        "sources": lambda: _sources(load_params()),
+        "sources": lambda: _sources(_params(overrides)),
         "tracking": _tracking,
         "git": _git,
         "dvc": _dvc,
@@ -76,6 +81,23 @@ def _code() -> Finding:
     if imported != here:
         return Finding("code", f"imported from {imported}", f"run at the root of the checkout; this is {here}")
     return Finding("code", "imported from this checkout")
+
+
+def _params(overrides: Sequence[str]) -> Params:
+    """The params that `dvc exp run` would give a run."""
+    if not overrides:
+        return load_params()
+    from dvc.exceptions import DvcException
+    from dvc.utils.hydra import apply_overrides
+
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "params.yaml")
+        path.write_bytes(Path(path.name).read_bytes())
+        try:
+            apply_overrides(path, list(overrides))
+            return load_params(path)
+        except (DvcException, UserError) as error:
+            raise UserError(str(error.__cause__ or error).replace(str(path), path.name)) from None
 
 
 def _plan(params: Params) -> Finding:

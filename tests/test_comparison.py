@@ -15,7 +15,6 @@ from fluency.params import EvaluateParams
 from fluency.predictions import join, on_the_same_pairs, write_predictions
 
 PARAMS = EvaluateParams(resamples=200, seed=1)
-RNG = np.random.default_rng(0)
 
 
 def pairs(count: int) -> list[dict]:

@@ -17,7 +17,7 @@ def checkup(new_project, monkeypatch):
     """A project, and the doctor's findings about it by name; the code examined is this checkout's."""
     project = new_project()
     monkeypatch.chdir(project.folder)
-    return project, lambda: {finding.name: finding for finding in examine()}
+    return project, lambda *overrides: {finding.name: finding for finding in examine(overrides)}
 
 
 def test_it_finds_what_would_spoil_a_run(checkup, monkeypatch):
@@ -48,6 +48,18 @@ def test_it_finds_wrong_params_and_a_hub_out_of_reach(checkup, monkeypatch):
     assert sources.found.startswith("data.source: hub:owner/name cannot be reached")
     project.override(**{"train.learning_rate": "fast"})
     assert "train.learning_rate: expected float, found 'fast'" in examined()["params"].found
+
+
+def test_it_looks_at_what_an_experiment_will_set(checkup):
+    project, examined = checkup
+    before = (project.folder / "params.yaml").read_bytes()
+    found = examined("train.num_processes=4", "data.source=[sample,path:gone]", "train.learning_rate=5e-5")
+    assert found["plan"].found.startswith("1 cpu process x 8 pairs x 4 accumulated = 32 pairs a step")
+    assert found["sources"].found == "data.source: gone is not there"
+    assert "Could not override 'train.lr'" in examined("train.lr=1")["params"].found
+    assert examined("train.seed=a")["params"].found == "params.yaml: train.seed: expected int, found 'a'"
+    assert "Error parsing override 'train'" in examined("train")["params"].found
+    assert (project.folder / "params.yaml").read_bytes() == before
 
 
 def test_it_finds_a_training_that_is_alive_and_one_cut_off(checkup):

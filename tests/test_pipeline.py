@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -15,6 +14,7 @@ from fluency.files import write_text
 from fluency.m2 import as_m2
 from fluency.metrics import point_metrics
 from tests.conftest import CORPORA
+from tests.processes import wait_until
 
 
 def read_json(project, name):
@@ -70,6 +70,13 @@ def test_another_operating_point_needs_no_training_and_changes_nothing_else(trai
     assert all("operating_point" in name for name in names)
 
 
+def test_fewer_test_pairs_need_no_training(trained_project):
+    """Building pairs runs again, but those that training reads stay as they are."""
+    printed = trained_project.run("dvc exp run -n few -S pairs.max_predict_samples=20")
+    assert "Stage 'train' didn't change, skipping" in printed
+    assert read_json(trained_project, "metrics/test.json")["examples"] == 20
+
+
 def test_a_run_is_followed_while_it_trains(new_project):
     project = new_project({"train.num_train_epochs": "1000"})
     figures, wanted = project.folder / "metrics/training.json", {"training", "validation"}
@@ -78,9 +85,7 @@ def test_a_run_is_followed_while_it_trains(new_project):
         ["dvc", "repro", "-q"], cwd=project.folder, stderr=subprocess.DEVNULL, start_new_session=True
     )
     try:
-        while not (figures.is_file() and read_json(project, "metrics/training.json").keys() == wanted):
-            assert running.poll() is None, "ended too early"
-            time.sleep(0.1)
+        wait_until(lambda: figures.is_file() and read_json(project, "metrics/training.json").keys() == wanted, running)
         table = project.run("dvc exp show --csv")
         project.run("dvc plots show")
     finally:

@@ -15,6 +15,7 @@ import torch
 from fluency.checkpoints import checkpoint_to_resume, claimed, experiment_digest
 from fluency.errors import UserError
 from fluency.hardware import Devices, plan_for
+from tests.processes import Process, ended_within, wait_until
 from tests.trainings import PARAMS, Training
 
 RESULTS = (
@@ -30,11 +31,9 @@ def same_results(one: Training, other: Training) -> None:
         assert (one.folder / name).read_bytes() == (other.folder / name).read_bytes(), name
 
 
-def wait_for(training: Training, pattern: str, process, since: float = 0.0) -> None:
-    """Poll until a file or folder of that pattern was written after `since`."""
-    while not any(changed(path) > since for path in training.folder.glob(pattern)):
-        assert process.is_alive() if hasattr(process, "is_alive") else process.poll() is None, "ended too early"
-        time.sleep(0.001)
+def wait_for(training: Training, pattern: str, process: Process, since: float = 0.0) -> None:
+    """Wait until a file or folder of that pattern was written after `since`."""
+    wait_until(lambda: any(changed(path) > since for path in training.folder.glob(pattern)), process)
 
 
 @contextmanager
@@ -62,7 +61,7 @@ def test_killed_at_ten_moments_it_ends_with_the_same_bytes(tmp_path, tiny_model)
         started = time.time()
         process = killed.fork()
         wait_for(killed, ".checkpoints/*/checkpoint-*", process, started)
-        time.sleep(rng.uniform(0, 0.06))  # a checkpoint takes about this long
+        ended_within(rng.uniform(0, 0.06), process)  # a checkpoint takes about this long
         process.kill()
         process.join()
         assert not killed.model.exists()

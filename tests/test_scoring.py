@@ -12,7 +12,6 @@ import shlex
 import subprocess
 import sys
 import termios
-import time
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
@@ -31,6 +30,7 @@ from fluency.survey import survey
 from fluency.tables import read_records
 from tests.conftest import ROOT
 from tests.models import untrained
+from tests.processes import ended_within, wait_until
 
 WORDS = "the a cat dog runs run is are big very house in on".split()
 BAD = {"before": "the cat", "after": " ", "n": -1}
@@ -454,10 +454,8 @@ def killed_at(folder: Path, moment: float, journal_size: int) -> int:
     process = _FORKS.Process(target=score_in, args=(folder,))
     process.start()
     noted = folder / ".scored.jsonl.gz.scores"
-    while not (noted.exists() and noted.stat().st_size > journal_size):
-        assert process.is_alive()
-        time.sleep(0.0005)
-    time.sleep(moment)
+    wait_until(lambda: noted.exists() and noted.stat().st_size > journal_size, process)
+    ended_within(moment, process)
     process.kill()
     process.join()
     return noted.stat().st_size
@@ -653,9 +651,7 @@ def test_two_processes_of_a_launch_score_a_folder_and_go_on_after_a_kill(models,
     command = f"exec {example('at_scale.md', '--num_processes 2')}"
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     launcher = subprocess.Popen(command, shell=True, env=environment, stderr=subprocess.DEVNULL)
-    while len(written("scored")) < 4:
-        assert launcher.poll() is None
-        time.sleep(0.001)
+    wait_until(lambda: len(written("scored")) >= 4, launcher)
     processes = psutil.Process(launcher.pid).children(recursive=True)
     launcher.kill()
     launcher.wait()
