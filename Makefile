@@ -8,7 +8,7 @@ export TOKENIZERS_PARALLELISM := false
 
 FIGURE := metrics/test.json:operating_point
 
-.PHONY: help repro experiments test lint bench bench-gpu reference clean
+.PHONY: help repro experiments test coverage lint bench bench-gpu reference clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,6 +24,12 @@ experiments: .venv/installed ## Compare the experiments: what each changed, and 
 
 test: .venv/installed ## Run the tests
 	python -m pytest -n 2
+
+coverage: .venv/installed ## Run the tests, and tell which lines and branches of fluency/ none of them reaches
+	coverage erase
+	coverage run -m pytest -n 2
+	coverage combine --quiet
+	coverage report
 
 lint: .venv/installed ## Check style and formatting
 	ruff check .

@@ -105,7 +105,7 @@ def _write_model(folder: Path, sentences: list[str]) -> None:
     BertForSequenceClassification(config).save_pretrained(folder / "fluency")
     files = {path.name: sha256(path) for path in sorted((folder / "fluency").iterdir())}
     curve = {"threshold": [0.5], "precision": [0.5], "recall": [1.0]}
-    Calibration(1.0, 0.5, curve, files=files).save(folder / "calibration.json")
+    Calibration(1.0, 0.5, curve, 512, files).save(folder / "calibration.json")
 
 
 if __name__ == "__main__":

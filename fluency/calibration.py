@@ -1,7 +1,7 @@
 """Temperature and operating point, learnt from validation alone."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +29,8 @@ class Calibration:
     temperature: float
     threshold: float
     curve: Mapping[str, Sequence[float]]
-    max_length: int = 512
-    files: Mapping[str, str] = field(default_factory=dict)
+    max_length: int
+    files: Mapping[str, str]
 
     def threshold_at(self, *, threshold: float | None = None, min_precision: float | None = None) -> float:
         """The threshold of an operating point: the calibrated one, or the one asked for.
@@ -69,12 +69,15 @@ class Calibration:
             raise UserError(f"{path}: {names} are needed; `dvc repro calibrate` writes them") from None
 
 
-def calibrate(logits: np.ndarray, labels: np.ndarray, decision: DecisionParams) -> Calibration:
-    """Fit both on validation.
+def calibrate(
+    logits: np.ndarray, labels: np.ndarray, decision: DecisionParams, *, max_length: int, files: Mapping[str, str]
+) -> Calibration:
+    """Fit temperature and threshold on validation.
 
     Args:
         logits: of shape [n, 2].
         labels: of shape [n], 0 or 1.
+        max_length, files: of the model that gave the logits, as in `Calibration`.
 
     Raises:
         UserError: no threshold does what `decision` asks for.
@@ -82,7 +85,7 @@ def calibrate(logits: np.ndarray, labels: np.ndarray, decision: DecisionParams) 
     temperature = fit_temperature(logits, labels)
     scores = probabilities(logits, temperature)
     curve = {name: values.tolist() for name, values in operating_points(scores, labels).items()}
-    return Calibration(temperature, choose_threshold(scores, labels, decision), curve)
+    return Calibration(temperature, choose_threshold(scores, labels, decision), curve, max_length, files)
 
 
 def choose_threshold(scores: np.ndarray, labels: np.ndarray, decision: DecisionParams) -> float:
@@ -113,7 +116,6 @@ def _most_recall(curve: Mapping[str, Sequence[float]], min_precision: float, nam
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     """The temperature, within 0.05 and 20, with the least cross-entropy (L-BFGS over its logarithm)."""
-
     from scipy.optimize import minimize  # half a second, and the scorer needs none of it
 
     def loss(log_temperature: np.ndarray) -> float:

@@ -150,5 +150,5 @@ def _against(alternatives: Mapping[str, float], label: int, *, lead: str) -> flo
     if not masses[label]:
         return None
     listed = [math.exp(logprob) for logprob in alternatives.values()]
-    masses[1 - label] = masses[1 - label] or max(0.0, min(*listed, 1 - sum(listed)))
+    masses[1 - label] = masses[1 - label] or max(0.0, min(*listed, 1 - math.fsum(listed)))
     return masses[1] / sum(masses)

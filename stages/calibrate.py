@@ -1,6 +1,5 @@
 """Learn the temperature and the operating point from the validation pairs."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +21,10 @@ def main() -> None:
     pairs = read_parquet(VALIDATION)
     changes = [(pair["before"], pair["after"]) for pair in pairs]
     logits = predict(MODEL, changes, max_length=params.train.max_length, progress="validation")
-    calibration = replace(
-        calibrate(logits, np.array([pair["label"] for pair in pairs]), params.decision),
+    calibration = calibrate(
+        logits,
+        np.array([pair["label"] for pair in pairs]),
+        params.decision,
         max_length=params.train.max_length,
         files={path.name: sha256(path) for path in sorted(MODEL.iterdir())},
     )

@@ -1,6 +1,5 @@
 """A model as the pipeline leaves it, but untrained."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from fluency.calibration import Calibration
@@ -23,4 +22,4 @@ def untrained(base: Path, folder: Path) -> Path:
 def calibrated(folder: Path) -> None:
     """Write the calibration of what stands in `folder`/fluency now."""
     files = {path.name: sha256(path) for path in sorted((folder / "fluency").iterdir())}
-    replace(Calibration(2.0, 0.5, CURVE), files=files).save(folder / "calibration.json")
+    Calibration(2.0, 0.5, CURVE, 512, files).save(folder / "calibration.json")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fluency.calibration import Calibration, calibrate, fit_temperature
+from fluency.calibration import Calibration, calibrate, choose_threshold, fit_temperature
 from fluency.errors import UserError
 from fluency.metrics import point_metrics, precision_at_recall, probabilities
 from fluency.params import DecisionParams
@@ -21,14 +21,15 @@ def test_the_temperature_undoes_overconfidence(factor):
     assert fit_temperature(*overconfident(factor)) == pytest.approx(factor, rel=0.05)
 
 
-def test_separable_logits_still_give_a_finite_temperature():
-    logits = np.array([[5.0, -5.0], [-5.0, 5.0]])
-    assert 0.05 <= fit_temperature(logits, np.array([0, 1])) <= 20
+def test_logits_that_are_always_right_or_wrong_still_give_a_finite_temperature():
+    logits = np.array([[0.2, -0.2], [-0.2, 0.2]])
+    assert fit_temperature(logits, np.array([0, 1])) == pytest.approx(0.05)
+    assert fit_temperature(logits, np.array([1, 0])) == pytest.approx(20)
 
 
 def test_the_threshold_is_the_most_precise_at_the_recall():
     logits, labels = overconfident(2.0, 2_000)
-    calibration = calibrate(logits, labels, decision(min_recall=0.6))
+    calibration = fitted(logits, labels, decision(min_recall=0.6))
     scores = probabilities(logits, calibration.temperature)
     point = point_metrics(scores >= calibration.threshold, labels)
     assert point["recall"] >= 0.6
@@ -37,7 +38,7 @@ def test_the_threshold_is_the_most_precise_at_the_recall():
 
 def test_the_threshold_has_the_most_recall_at_the_precision():
     logits, labels = overconfident(2.0, 2_000)
-    calibration = calibrate(logits, labels, decision(min_precision=0.9))
+    calibration = fitted(logits, labels, decision(min_precision=0.9))
     scores = probabilities(logits, calibration.temperature)
     point = point_metrics(scores >= calibration.threshold, labels)
     assert point["precision"] >= 0.9
@@ -46,9 +47,15 @@ def test_the_threshold_has_the_most_recall_at_the_precision():
     assert calibration.threshold_at(min_precision=0.9) == calibration.threshold
 
 
+def test_a_recall_that_is_just_reached_is_enough():
+    scores, labels = np.array([0.9, 0.8, 0.7]), np.array([1, 0, 1])
+    assert choose_threshold(scores, labels, decision(min_recall=0.5)) == 0.9
+    assert choose_threshold(scores, labels, decision(min_precision=2 / 3)) == 0.7
+
+
 def test_a_fixed_threshold_is_taken_as_it_is():
     logits, labels = overconfident(2.0, 200)
-    assert calibrate(logits, labels, decision(threshold=0.7)).threshold == 0.7
+    assert fitted(logits, labels, decision(threshold=0.7)).threshold == 0.7
 
 
 def test_what_validation_never_reaches_is_refused_with_what_it_does():
@@ -56,11 +63,11 @@ def test_what_validation_never_reaches_is_refused_with_what_it_does():
     with pytest.raises(
         UserError, match=r"decision.min_precision: no threshold .* of 0.9; the best has 0.667 at recall"
     ):
-        calibrate(logits, labels, decision(min_precision=0.9))
+        fitted(logits, labels, decision(min_precision=0.9))
     with pytest.raises(UserError, match=r"^min_precision: no threshold"):
-        calibrate(logits, labels, decision(min_recall=0.1)).threshold_at(min_precision=0.9)
+        fitted(logits, labels, decision(min_recall=0.1)).threshold_at(min_precision=0.9)
     with pytest.raises(UserError, match="no pair with label 1"):
-        calibrate(logits, np.zeros(3, int), decision(min_recall=0.1))
+        fitted(logits, np.zeros(3, int), decision(min_recall=0.1))
 
 
 def test_one_rule_is_needed_and_not_two():
@@ -72,13 +79,25 @@ def test_one_rule_is_needed_and_not_two():
         decision(threshold=1.5)
 
 
+def fitted(logits, labels, decision):
+    return calibrate(logits, labels, decision, max_length=128, files={"model.safetensors": "0" * 64})
+
+
 def decision(min_recall=None, min_precision=None, threshold=None):
     return DecisionParams(min_recall, min_precision, threshold)
 
 
+def test_the_operating_point_is_the_calibrated_one_unless_another_is_asked_for():
+    calibration = fitted(*overconfident(2.0, 200), decision(threshold=0.7))
+    assert calibration.threshold_at() == 0.7
+    assert calibration.threshold_at(threshold=0.2) == 0.2
+    with pytest.raises(ValueError, match="threshold and min_precision: give one of them"):
+        calibration.threshold_at(threshold=0.2, min_precision=0.5)
+
+
 def test_a_calibration_is_the_same_after_saving(tmp_path):
     logits, labels = overconfident(2.0, 200)
-    calibration = calibrate(logits, labels, decision(min_recall=0.6))
+    calibration = fitted(logits, labels, decision(min_recall=0.6))
     calibration.save(tmp_path / "c.json")
     assert Calibration.load(tmp_path / "c.json") == calibration
 

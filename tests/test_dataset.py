@@ -277,6 +277,7 @@ def test_duplicates_conflicts_ambiguity_and_markup_are_counted_as_the_source_giv
     page = (tmp_path / "pairs/AUDIT.md").read_text(encoding="utf-8")
     assert "label conflict (`f`, line 1, label 0): `a b a` → `a b c`" in page
     assert "markup (`f`, line 1, label 1): `left</del>`" in page
+    assert "## Rejected rows\n\nThere are none.\n" in page
 
 
 def test_repeats_between_corpora_are_counted_by_split(tmp_path):

@@ -38,8 +38,10 @@ def test_figures_of_scores_agree_with_scikit_learn(rows):
         assert ours["average_precision"] == pytest.approx(sk.average_precision_score(labels, scores), abs=1e-12)
     if 0 < labels.sum() < len(labels):
         assert ours["roc_auc"] == pytest.approx(sk.roc_auc_score(labels, scores), abs=1e-12)
-    accepted = sk.precision_score(labels, scores >= 0.75, zero_division=0.0)
-    assert ours["operating_point.precision"] == pytest.approx(accepted, abs=1e-12)
+    for prefix, predicted in (("", scores > 0.5), ("operating_point.", scores >= 0.75)):
+        precision = sk.precision_score(labels, predicted, zero_division=0.0)
+        assert ours[f"{prefix}precision"] == pytest.approx(precision, abs=1e-12)
+        assert ours[f"{prefix}accuracy"] == pytest.approx(sk.accuracy_score(labels, predicted), abs=1e-12)
 
 
 @given(SCORED)
@@ -63,7 +65,7 @@ def test_operating_points_are_all_that_no_other_threshold_beats(rows):
         assert [point["precision"], point["recall"]] == expected
 
 
-@given(SCORED, st.floats(0, 1))
+@given(SCORED, st.sampled_from([0.0, 1 / 3, 0.5, 2 / 3, 1.0]) | st.floats(0, 1))
 def test_precision_at_a_recall_is_the_best_of_all_thresholds(rows, floor):
     scores, labels = arrays(rows)
     allowed = [p["precision"] for p in at_every_threshold(scores, labels) if labels.any() and p["recall"] >= floor]
@@ -78,6 +80,15 @@ def test_precision_is_zero_when_nothing_is_predicted_fluent():
     assert metrics.point_metrics(np.zeros(3), np.array([0, 1, 1]))["precision"] == 0
 
 
+def test_figures_are_known_where_one_label_is_missing():
+    scores, fluent, harmed = np.array([0.2, 0.9]), np.array([1, 1]), np.array([0, 0])
+    assert metrics.average_precision(scores, harmed) == 0
+    assert metrics.precision_at_recall(scores, harmed, 0.5) == 0
+    assert metrics.roc_auc(scores, harmed) == metrics.roc_auc(scores, fluent) == 0.5
+    assert metrics.negative_log_likelihood(scores, fluent) == pytest.approx(-np.log(scores).mean())
+    assert metrics.negative_log_likelihood(scores, harmed) == pytest.approx(-np.log(1 - scores).mean())
+
+
 def test_probabilities_are_softmax_without_overflow():
     logits = np.array([[0.3, 1.2], [1000.0, -1000.0], [-1000.0, 1000.0], [2.0, 2.0]], dtype=np.float32)
     assert metrics.probabilities(logits) == pytest.approx([1 / (1 + np.exp(-0.9)), 0, 1, 0.5], abs=1e-6)
@@ -88,4 +99,7 @@ def test_calibration_error_of_known_bins():
     scores = np.array([0.05, 0.05, 0.95, 0.95])
     labels = np.array([0, 0, 1, 0])
     assert metrics.expected_calibration_error(scores, labels) == pytest.approx((0.05 + 0.45) / 2)
-    assert metrics.reliability(np.array([1.0]), np.array([1])) == [{"score": 1.0, "fluent": 1.0, "pairs": 1}]
+    ten_bins_join_these = np.array([0.05, 0.095]), np.array([0, 1])
+    assert metrics.expected_calibration_error(*ten_bins_join_these) == pytest.approx(0.5 - 0.0725)
+    assert metrics.reliability(np.array([0.9, 1.0]), np.array([1, 1])) == [{"score": 0.95, "fluent": 1.0, "pairs": 2}]
+    assert len(metrics.reliability(*ten_bins_join_these)) == 1
