@@ -28,7 +28,8 @@ def one_process(tmp_path_factory, tiny_model) -> Training:
 
 
 def assert_same_training(training: Training, expected: Training) -> None:
-    # A mistake in the scaling is a factor of two; what float32 sums leave in another order is amplified by the steps.
+    # A mistake in the scaling is a factor of two; what float32 sums leave in another order is amplified by the steps,
+    # and most of what there is where gradients vanish.
     for name, column, tolerance in (
         ("training.csv", "loss", 1e-3),
         ("training.csv", "grad_norm", 2e-2),
@@ -36,7 +37,7 @@ def assert_same_training(training: Training, expected: Training) -> None:
         ("validation.csv", "accuracy", 0),  # of 21 rows: one counted twice would show
     ):
         values = expected.curve(name, column)
-        assert training.curve(name, column) == pytest.approx(values, rel=tolerance), (name, column)
+        assert training.curve(name, column) == pytest.approx(values, rel=tolerance, abs=tolerance), (name, column)
         assert len(values) >= 4
     weights = training.weights()
     for name, wanted in expected.weights().items():

@@ -55,6 +55,10 @@ def test_intervals_cover_the_true_value_95_percent_of_the_time():
     assert all(0.93 <= count / trials <= 0.97 for count in covered.values()), covered
 
 
+def test_an_interval_leaves_out_a_fortieth_at_each_end():
+    assert interval(np.arange(1001.0)) == pytest.approx((25, 975))
+
+
 def test_intervals_do_not_depend_on_how_resamples_are_held_in_memory(monkeypatch):
     rng = np.random.default_rng(1)
     scores, labels, groups = rng.random(100), rng.integers(0, 2, 100), np.arange(100) // 2
