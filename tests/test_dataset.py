@@ -83,6 +83,12 @@ def test_files_hold_pairs_by_the_contract(tmp_path):
     ]  # fmt: skip
 
 
+def test_case_spacing_and_unicode_form_make_no_other_sentence():
+    """A ligature and a combining accent, against plain letters and a composed one."""
+    assert normalise(" THE  \ufb01ance\u0301 ") == normalise("the fianc\u00e9") == "the fianc\u00e9"
+    assert normalise("the fiance") != normalise("the fianc\u00e9")
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_the_order_of_rows_changes_nothing_but_the_order_of_pairs(tmp_path_factory, rng):
