@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cache, partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -34,7 +33,7 @@ class _Place:
     file: str
 
     def row(self, draft: Draft, line: int, record: Record) -> Row:
-        """The draft as a row; columns of the record tell kind, part and split better than the file does."""
+        """The draft as a row; other columns of the record tell kind, part and split better than the file does."""
         edit = draft.edit
         return Row(
             draft.relation,
@@ -81,7 +80,7 @@ def read_corpus(fetched: Fetched, corpus: str, *, format: str | None = None, tas
 
     Args:
         corpus: the name that its rows keep.
-        format: `reference`, `parallel`, `jfleg`, `m2` or `labelled`; None tells it by the columns and the suffix.
+        format: as `data.format`; None tells it by the columns and the suffix.
         tasks: of a corpus with a `task` column, the tasks to keep; none named keeps all.
 
     Raises:
@@ -157,13 +156,15 @@ def _chosen(fetched: Fetched, format: str | None) -> list[Path]:
 
 
 def _rows(
-    place: _Place, line: int, text: str, read: Callable[..., Iterable[Draft]], record: Any, *others: Any
+    place: _Place, line: int, text: str, drafts: Callable[[], Iterable[Draft]], columns: Record | None = None
 ) -> Items:
-    """What `read` makes of a record. One that breaks off is rejected whole."""
+    """The rows of a record's drafts. One that breaks off is rejected whole.
+
+    Args:
+        columns: what the record says beside its format's own columns.
+    """
     try:
-        drafts = [checked(draft) for draft in read(record, *others)]
-        columns = record if isinstance(record, dict) else {}
-        rows = [place.row(draft, line, columns) for draft in drafts]
+        rows = [place.row(checked(draft), line, columns or {}) for draft in drafts()]
     except ValueError as error:
         rows = [place.rejected(str(error), line, text)]
     yield from rows or [place.rejected("it gives no row", line, text)]
@@ -179,7 +180,7 @@ def _table(file: Path, place: _Place, format: str | None, tasks: Collection[str]
     if not columns:
         reason = f"its first line: {head[0][1].reason}" if head else "it is empty"
         raise UserError(f"{file}: holds no record ({reason}); mend it, or take it out of the source")
-    name, reader = _reader(file, columns, format)
+    name, own, reader = _reader(file, columns, format)
     has = known() if name == "reference" else bool
     for line, record in chain(head, records):
         if isinstance(record, BadLine):
@@ -189,14 +190,15 @@ def _table(file: Path, place: _Place, format: str | None, tasks: Collection[str]
         if tasks and "task" in record and record["task"] not in tasks:
             yield place.rejected(f"task: not among data.tasks; found {record['task']!r}"[:200], line, text)
         else:
-            yield from _rows(place, line, text, reader, record, has)
+            others = {column: value for column, value in record.items() if column not in own}
+            yield from _rows(place, line, text, partial(reader, record, has), others)
 
 
-def _reader(file: Path, columns: Collection[str], format: str | None) -> tuple[str, Reader]:
+def _reader(file: Path, columns: Collection[str], format: str | None) -> tuple[str, frozenset[str], Reader]:
     readers = [known for known in TABLES if format in (None, known[0])]
-    for name, wanted, reader in readers:
-        if wanted <= set(columns):
-            return name, reader
+    for known in readers:
+        if known[1] <= set(columns):
+            return known
     needed = "; ".join(", ".join(sorted(wanted)) for _, wanted, _ in readers)
     found = ", ".join(sorted(columns))[:500]
     raise UserError(f"{file}: no known format in its columns ({found}); one of these is needed: {needed}")
@@ -237,7 +239,7 @@ def _m2(file: Path, place: _Place) -> Items:
             yield place.rejected(str(error), block.line, whole)
             continue
         for annotations in annotators.values():
-            yield from _rows(place, block.line, whole, read_m2, block.sentence, annotations)
+            yield from _rows(place, block.line, whole, partial(read_m2, block.sentence, annotations))
 
 
 def _plain_references(file: Path, place: _Place) -> Items:
@@ -252,7 +254,7 @@ def _plain_references(file: Path, place: _Place) -> Items:
             if bad := next((text for text in texts if isinstance(text, BadLine)), None):
                 yield place.rejected(bad.reason, number, whole)
             else:
-                yield from _rows(place, number, whole, read_corrections, texts[0], texts[1:])
+                yield from _rows(place, number, whole, partial(read_corrections, texts[0], texts[1:]))
     except ValueError:
         names = ", ".join(path.name for path in references)
         raise UserError(f"{file}: it and {names} differ in their number of lines") from None
@@ -263,4 +265,4 @@ def _sample(file: Path, place: _Place) -> Items:
         if isinstance(line, BadLine):
             yield place.rejected(line.reason, number, line.text)
         elif line.strip() and not line.startswith("#"):
-            yield from _rows(place, number, line, read_sample, line)
+            yield from _rows(place, number, line, partial(read_sample, line))
