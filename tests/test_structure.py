@@ -6,10 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from transformers import TrainingArguments
 
+from fluency.corruption import RULES
+from fluency.formats import TABLES
+from fluency.metrics import points
 from fluency.params import load_params
 from fluency.summary import filled, readme_blocks
 from tests.imports import imported_files
@@ -56,12 +60,42 @@ def test_torch_is_not_imported_where_it_is_not_needed(module):
 
 @pytest.mark.parametrize("path", sorted(Path("fluency").glob("*.py")), ids=str)
 def test_a_file_is_a_room(path):
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 280
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+    assert lines <= 280, f"{path} has {lines} lines; divide it by what it does (CONTRIBUTING.md: Where things live)"
 
 
 def test_every_section_of_params_reruns_a_stage():
     watched = {name.partition(".")[0] for stage in STAGES.values() for name in stage["params"]}
     assert watched == set(vars(load_params()))
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_watches_the_params_that_it_reads(stage):
+    """Else DVC would serve results of other params, or compute them again for nothing."""
+    code = module(stage).read_text(encoding="utf-8")
+    read = re.findall(r"load_params\(\)\.(\w+)", code) or re.findall(r"\bparams\.(\w+(?:\.\w+)?)", code)
+    assert set(read) == set(STAGES[stage]["params"]), f"`params` of {stage} in dvc.yaml"
+
+
+def test_a_format_is_named_wherever_it_is_chosen():
+    formats = {name for name, *_ in TABLES} | {"m2"}
+    comment = re.search(r"# (.*); null tells it by the columns", Path("params.yaml").read_text(encoding="utf-8"))
+    assert set(comment[1].split(" | ")) == formats, "the comment on data.format in params.yaml"
+    page = Path("docs/data.md").read_text(encoding="utf-8").partition("## Formats")[2].partition("## ")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == formats, "the table of formats in docs/data.md"
+    for name in formats:
+        dataclasses.replace(load_params().data, format=name)
+
+
+def test_every_rule_has_a_rate():
+    """Also 0: `-S` changes only what is there."""
+    assert load_params().pairs.augment.rates.keys() == RULES.keys(), "pairs.augment.rates in params.yaml"
+
+
+def test_every_figure_is_explained():
+    page = Path("docs/evaluation.md").read_text(encoding="utf-8")
+    for name in points(np.array([0.5]), np.array([1]), np.array([True])):
+        assert f"`{name.partition('.')[0]}`" in page, f"{name}: docs/evaluation.md does not tell what it is"
 
 
 def test_params_hold_no_key_that_is_never_read():
@@ -74,7 +108,7 @@ def test_params_hold_no_key_that_is_never_read():
     for name, section in vars(load_params()).items():
         for key in vars(section):
             read = re.search(rf"\.{key}\b", code)
-            assert read or (name == "train" and key in recipe) or key == "num_processes", f"{name}.{key}"
+            assert read or (name == "train" and key in recipe), f"{name}.{key} is in params.yaml, and nothing reads it"
 
 
 def test_readme_shows_the_committed_results_and_stages():
