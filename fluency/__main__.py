@@ -16,7 +16,8 @@ except ModuleNotFoundError as missing:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command; what the user can mend ends in one line and exit code 1."""
-    parser = argparse.ArgumentParser(prog="python -m fluency", description=__doc__)
+    installed = Path(sys.argv[0]).stem == "fluency"
+    parser = argparse.ArgumentParser(prog="fluency" if installed else "python -m fluency", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     command = commands.add_parser("check", help="check params.yaml, before anything is started")
@@ -50,7 +51,7 @@ def main(arguments: list[str] | None = None) -> None:
     command = commands.add_parser(
         "compare",
         help="compare two sets of predictions by paired tests, and list the edits on which they disagree",
-        description="Compare two sets of predictions of the test pairs, as Markdown: figures with the 95 %% interval "
+        description="Compare two sets of predictions of the test pairs, as Markdown: figures with the 95 % interval "
         "of their difference, McNemar's test, and the edits on which they disagree, worst first.",
         epilog="example: python -m fluency compare HEAD workspace",
     )

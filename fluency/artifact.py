@@ -9,9 +9,9 @@ from fluency.calibration import Calibration
 from fluency.errors import UserError
 from fluency.files import cache_folder, read_json, sha256
 from fluency.hub import snapshot
+from fluency.metrics import LABELS
 from fluency.repository import commit_of, download
 
-LABELS = {"non-fluent": 0, "fluent": 1}
 CALIBRATION = "calibration.json"  # in the model's folder, as exported, or beside it, as the pipeline leaves it
 _MODEL = "models/fluency"  # of a repository
 _HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]  # nothing that could be executed
@@ -22,8 +22,8 @@ def locate(source: str | Path, revision: str | None = None) -> Path:
     """The local folder of a model.
 
     Args:
-        source: the model's folder; a git repository of this project (an address or a local folder), whose DVC remote
-            has the model; or a hub's OWNER/NAME, of what `fluency export` wrote.
+        source: the model's folder; a git repository of this project (a local folder, or an address, whose DVC remote
+            has the model); or a hub's OWNER/NAME, of what `fluency export` wrote. A `Path` is never a hub's.
         revision: of the repository: a branch, tag, commit or DVC experiment.
 
     Raises:
@@ -36,11 +36,13 @@ def locate(source: str | Path, revision: str | None = None) -> Path:
         return folder / _MODEL
     if (folder / "dvc.yaml").is_file() or "://" in name or name.startswith("git@") or name.endswith(".git"):
         return _of_repository(name, revision)
-    if not folder.exists() and re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+    # the pipeline's own folder is nobody's model on a hub, least of all where it is missing
+    a_hubs = isinstance(source, str) and name != _MODEL and re.fullmatch(r"[\w.-]+/[\w.-]+", name)
+    if a_hubs and not folder.exists():
         return snapshot("model", f"{name}@{revision}" if revision else name, _HUB_FILES, "model")[0]
     raise UserError(
-        f"{source}: no model there{' that has revisions' if revision else ''}; `dvc repro` trains one, or name a git "
-        "repository or a hub's OWNER/NAME"
+        f"{source}: no model there{' that has revisions' if revision else ''}; name a model's folder, a git "
+        "repository or a hub's OWNER/NAME; in a checkout, `dvc repro` trains one"
     )
 
 
@@ -74,7 +76,12 @@ def checked(folder: Path) -> Calibration:
             labels aren't ours, or there are pickled weights or code.
     """
     inside = folder / CALIBRATION
-    calibration = Calibration.load(inside if inside.is_file() else folder.parent / CALIBRATION)
+    beside = folder.parent / CALIBRATION
+    if not inside.is_file() and not beside.is_file():
+        raise UserError(
+            f"{folder}: no {CALIBRATION} in it or beside it; `dvc repro` makes the pipeline's, an export has its own"
+        )
+    calibration = Calibration.load(inside if inside.is_file() else beside)
     for path in sorted(folder.iterdir()):
         if path.suffix in _EXECUTABLE:
             raise UserError(f"{path}: pickled weights or code, which is never read; remove it if you trust the rest")
@@ -85,11 +92,13 @@ def checked(folder: Path) -> Calibration:
     for name in ("config.json", "tokenizer_config.json"):
         if "auto_map" in read_json(folder / name):
             raise UserError(f"{folder / name}: asks for code of the model's own (auto_map), which is never run")
-    labels = read_json(folder / "config.json").get("label2id")
-    if labels != LABELS:
-        raise UserError(f"{folder / 'config.json'}: its labels are {labels}, not {LABELS}; no fluency-edit classifier")
+    labels, ours = read_json(folder / "config.json").get("label2id"), {name: label for label, name in enumerate(LABELS)}
+    if labels != ours:
+        raise UserError(f"{folder / 'config.json'}: its labels are {labels}, not {ours}; no fluency-edit classifier")
     for name, digest in calibration.files.items():
-        if not (folder / name).is_file() or sha256(folder / name) != digest:
+        if not (folder / name).is_file():
+            raise UserError(f"{folder / name}: is missing; `dvc repro`, or fetch the model again")
+        if sha256(folder / name) != digest:
             raise UserError(f"{folder / name}: not the file that was calibrated; `dvc repro`, or fetch the model again")
     if not any(name.endswith(".safetensors") for name in calibration.files):
         raise UserError(f"{folder}: the calibration names no weights; `dvc repro calibrate` writes it")

@@ -1,10 +1,9 @@
 """The audit as a page to read: data/pairs/AUDIT.md."""
 
-import html
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fluency.markdown import code, table
 from fluency.rows import Row
 
 _CHARACTERS = 300  # of a sentence, on the page
@@ -30,7 +29,7 @@ def as_markdown(
         [
             "# Audit of the data",
             "",
-            *_table(["rows", ""], report["rows"].items()),
+            table(["rows", ""], report["rows"].items()),
             "",
             "## Rejected rows",
             "",
@@ -40,13 +39,17 @@ def as_markdown(
             "",
             "Ambiguous: the removed text stands elsewhere in the sentence too (words: as whole words).",
             "",
-            *_table(["corpus", "split", *scopes[0][2]], ((name, split, *its.values()) for name, split, its in scopes)),
+            table(
+                ["corpus", "split", *scopes[0][2]],
+                [(name, split, *its.values()) for name, split, its in scopes],
+                left=2,
+            ),
             "",
             "## Splits",
             "",
-            *_table(["split", *figures], ((name, *(its[key] for key in figures)) for name, its in splits.items())),
+            table(["split", *figures], ((name, *(its[key] for key in figures)) for name, its in splits.items())),
             "",
-            *_table(
+            table(
                 ["pairs of", *splits], ((part, *(i["parts"].get(part, 0) for i in splits.values())) for part in parts)
             ),
             "",
@@ -54,7 +57,7 @@ def as_markdown(
             "",
             "Rows that share a sentence with an earlier split; normalised: up to case, spacing and Unicode form.",
             "",
-            *_table(
+            table(
                 ["split", "rows", "normalised", "groups", "by corpus"],
                 (
                     (name, its["rows"], its["rows_normalised"], its["groups"], _listed(its["corpora"]))
@@ -74,21 +77,10 @@ def _rejects(counts: Mapping[str, int], rejected: Mapping[str, Sequence[Mapping[
     return [
         "They stand whole in `rejected.parquet`, with their reason, file and line.",
         "",
-        *_table(["reason", "rows"], counts.items()),
+        table(["reason", "rows"], counts.items()),
         "",
         *(_rejected(record) for records in rejected.values() for record in records),
     ]
-
-
-def _table(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> list[str]:
-    """A Markdown table; all columns but the first are right-aligned."""
-    cells = [[_plain(str(cell)) for cell in row] for row in rows]
-    marks = ["---", *["---:"] * (len(header) - 1)]
-    return [f"| {' | '.join(row)} |" for row in (header, marks, *cells)]
-
-
-def _plain(text: str) -> str:
-    return html.escape(" ".join(text.split()), quote=False).replace("|", "\\|")
 
 
 def _listed(counts: Mapping[str, int]) -> str:
@@ -96,19 +88,15 @@ def _listed(counts: Mapping[str, int]) -> str:
 
 
 def _rejected(record: Mapping[str, Any]) -> str:
-    return f"- {_code(record['reason'])} ({_code(record['file'])}, line {record['line']}): {_code(record['row'])}"
+    return f"- {_short(record['reason'])} ({_short(record['file'])}, line {record['line']}): {_short(record['row'])}"
 
 
 def _example(title: str, row: Row) -> str:
     label = "" if row.label is None else f", label {row.label}"
-    after = "" if row.after is None else f" → {_code(row.after)}"
-    return f"- {title} ({_code(row.file)}, line {row.line}{label}): {_code(row.before)}{after}"
+    after = "" if row.after is None else f" → {_short(row.after)}"
+    return f"- {title} ({_short(row.file)}, line {row.line}{label}): {_short(row.before)}{after}"
 
 
-def _code(text: str) -> str:
-    """Corpus text as Markdown code, so that nothing in it is taken for markup."""
+def _short(text: str) -> str:
     line = " ".join(text.split())
-    line = line if len(line) <= _CHARACTERS else f"{line[:_CHARACTERS]} …"
-    fence = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
-    pad = " " if "`" in line else ""
-    return f"{fence}{pad}{line}{pad}{fence}"
+    return code(line if len(line) <= _CHARACTERS else f"{line[:_CHARACTERS]} …")

@@ -44,6 +44,8 @@ class Calibration:
         """
         if threshold is not None and min_precision is not None:
             raise ValueError("threshold and min_precision: give one of them")
+        if threshold is not None and not 0 <= threshold <= 1:
+            raise ValueError(f"threshold: must be between 0 and 1; found {threshold}")
         if min_precision is None:
             return self.threshold if threshold is None else threshold
         return _most_recall(self.curve, min_precision, "min_precision")

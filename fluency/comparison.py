@@ -9,6 +9,8 @@ from scipy.stats import binomtest
 
 from fluency.figures import Judged
 from fluency.intervals import interval
+from fluency.markdown import code, table
+from fluency.metrics import LABELS
 from fluency.params import EvaluateParams
 
 _SHOWN = (
@@ -89,20 +91,19 @@ def as_markdown(comparison: Comparison, names: Sequence[str], *, limit: int) -> 
         limit: the most disagreements to list.
     """
     a, b = names
-    figures = [("", a, b, "difference", "95 % interval", "")]
+    figures = []
     for row in comparison.figures:
         verdict = "" if row["low"] <= 0 <= row["high"] else "*"
         cells = (row["figure"].replace(".", " ").replace("_", " "), f"{row['a']:.4f}", f"{row['b']:.4f}")
         figures.append((*cells, f"{row['difference']:+.4f}", f"{row['low']:+.4f} to {row['high']:+.4f}", verdict))
-    tests = [("only one is right", a, b, "McNemar's p")]
-    tests += [(name, str(test["a"]), str(test["b"]), f"{test['p']:.2g}") for name, test in comparison.mcnemar.items()]
+    tests = [(name, test["a"], test["b"], f"{test['p']:.2g}") for name, test in comparison.mcnemar.items()]
     shown = comparison.disagreements[:limit]
     lines = [
         f"{comparison.pairs} pairs. Differences are {b} less {a}; * where the interval leaves out 0.",
         "",
-        *_table(figures),
+        table(("", a, b, "difference", "95 % interval", ""), figures),
         "",
-        *_table(tests),
+        table(("only one is right", a, b, "McNemar's p"), tests),
         "",
         f"They disagree on {len(comparison.disagreements)} pairs"
         + (f"; the worst {len(shown)} for {b}:" if shown else "."),
@@ -112,19 +113,9 @@ def as_markdown(comparison: Comparison, names: Sequence[str], *, limit: int) -> 
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    rows = [[cell.replace("|", "\\|") for cell in row] for row in rows]
-    widths = [max(3, *map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
-    ]
-    return [lines[0], "| " + " | ".join("-" * width for width in widths) + " |", *lines[1:]]
-
-
 def _line(row: Mapping[str, Any], names: Sequence[str]) -> str:
-    label = "fluent" if row["label"] else "non-fluent"
-    right = names[row["right"] == "b"]
-    return f"- {row['score_a']:.3f} -> {row['score_b']:.3f}, {label}, {right} is right: {_code(_marked(row))}"
+    label, right = LABELS[row["label"]], names[row["right"] == "b"]
+    return f"- {row['score_a']:.3f} -> {row['score_b']:.3f}, {label}, {right} is right: {code(_marked(row))}"
 
 
 def _marked(pair: Mapping[str, Any]) -> str:
@@ -132,13 +123,4 @@ def _marked(pair: Mapping[str, Any]) -> str:
     removed = f"[-{pair['removed']}-]" if pair["removed"] else ""
     inserted = f"{{+{pair['inserted']}+}}" if pair["inserted"] else ""
     before = pair["before"]
-    return " ".join((before[: pair["edit_start"]] + removed + inserted + before[pair["edit_end"] :]).split())
-
-
-def _code(text: str) -> str:
-    """`text` as a Markdown code span, whatever backticks are in it."""
-    fence = "`"
-    while fence in text:
-        fence += "`"
-    space = " " if text.startswith("`") or text.endswith("`") else ""
-    return f"{fence}{space}{text}{space}{fence}"
+    return before[: pair["edit_start"]] + removed + inserted + before[pair["edit_end"] :]

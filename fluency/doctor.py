@@ -76,7 +76,7 @@ def _installed(name: str) -> str:
 def _code() -> Finding:
     here, imported = Path.cwd().resolve(), Path(__file__).resolve().parent.parent
     # what building a wheel leaves beside the code is no copy of it
-    if any(Path(its.locate_file("")).resolve() != imported for its in distributions(name="fluency")):
+    if any(Path(its.locate_file("")).resolve() != imported for its in distributions(name="fluency-edits")):
         return Finding("code", "an installed copy of fluency", "uninstall it: experiments in copies would import it")
     if imported != here:
         return Finding("code", f"imported from {imported}", f"run at the root of the checkout; this is {here}")

@@ -215,5 +215,5 @@ def _problem(error: Exception, kind: str, revision: str) -> str:
         return "is answered for by something that is no hub; check HF_ENDPOINT and the network's proxy"
     if isinstance(error, HFValidationError):
         return f"is no repository's name ({_reason(error)})"
-    offline = "data.source=sample" if kind == "dataset" else "the embedded default of model.source"
+    offline = "data.source=sample" if kind == "dataset" else "a folder of this machine"
     return f"cannot be reached ({_reason(error)}); try again later, or with no network use {offline}"

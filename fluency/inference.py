@@ -8,9 +8,11 @@ import numpy as np
 import torch
 from tqdm import tqdm
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
+from transformers.utils.logging import disable_progress_bar
 
-from fluency.encoding import Encoded, collate, padded_length
-from fluency.hardware import Device
+from fluency.changes import Change
+from fluency.encoding import Encoded, collate, encode, load_tokenizer, padded_length
+from fluency.hardware import Device, device_at_hand, use_cores
 
 Batch = dict[str, torch.Tensor]
 
@@ -99,3 +101,23 @@ def predict_logits(
             logits[rows] = model(collate([encoded[row] for row in rows], pad_token_id))
             bar.update(len(rows))
     return logits
+
+
+def predict(model_folder: Path, changes: Sequence[Change], *, max_length: int, progress: str) -> np.ndarray:
+    """Logits of changes by the model in a folder; what occurs twice is computed once.
+
+    Args:
+        progress: label of a progress bar.
+
+    Returns:
+        float32 of shape [changes, 2], in the order of `changes`.
+    """
+    disable_progress_bar()  # transformers' own, of loading weights
+    use_cores()
+    tokenizer = load_tokenizer(model_folder)
+    places = {change: place for place, change in enumerate(dict.fromkeys(changes))}
+    before, after = zip(*places, strict=True)
+    encoded = encode(tokenizer, before, after, max_length=max_length)
+    model = TorchModel(model_folder, device_at_hand())
+    logits = predict_logits(model, encoded, pad_token_id=tokenizer.pad_token_id, progress=progress)
+    return logits[[places[change] for change in changes]]

@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+LABELS = ("non-fluent", "fluent")  # the names of labels 0 and 1
 RECALLS = (0.5, 0.7, 0.8, 0.9)
 
 

@@ -1,13 +1,14 @@
 """The model card: what the model is, how good, of what made and how to use; every number in it comes from a file."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
 from fluency.calibration import Calibration
+from fluency.markdown import table
 from fluency.summary import with_interval
 
 REFERENCE = "timonziegenbein/fluency-agumented-edits"
@@ -108,12 +109,14 @@ def _quality(facts: Facts) -> str:
 On {figures["examples"]} test pairs, {figures["positives"]} of them fluent, with 95 % intervals from bootstrap resamples
 of the groups that share a sentence:
 
-{_table(("figure", "at the operating point", "at argmax, or of the whole curve"), rows)}
+{table(("figure", "at the operating point", "at argmax, or of the whole curve"), rows)}
+
 Scores are logits divided by the temperature {facts.calibration.temperature:.4f}. The operating point, scores of at
 least {facts.calibration.threshold:.4f}, was chosen on the validation pairs; `calibration.json` has it, and what
 validation says of others. By part of the corpus, at the operating point:
 
-{_table(("part", "pairs", "precision", "recall"), parts)}"""
+{table(("part", "pairs", "precision", "recall"), parts)}
+"""
 
 
 def _use(facts: Facts) -> str:
@@ -162,8 +165,10 @@ def _training(facts: Facts) -> str:
     return f"""\
 ## What it was made of
 
-{_table(("data", "revision", "files", "rows", "rejected"), sources)}
-{_table(("split", "pairs", "fluent", "parts"), splits)}
+{table(("data", "revision", "files", "rows", "rejected"), sources)}
+
+{table(("split", "pairs", "fluent", "parts"), splits)}
+
 Rows of the test split that share a sentence with an earlier split: {facts.data["leakage"]["test"]["rows_normalised"]}.
 
 Base model: {_public(facts.base["source"], "base")}{_at(facts.base["revision"])}, whose weights have the SHA-256
@@ -219,11 +224,6 @@ Please cite this software, and for the recipe and the idea of its data the refer
 }}
 ```
 """
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
 
 
 def _hub_id(source: str) -> str | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fluency.files import written_aside
-from fluency.plots import LABELS
+from fluency.metrics import LABELS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

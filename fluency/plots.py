@@ -11,9 +11,8 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 
 from fluency.figures import Judged
 from fluency.files import write_text
-from fluency.metrics import point_metrics, reliability
+from fluency.metrics import LABELS, point_metrics, reliability
 
-LABELS = ("non-fluent", "fluent")
 _POINTS = 200  # of a drawn curve
 _BINS = 20  # of the histogram
 

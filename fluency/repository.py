@@ -32,7 +32,7 @@ def commit_of(url: str, revision: str | None) -> str:
     Raises:
         UserError: there is no such repository or revision.
     """
-    with _told(url, revision or "its default branch"):
+    with _told(url, revision or "default branch"):
         from dvc.repo import Repo
 
         with Repo.open(url, rev=revision or _head(url)) as repo:
@@ -63,11 +63,12 @@ def _told(where: str, what: str) -> Iterator[None]:
         from dvc.scm import SCMError
         from dvc_data.index import DataIndexDirError
     except ModuleNotFoundError:
-        raise UserError(f"{where}: only DVC can read a repository; pip install 'fluency[dvc]'") from None
+        raise UserError(f"{where}: only DVC can read a repository; pip install dvc") from None
     try:
         yield
     except (DvcException, SCMError, DataIndexDirError, FileNotFoundError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        cause = error.__cause__ or error  # DVC's own says "SCM error"
+        reason = " ".join(str(cause).split()) or type(cause).__name__
         raise UserError(
             f"{where}: no {what} in git, nor in DVC's cache or a remote; `dvc pull`, or check the name ({reason})"
         ) from None

@@ -43,6 +43,8 @@ class FluencyReward:
         part: str | None = None,
         unscorable: float | None = 0.0,
     ) -> None:
+        if not hasattr(scorer, "score_stream"):
+            raise TypeError(f"scorer: expected a FluencyScorer, found {scorer!r}; FluencyScorer.load makes one")
         self.scorer = scorer
         self.before = before
         self.part = part
@@ -58,18 +60,18 @@ class FluencyReward:
             columns: what the data set has beside the prompts, each of shape [completions]; and what else TRL gives.
 
         Raises:
-            ValueError: the data set has no such column.
+            ValueError: the data set has no such column, or not as many of its rows as there are completions.
         """
         columns = {
             name: values
             for name, values in columns.items()
             if isinstance(values, Sequence) and name not in _NOT_OF_THE_DATA
         }
-        sentences = _column("before", self.before, columns)
         texts = [_text(completion) for completion in completions]
+        sentences = _column("before", self.before, columns, len(texts))
         edits: list[AnyEdit] = list(zip(sentences, texts, strict=True))
         if self.part is not None:
-            parts = _column("part", self.part, columns)
+            parts = _column("part", self.part, columns, len(texts))
             occurrences = columns.get("occurrence", [None] * len(texts))
             edits = list(zip(sentences, parts, texts, occurrences, strict=True))
         outcomes = self.scorer.score_stream(edits)
@@ -81,16 +83,22 @@ class FluencyReward:
         return None if isinstance(outcome, EditNotFound) or not _is_sentence(sentence) else self.unscorable
 
 
-def _column(argument: str, name: str, columns: Mapping[str, Sequence[Any]]) -> Sequence[Any]:
+def _column(argument: str, name: str, columns: Mapping[str, Sequence[Any]], rows: int) -> Sequence[Any]:
     if name not in columns:
         there = ", ".join(columns) or "none"
         raise ValueError(f"{argument}: the data set has no column {name!r} beside the prompts, but {there}; name it")
+    if len(columns[name]) != rows:
+        raise ValueError(f"{argument}: {len(columns[name])} values of {name!r} for {rows} completions; give as many")
     return columns[name]
 
 
 def _text(completion: Completion) -> Any:
-    """What the model wrote, if it is text."""
-    text = completion if isinstance(completion, str) else completion[-1].get("content")
+    """What the model wrote, if it is text; a message may have its text in parts."""
+    text: Any = completion
+    if isinstance(completion, Sequence) and not isinstance(completion, str):
+        text = completion[-1].get("content") if completion else None
+        if isinstance(text, list):
+            text = "".join(part.get("text", "") for part in text)
     return text.strip() if isinstance(text, str) else text
 
 

@@ -43,7 +43,13 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     command.add_argument("table", nargs="?", type=Path, help="a table, a folder of tables, or - for standard input")
-    command.add_argument("-o", "--output", type=Path, default=PIPE, help="where it goes (standard output)")
+    command.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=PIPE,
+        help="where it goes, in the place of what stands there (standard output)",
+    )
     command.add_argument("--before", help="the sentence before the edit, for one edit")
     command.add_argument("--after", help="the sentence after it")
     command.add_argument(
@@ -63,6 +69,8 @@ def score(chosen: argparse.Namespace) -> None:
     one = chosen.table is None
     if [chosen.before, chosen.after].count(None) != (0 if one else 2):
         raise UserError("give a table, or --before and --after; --help has examples")
+    if one and chosen.output != PIPE:
+        raise UserError("--output: the score of one edit is printed; give a table")
     try:
         if one:
             _score_one(chosen)

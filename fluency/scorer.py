@@ -19,6 +19,7 @@ from fluency.artifact import checked, locate, whole_name
 from fluency.calibration import Calibration
 from fluency.changes import AnyEdit, CannotScore, Change, TooLong, as_change
 from fluency.encoding import Encoded, encode, load_tokenizer
+from fluency.errors import UserError
 from fluency.hardware import device_at_hand
 from fluency.inference import Model, TorchModel, predict_logits
 from fluency.metrics import probabilities
@@ -79,7 +80,10 @@ class FluencyScorer:
         calibration = checked(folder)
         tokenizer = load_tokenizer(folder)
         if backend == "onnx":
-            from fluency.onnx import OnnxModel
+            try:
+                from fluency.onnx import OnnxModel
+            except ModuleNotFoundError as missing:
+                raise UserError(f"backend onnx: {missing}; pip install onnx onnxruntime onnxscript") from None
 
             model: Model = OnnxModel(folder, tokenizer, calibration)
         elif backend == "torch":

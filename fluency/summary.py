@@ -8,6 +8,7 @@ import yaml
 
 from fluency.errors import UserError
 from fluency.files import read_json
+from fluency.markdown import table
 
 
 def summary(metrics_folder: Path = Path("metrics")) -> str:
@@ -19,17 +20,17 @@ def summary(metrics_folder: Path = Path("metrics")) -> str:
     model, baseline = read_json(metrics_folder / "test.json"), read_json(metrics_folder / "baseline.json")
     if model["parts"].keys() != baseline["parts"].keys():
         raise UserError(f"{metrics_folder}: test.json and baseline.json are of different data; run `dvc repro`")
-    lines = [
-        "| test pairs | count | precision | recall "
-        "| average precision | (baseline) | precision at recall 0.8 | (baseline) |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
-    ]
+    head = ("test pairs", "count", "precision", "recall", "average precision", "(baseline)", "precision at recall 0.8",
+            "(baseline)")  # fmt: skip
+    rows = []
     for name, ours, theirs in [
         ("**all**", model, baseline),
         *((part, figures, baseline["parts"][part]) for part, figures in model["parts"].items()),
     ]:
         point = ours["operating_point"]
-        cells = (
+        row = (
+            name,
+            ours["examples"],
             with_interval(point, "precision"),
             with_interval(point, "recall"),
             f"{ours['average_precision']:.3f}",
@@ -37,8 +38,8 @@ def summary(metrics_folder: Path = Path("metrics")) -> str:
             f"{ours['precision_at_recall']['0.8']:.3f}",
             f"{theirs['precision_at_recall']['0.8']:.3f}",
         )
-        lines.append(f"| {name} | {ours['examples']} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+        rows.append(row)
+    return table(head, rows) + "\n"
 
 
 def with_interval(figures: Mapping[str, Any], name: str) -> str:
@@ -50,8 +51,8 @@ def with_interval(figures: Mapping[str, Any], name: str) -> str:
 def stage_table(pipeline: Path = Path("dvc.yaml")) -> str:
     """The stages and what each does, as a Markdown table."""
     stages = yaml.safe_load(pipeline.read_text(encoding="utf-8"))["stages"]
-    rows = [f"| `{name}` | {stage['desc']} |\n" for name, stage in stages.items()]
-    return "| stage | what it does |\n| --- | --- |\n" + "".join(rows)
+    rows = [(f"`{name}`", stage["desc"]) for name, stage in stages.items()]
+    return table(("stage", "what it does"), rows, left=2) + "\n"
 
 
 def filled(text: str, blocks: Mapping[str, str]) -> str:

@@ -64,8 +64,8 @@ def survey(source: Path, target: Path = PIPE) -> Survey:
 
 
 def rejected_file(target: Path) -> Path:
-    """Where the rows go that have no score: `scored.rejected.jsonl` of `scored.csv.gz`."""
-    return target.with_name(f"{target.name[: target.name.lower().rindex(suffix_of(target))]}.rejected.jsonl")
+    """Where the rows go that have no score: `scored.csv.rejected.jsonl` of `scored.csv`, whatever stands beside it."""
+    return target.with_name(f"{target.name}.rejected.jsonl")
 
 
 def is_table(file: Path) -> bool:

@@ -33,13 +33,12 @@ from fluency.encoding import COMPILED_LENGTHS, Encoded, collate, encode, load_to
 from fluency.files import read_parquet, written_aside
 from fluency.hardware import Plan, use_cores
 from fluency.health import explained, stop_if_diverged
-from fluency.metrics import average_precision, negative_log_likelihood, point_metrics, probabilities
+from fluency.metrics import LABELS, average_precision, negative_log_likelihood, point_metrics, probabilities
 from fluency.params import TrainParams
 from fluency.sampling import GlobalBatchSampler
 from fluency.tracking import wandb_wanted
 
 Pairs = Sequence[Mapping[str, Any]]
-LABELS = {0: "non-fluent", 1: "fluent"}
 
 
 class _Trainer(Trainer):
@@ -235,7 +234,8 @@ def _trainer(
 def new_classifier(base: Path, tokenizer: PreTrainedTokenizerBase, dropout: float) -> PreTrainedModel:
     """A two-label classifier on the encoder in `base`, in float32, with every dropout set to `dropout`."""
     config = AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False)
-    config.id2label, config.label2id = LABELS, {name: label for label, name in LABELS.items()}
+    config.id2label = dict(enumerate(LABELS))
+    config.label2id = {name: label for label, name in enumerate(LABELS)}
     config.problem_type = "single_label_classification"
     config.pad_token_id = tokenizer.pad_token_id
     for name in vars(config):

@@ -9,8 +9,8 @@ from typing import Any
 
 from fluency.answers import Answer
 from fluency.changes import Change
+from fluency.metrics import LABELS
 
-VERDICTS = ("non-fluent", "fluent")  # by label
 OUTCOMES = ("answered", "unparsed", "failed", "unasked")  # of a pair
 SOURCES = ("logprobs", "probability", "verdict")  # of a score: the verdict's log-probability, the stated one, 0 or 1
 THRESHOLD = 0.5  # a judge's own decision: no validation pairs are asked about, so none could move it
@@ -37,7 +37,7 @@ RESPONSE_FORMAT = {
         "schema": {
             "type": "object",
             "properties": {
-                "verdict": {"type": "string", "enum": list(VERDICTS[::-1])},
+                "verdict": {"type": "string", "enum": list(LABELS[::-1])},
                 "probability": {"type": "number"},
                 "reason": {"type": "string"},
             },
@@ -79,9 +79,9 @@ def read(answer: Answer) -> Verdict:
     """
     said, alone = _object(answer.text)
     verdict = said["verdict"].strip().lower() if isinstance(said["verdict"], str) else None
-    if verdict not in VERDICTS:
-        raise ValueError(f"the verdict is neither {VERDICTS[1]} nor {VERDICTS[0]}")
-    label = VERDICTS.index(verdict)
+    if verdict not in LABELS:
+        raise ValueError(f"the verdict is neither {LABELS[1]} nor {LABELS[0]}")
+    label = LABELS.index(verdict)
     score, by = _of_tokens(answer.logprobs, label), "logprobs"
     if score is None:
         score, by = _stated(said.get("probability"), label)
@@ -144,7 +144,7 @@ def _against(alternatives: Mapping[str, float], label: int, *, lead: str) -> flo
     masses = [0.0, 0.0]
     for token, logprob in alternatives.items():
         word = (token.removeprefix(lead) if token.startswith(lead) else token.lstrip(' "')).lower()
-        for each, verdict in enumerate(VERDICTS):
+        for each, verdict in enumerate(LABELS):
             if word and (verdict.startswith(word) or word.startswith(verdict)):
                 masses[each] += math.exp(logprob)
     if not masses[label]:

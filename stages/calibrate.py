@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from fluency.calibration import calibrate
-from fluency.evaluation import predict
 from fluency.figures import Judged, figures
 from fluency.files import read_parquet, sha256, write_json
+from fluency.inference import predict
 from fluency.metrics import probabilities
 from fluency.params import load_params
 from stages import run

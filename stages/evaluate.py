@@ -5,9 +5,9 @@ from pathlib import Path
 from fluency import reference
 from fluency.calibration import Calibration
 from fluency.checks import checked_changes, checks
-from fluency.evaluation import predict
 from fluency.figures import Judged, figures
 from fluency.files import read_json, read_parquet, write_json
+from fluency.inference import predict
 from fluency.metrics import probabilities
 from fluency.params import load_params
 from fluency.pictures import training_curves, write_pictures

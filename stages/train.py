@@ -13,24 +13,25 @@ CURVES, FIGURES = Path("metrics/plots"), Path("metrics/training.json")
 
 
 def main() -> None:
+    params = load_params().train
+
+    def work(plan: Plan, checkpoints: Path) -> None:
+        from fluency.training import train
+
+        train(
+            params, plan, pairs=PAIRS, base=BASE, model_folder=MODEL, curves=CURVES, figures=FIGURES,
+            checkpoints=checkpoints,
+        )  # fmt: skip
+
     run_plan(
         work,
-        load_params().train,
+        params,
         module="stages.train",
         pairs=PAIRS,
         base=BASE,
         # outside DVC's outputs, which are deleted before a stage runs, and shared by experiments in temporary copies
         checkpoint_root=Path(os.environ.get("DVC_ROOT", "."), ".checkpoints"),
     )
-
-
-def work(plan: Plan, checkpoints: Path) -> None:
-    from fluency.training import train
-
-    train(
-        load_params().train, plan, pairs=PAIRS, base=BASE, model_folder=MODEL, curves=CURVES, figures=FIGURES,
-        checkpoints=checkpoints,
-    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -39,8 +40,16 @@ def test_a_model_is_found_with_its_calibration_beside_it_or_inside(models):
 
 @pytest.mark.parametrize("source", ["absent", "absent/model/folder"])
 def test_no_model_is_told_with_what_makes_one(tmp_path, source):
-    with pytest.raises(UserError, match="no model there; `dvc repro` trains one"):
+    with pytest.raises(UserError, match=r"no model there; name a model's folder, .* `dvc repro` trains one"):
         locate(tmp_path / source)
+
+
+@pytest.mark.parametrize("source", ["models/fluency", Path("owner/name")])
+def test_a_folder_that_is_missing_is_not_asked_for_at_the_hub(source, tmp_path, monkeypatch):
+    """Whoever has that name there would be trusted with the scores."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=f"{source}: no model there"):
+        locate(source)
 
 
 def test_a_folder_has_no_revisions(models):
@@ -115,12 +124,12 @@ def code_of_the_tokenizer(folder):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (no_calibration, r"calibration\.json: no such file"),
+        (no_calibration, r"fluency: no calibration\.json in it or beside it; `dvc repro`"),
         (empty_calibration, "temperature, threshold, curve, max_length, files are needed"),
         (calibration_of_nothing, r"config\.json: was not calibrated"),
         (calibration_without_weights, "names no weights"),
         (other_weights, r"model\.safetensors: not the file that was calibrated"),
-        (no_weights, r"model\.safetensors: not the file that was calibrated"),
+        (no_weights, r"model\.safetensors: is missing"),
         (other_tokenizer, r"tokenizer\.json: not the file that was calibrated"),
         (other_labels, r"its labels are {'no': 0, 'yes': 1}, not"),
         (an_adapter, r"adapter_config\.json: was not calibrated"),

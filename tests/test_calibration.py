@@ -93,6 +93,9 @@ def test_the_operating_point_is_the_calibrated_one_unless_another_is_asked_for()
     assert calibration.threshold_at(threshold=0.2) == 0.2
     with pytest.raises(ValueError, match="threshold and min_precision: give one of them"):
         calibration.threshold_at(threshold=0.2, min_precision=0.5)
+    for wrong in (-0.1, 2, float("nan")):
+        with pytest.raises(ValueError, match="threshold: must be between 0 and 1"):
+            calibration.threshold_at(threshold=wrong)
 
 
 def test_a_calibration_is_the_same_after_saving(tmp_path):

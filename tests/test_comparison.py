@@ -91,7 +91,7 @@ def test_the_worst_disagreements_come_first():
 def test_the_markdown_shows_the_edit_whatever_is_in_it():
     text = as_markdown(compare(judged(40, 0.5), judged(40, 3.0), PARAMS), ("a|b", "workspace"), limit=3)
     assert "a\\|b" in text
-    assert text.count("``She [-go-]{+goes+} `") == 3
+    assert text.count("`` She [-go-]{+goes+} `") == 3
     tables = [line for line in text.splitlines() if line.startswith("|")]
     assert len({len(line) for line in tables[:14]}) == 1
 

@@ -16,12 +16,12 @@ PAGES = [Path("README.md"), Path("CONTRIBUTING.md"), *sorted(Path("docs").glob("
 # What commands print, by how they start, where it says more than that they end well.
 PRINTED = {
     "README.md": {
-        "make repro": r"\| \*\*all\*\* \| 40 \|",
+        "make repro": r"\| \*\*all\*\* +\| +40 \|",
         "python -m fluency score": "accepted at the operating point",
     },
     "docs/data.md": {
         "dvc exp run": "path:../edits.csv: 2 rows, 0 rejected",
-        "cat data/pairs/AUDIT.md": r"\| edits \|",
+        "cat data/pairs/AUDIT.md": r"\| edits +\|",
     },
     "docs/evaluation.md": {
         "dvc exp run": "Stage 'train' didn't change, skipping",

@@ -72,11 +72,11 @@ def test_it_finds_a_training_that_is_alive_and_one_cut_off(checkup):
 
 def test_it_finds_an_installed_copy_but_not_what_a_build_leaves(new_project, tmp_path):
     project = new_project()
-    (project.folder / "fluency.egg-info").mkdir()
-    (project.folder / "fluency.egg-info/PKG-INFO").write_text("Name: fluency\nVersion: 0.1.0\n")
+    (project.folder / "fluency_edits.egg-info").mkdir()
+    (project.folder / "fluency_edits.egg-info/PKG-INFO").write_text("Name: fluency-edits\nVersion: 0.1.0\n")
     doctor = f"{sys.executable} -m fluency doctor"
     assert "ok    code       imported from this checkout" in project.run(doctor, fails=True)
-    shutil.copytree(project.folder / "fluency.egg-info", tmp_path / "elsewhere/fluency.egg-info")
+    shutil.copytree(project.folder / "fluency_edits.egg-info", tmp_path / "elsewhere/fluency_edits.egg-info")
     found = project.run(doctor, fails=True, PYTHONPATH=str(tmp_path / "elsewhere"))
     assert "look  code       an installed copy of fluency; uninstall it" in found
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 
@@ -137,7 +138,8 @@ def test_several_sources_become_one_set_of_pairs(new_project):
     }  # fmt: skip
     assert data["rejected"] == {"leakage": 30}
     assert data["leakage"]["test"]["rows_normalised"] == 0
-    assert "| mine | test | 30 |" in (project.folder / "data/pairs/AUDIT.md").read_text(encoding="utf-8")
+    page = (project.folder / "data/pairs/AUDIT.md").read_text(encoding="utf-8")
+    assert re.search(r"\| mine +\| test +\| +30 \|", page)
     before = (project.folder / "dvc.lock").read_text(encoding="utf-8")
     project.run("dvc repro -f build_pairs")
     assert (project.folder / "dvc.lock").read_text(encoding="utf-8") == before

@@ -45,6 +45,12 @@ def test_the_last_message_counts(scorer):
     assert reward([""], [completion], before=SENTENCES[:1]) == [scorer.score(SENTENCES[0], WRITTEN[0])]
 
 
+def test_the_text_of_a_message_may_come_in_parts(scorer):
+    content = [{"type": "text", "text": part} for part in (WRITTEN[0][:5], WRITTEN[0][5:])]
+    earned = FluencyReward(scorer)([""], [[{"role": "assistant", "content": content}]], before=SENTENCES[:1])
+    assert earned == [scorer.score(SENTENCES[0], WRITTEN[0])]
+
+
 def test_copying_earns_all(scorer):
     assert FluencyReward(scorer)([""], [" a cat "], before=["a cat"]) == [1.0]
 
@@ -52,9 +58,9 @@ def test_copying_earns_all(scorer):
 @pytest.mark.parametrize("unscorable", [0.0, -1.0, None])
 def test_what_has_no_score_earns_what_was_chosen(scorer, unscorable):
     reward = FluencyReward(scorer, unscorable=unscorable)
-    completions = ["", "the " * 600, "a\0b", [{"role": "assistant", "tool_calls": []}], "a cat"]
-    earned = reward([""] * 5, completions, before=["a cat"] * 5)
-    assert earned == [unscorable] * 4 + [1.0]
+    completions = ["", "the " * 600, "a\0b", [{"role": "assistant", "tool_calls": []}], [], None, "a cat"]
+    earned = reward([""] * 7, completions, before=["a cat"] * 7)
+    assert earned == [unscorable] * 6 + [1.0]
 
 
 def test_a_row_that_no_completion_could_be_scored_for_is_left_out(scorer):
@@ -70,6 +76,13 @@ def test_a_missing_column_is_told_with_those_there(scorer):
         FluencyReward(scorer)([""], ["a"], **given)
     with pytest.raises(ValueError, match="part: the data set has no column 'word'"):
         FluencyReward(scorer, before="sentence", part="word")([""], ["a"], **given)
+
+
+def test_what_does_not_fit_together_is_refused(scorer):
+    with pytest.raises(ValueError, match="before: 2 values of 'before' for 1 completions"):
+        FluencyReward(scorer)([""], ["a"], before=["a", "b"])
+    with pytest.raises(TypeError, match=r"scorer: expected a FluencyScorer, found 'models/fluency'; .*load makes one"):
+        FluencyReward("models/fluency")
 
 
 def test_a_reward_is_pickled_without_the_weights(scorer):

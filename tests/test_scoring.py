@@ -133,6 +133,7 @@ def test_one_edit_is_scored_and_decided(run, scorer):
         (["--before", "x"], "give a table, or --before and --after"),
         (["edits.jsonl", "--before", "x", "--after", "y"], "give a table, or --before and --after"),
         ([], "give a table, or --before and --after"),
+        (["--before", "x", "--after", "y", "-o", "one.jsonl"], "--output: the score of one edit is printed"),
     ],
 )
 def test_what_one_edit_lacks_is_said(run, arguments, message):
@@ -214,9 +215,9 @@ def test_rows_without_a_score_go_aside_whole_with_their_line_and_why(run):
     rows = [*good[:20], "{broken", BAD, '"text"', *good[20:], {"n": 7}, {"before": "x " * 600, "after": "y"}]
     Path("edits.jsonl").write_bytes(lines_of(rows) + b'{"before": "\xff"}\n\n')
     told = run("edits.jsonl", "-o", "scored.csv.gz")[1]
-    assert "scored.csv.gz: 30 rows scored, 6 rejected (scored.rejected.jsonl), " in told
+    assert "scored.csv.gz: 30 rows scored, 6 rejected (scored.csv.gz.rejected.jsonl), " in told
     assert [int(record["n"]) for record in records(Path("scored.csv.gz"))] == list(range(30))
-    aside = records(Path("scored.rejected.jsonl"))
+    aside = records(Path("scored.csv.gz.rejected.jsonl"))
     assert [record["line"] for record in aside] == [21, 22, 23, 34, 35, 36]
     assert [record["row"] for record in aside] == ["{broken", BAD, '"text"', *rows[-2:], '{"before": "\\xff"}']
     assert [record["reason"].partition(";")[0] for record in aside] == [
@@ -225,22 +226,24 @@ def test_rows_without_a_score_go_aside_whole_with_their_line_and_why(run):
         "too long", "not UTF-8",
     ]  # fmt: skip
     write(Path("edits.jsonl"), good)
+    run("edits.jsonl", "-o", "scored.csv")
+    assert Path("scored.csv.gz.rejected.jsonl").exists()  # of another table
     run("edits.jsonl", "-o", "scored.csv.gz")
-    assert not Path("scored.rejected.jsonl").exists()
+    assert not Path("scored.csv.gz.rejected.jsonl").exists()
 
 
 def test_bad_rows_of_other_tables_go_aside_too(run):
     Path("edits.csv").write_text("before,after,n\na,b,1\na,b\na,,3\n")
     run("edits.csv", "-o", "scored.parquet")
     assert pq.read_table("scored.parquet")["n"].to_pylist() == ["1"]
-    assert [record["row"] for record in records(Path("scored.rejected.jsonl"))] == [
+    assert [record["row"] for record in records(Path("scored.parquet.rejected.jsonl"))] == [
         '["a", "b"]', {"before": "a", "after": "", "n": "3"},
     ]  # fmt: skip
     when = pa.array([2**60, 0, 0], pa.timestamp("us"))
     pq.write_table(pa.table({"before": ["", "a", "b"], "after": ["x", "b", "b"], "when": when}), "edits.parquet")
     run("edits.parquet", "-o", "scored.parquet")
     assert pq.read_table("scored.parquet")["before"].to_pylist() == ["a", "b"]
-    (aside,) = records(Path("scored.rejected.jsonl"))
+    (aside,) = records(Path("scored.parquet.rejected.jsonl"))
     assert (aside["line"], aside["reason"], str(2**60) in aside["row"]["when"]) == (1, "before: empty", True)
 
 
@@ -277,7 +280,7 @@ def test_what_is_amiss_is_said_in_one_line_before_anything_is_scored(refused):
     Path("cut.parquet").write_bytes(Path("edits.parquet").read_bytes()[:100])
     write(Path("name.jsonl"), [*rows, {"\ud800": 1}])
     Path("folder.jsonl").mkdir()
-    Path("x.rejected.jsonl").write_bytes(lines_of(rows))
+    Path("x.jsonl.rejected.jsonl").write_bytes(lines_of(rows))
     Path("empty").mkdir()
     for arguments, message in (
         (["absent.jsonl", "-o", "s.jsonl"], "absent.jsonl: cannot be read"),
@@ -294,7 +297,7 @@ def test_what_is_amiss_is_said_in_one_line_before_anything_is_scored(refused):
         (["edits.jsonl", "-o", "s.parquet.gz"], "s.parquet.gz: its suffix tells no table"),
         (["edits.jsonl", "-o", "folder.jsonl"], "folder.jsonl: is a folder; name a file"),
         (["edits.jsonl", "-o", "edits.jsonl"], "edits.jsonl: would replace what is to be scored"),
-        (["x.rejected.jsonl", "-o", "x.jsonl"], "x.rejected.jsonl: would replace what is to be scored"),
+        (["x.jsonl.rejected.jsonl", "-o", "x.jsonl"], "x.jsonl.rejected.jsonl: would replace what is to be scored"),
         (["edits.jsonl", "-o", "edits.parquet/s.jsonl"], "edits.parquet"),
         (["empty", "-o", "scored"], "empty: holds no table; known are .jsonl"),
         (["empty"], "empty: a folder needs another to go to"),
@@ -489,7 +492,7 @@ def test_killed_at_ten_moments_it_ends_with_the_same_bytes(models, tmp_path):
     for process in (whole, last):
         process.join()
         assert process.exitcode == 0
-    for name in ("scored.jsonl.gz", "scored.rejected.jsonl"):
+    for name in ("scored.jsonl.gz", "scored.jsonl.gz.rejected.jsonl"):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     assert len(records(tmp_path / "killed/scored.jsonl.gz")) == 999
     assert not list((tmp_path / "killed").glob(".*"))
@@ -531,9 +534,9 @@ def test_standard_input_goes_to_a_file(run, standard_input):
     Path("edits.jsonl").write_bytes(lines_of([*edits(40), BAD]))
     standard_input("edits.jsonl")
     told = run("-", "-o", "out/scored.jsonl.gz")[1]
-    assert told.startswith("out/scored.jsonl.gz: 40 rows scored, 1 rejected (out/scored.rejected.jsonl), ")
+    assert told.startswith("out/scored.jsonl.gz: 40 rows scored, 1 rejected (out/scored.jsonl.gz.rejected.jsonl), ")
     assert [record["n"] for record in records(Path("out/scored.jsonl.gz"))] == list(range(40))
-    assert [record["row"] for record in records(Path("out/scored.rejected.jsonl"))] == [BAD]
+    assert [record["row"] for record in records(Path("out/scored.jsonl.gz.rejected.jsonl"))] == [BAD]
     assert not list(Path("out").glob(".*"))
 
 
@@ -596,7 +599,7 @@ def test_a_folder_becomes_a_folder_and_what_is_done_is_left_alone(run, shards, s
     told = run("shards", "-o", "scored")[1]
     assert watched.asked == 100
     assert told.startswith("left out, for they are no tables: shards/README.md\nscored: 100 rows scored, 1 rejected (")
-    assert sorted(written("scored")) == sorted([*shards, "2.rejected.jsonl"])
+    assert sorted(written("scored")) == sorted([*shards, "2.jsonl.rejected.jsonl"])
     for name in shards:
         assert [row["before"] for row in records(Path("scored", name))] == [
             row["before"] for row in records(Path("shards", name)) if row["after"].strip()
@@ -621,16 +624,16 @@ def test_processes_share_the_tables_of_a_folder_but_not_a_file(run, refused, sha
         monkeypatch.setenv("RANK", str(rank))
         assert f"scored ({len(names)} tables of process {rank}): " in run("shards", "-o", "scored")[1]
         found |= written("scored")
-        assert {*names, "2.rejected.jsonl"} <= set(found)
-    assert sorted(found) == sorted([*shards, "2.rejected.jsonl"])
+        assert {*names, "2.jsonl.rejected.jsonl"} <= set(found)
+    assert sorted(found) == sorted([*shards, "2.jsonl.rejected.jsonl"])
     assert "0.parquet: 2 processes were started; they share a folder" in refused("shards/0.parquet", "-o", "s.parquet")
 
 
 def test_tables_that_would_get_in_each_others_way_are_refused(refused):
     Path("shards").mkdir()
-    for name in ("a.jsonl", "a.csv"):
+    for name in ("a.csv", "a.csv.rejected.jsonl"):
         write(Path("shards", name), edits(3))
-    assert "scored/a.rejected.jsonl: two tables of shards would go there" in refused("shards", "-o", "scored")
+    assert "scored/a.csv.rejected.jsonl: two tables of shards would go there" in refused("shards", "-o", "scored")
 
 
 def example(page: str, having: str) -> str:

@@ -107,7 +107,7 @@ HUB = "hub:timonziegenbein/fluency-agumented-edits"
     ],
 )  # fmt: skip
 def test_the_recipe_is_the_references(tmp_path, overrides, model):
-    """Every value of DESIGN's table, as four GPUs would get it."""
+    """Every value of the reference's table, as four GPUs would get it."""
     from dvc.utils.hydra import apply_overrides
 
     if overrides is None:

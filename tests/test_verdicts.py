@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fluency.answers import Answer
-from fluency.verdicts import RESPONSE_FORMAT, THRESHOLD, VERDICTS, Verdict, message, read
+from fluency.metrics import LABELS
+from fluency.verdicts import RESPONSE_FORMAT, THRESHOLD, Verdict, message, read
 
 SAID = {"verdict": "fluent", "probability": 0.8, "reason": "The verb agrees now."}
 
@@ -43,7 +44,7 @@ def test_json_in_prose_is_read_and_told_from_what_was_asked_for(text):
 
 
 def test_a_bare_verdict_scores_0_or_1():
-    for label, verdict in enumerate(VERDICTS):
+    for label, verdict in enumerate(LABELS):
         found = read(answer(json.dumps({"verdict": verdict})))
         assert (found.score, found.score_by, found.reason) == (label, "verdict", "")
 
@@ -135,5 +136,5 @@ def test_the_prompt_holds_the_pair_as_data_and_asks_for_what_is_read():
     schema = RESPONSE_FORMAT["json_schema"]["schema"]
     assert set(schema["required"]) == set(schema["properties"]) == set(SAID)
     assert next(iter(schema["properties"])) == "verdict"  # before the reason
-    assert sorted(schema["properties"]["verdict"]["enum"]) == sorted(VERDICTS)
+    assert sorted(schema["properties"]["verdict"]["enum"]) == sorted(LABELS)
     assert THRESHOLD == 0.5
