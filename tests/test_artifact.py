@@ -33,6 +33,7 @@ def edited(path, change) -> None:
 
 def test_a_model_is_found_with_its_calibration_beside_it_or_inside(models):
     assert locate(models / "fluency") == models / "fluency"
+    assert locate(models.parent) == models / "fluency"  # of a checkout
     assert checked(models / "fluency").temperature == 2.0
     (models / "calibration.json").rename(models / "fluency/calibration.json")
     assert checked(models / "fluency").temperature == 2.0
