@@ -58,7 +58,7 @@ def _reference(record: Record, known: Known) -> Iterator[Draft]:
     if not edits:
         raise ValueError("inappropriate_part: does not occur in the sentence")
     edit = edits[0] if len(edits) == 1 else next((edit for edit in edits if known(edit.apply(before))), edits[0])
-    yield Draft("labelled", before, edit.apply(before), edit, _label(record.get("expected_score")))
+    yield Draft("labelled", before, edit.apply(before), edit, _label(record, "expected_score"))
 
 
 def _parallel(record: Record, _: Known) -> Iterator[Draft]:
@@ -96,7 +96,7 @@ def _labelled(before: str, after: str) -> Reader:
             spliced = sentences[0][:start] + edit.inserted + sentences[0][end:]
             if sentences[0][start:end] != edit.removed or spliced != sentences[1]:
                 raise ValueError("edit_start, removed, inserted: not the edit that leads from before to after")
-        yield Draft("labelled", *sentences, edit, _label(record.get("label")))
+        yield Draft("labelled", *sentences, edit, _label(record, "label"))
 
     return read
 
@@ -161,13 +161,14 @@ def _text(record: Record, column: str, *, blank: bool = False) -> str:
     return value
 
 
-def _label(value: Any) -> int:
+def _label(record: Record, column: str) -> int:
+    value = record.get(column)
     try:
         label = float(value)
     except (TypeError, ValueError, OverflowError):
         label = None
     if label not in (0, 1):
-        raise ValueError(f"label: neither 0 nor 1; found {value!r}"[:200])
+        raise ValueError(f"{column}: neither 0 nor 1; found {value!r}"[:200])
     return int(label)
 
 

@@ -60,15 +60,18 @@ def _head(url: str) -> str | None:
 def _told(where: str, what: str) -> Iterator[None]:
     try:
         from dvc.exceptions import DvcException
-        from dvc.scm import SCMError
+        from dvc.scm import CloneError, SCMError
         from dvc_data.index import DataIndexDirError
     except ModuleNotFoundError:
         raise UserError(f"{where}: only DVC can read a repository; pip install dvc") from None
     try:
         yield
+    except CloneError:
+        raise UserError(f"{where}: no git repository to clone there; check address, access and network") from None
     except (DvcException, SCMError, DataIndexDirError, FileNotFoundError) as error:
         cause = error.__cause__ or error  # DVC's own says "SCM error"
         reason = " ".join(str(cause).split()) or type(cause).__name__
         raise UserError(
-            f"{where}: no {what} in git, nor in DVC's cache or a remote; `dvc pull`, or check the name ({reason})"
+            f"{where}: no {what} in git, nor in DVC's cache or a remote; check the name, `dvc pull` it here, or "
+            f"`dvc push` it where it was made ({reason})"
         ) from None

@@ -191,3 +191,8 @@ def test_a_repository_has_the_model_of_each_revision(models, tiny_model, tmp_pat
     with pytest.raises(UserError, match=r"no models/fluency in git, nor in DVC's cache or a remote"):
         FluencyScorer.load(f"file://{repository}")
     assert not list(tmp_path.rglob("*.part"))
+
+
+def test_an_address_without_a_repository_is_told(tmp_path):
+    with pytest.raises(UserError, match=r"absent\.git: no git repository to clone there; check address"):
+        locate((tmp_path / "absent.git").as_uri(), "v1.0.0")

@@ -73,9 +73,9 @@ def test_an_ambiguous_edit_takes_the_place_its_reverse_confirms(tmp_path):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"expected_score": 0.5}, "label: neither 0 nor 1; found 0.5"),
-        ({"expected_score": "yes"}, "label: neither 0 nor 1; found 'yes'"),
-        ({"expected_score": None}, "label: neither 0 nor 1; found None"),
+        ({"expected_score": 0.5}, "expected_score: neither 0 nor 1; found 0.5"),
+        ({"expected_score": "yes"}, "expected_score: neither 0 nor 1; found 'yes'"),
+        ({"expected_score": None}, "expected_score: neither 0 nor 1; found None"),
         ({"inappropriate_part": "absent"}, "inappropriate_part: does not occur in the sentence"),
         ({"inappropriate_part": ""}, "inappropriate_part: empty"),
         ({"original_sentence": " "}, "original_sentence: empty"),
