@@ -37,8 +37,8 @@ def locate(source: str | Path, revision: str | None = None) -> Path:
     if (folder / "dvc.yaml").is_file() or "://" in name or name.startswith("git@") or name.endswith(".git"):
         return _of_repository(name, revision)
     # the pipeline's own folder is nobody's model on a hub, least of all where it is missing
-    a_hubs = isinstance(source, str) and name != _MODEL and re.fullmatch(r"[\w.-]+/[\w.-]+", name)
-    if a_hubs and not folder.exists():
+    named_as_a_hubs = isinstance(source, str) and name != _MODEL and re.fullmatch(r"[\w.-]+/[\w.-]+", name)
+    if named_as_a_hubs and not folder.exists():
         return snapshot("model", f"{name}@{revision}" if revision else name, _HUB_FILES, "model")[0]
     raise UserError(
         f"{source}: no model there{' that has revisions' if revision else ''}; name a model's folder, a git "

@@ -1,6 +1,7 @@
 """Logits in row order, from length-sorted batches under a token budget."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -8,7 +9,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
-from transformers.utils.logging import disable_progress_bar
+from transformers.utils.logging import disable_progress_bar, enable_progress_bar, is_progress_bar_enabled
 
 from fluency.changes import Change
 from fluency.encoding import Encoded, collate, encode, load_tokenizer, padded_length
@@ -39,9 +40,10 @@ class TorchModel:
     """The classifier in a local folder, run by torch; safetensors only, no remote code."""
 
     def __init__(self, folder: str | Path, device: Device) -> None:
-        model = AutoModelForSequenceClassification.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
-        )
+        with _without_bar():
+            model = AutoModelForSequenceClassification.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
+            )
         self.model = in_bfloat16(model) if device.bf16 else model
         self.model.to(device.name).eval()
         self.device = device
@@ -57,6 +59,18 @@ class TorchModel:
     def after_fork(self) -> None:
         """Compute in one thread, as OpenMP's are gone."""
         torch.set_num_threads(1)
+
+
+@contextmanager
+def _without_bar() -> Iterator[None]:
+    """Without transformers' progress bar of loading weights, which each worker would show for a moment."""
+    shown = is_progress_bar_enabled()
+    disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            enable_progress_bar()
 
 
 def in_bfloat16(model: PreTrainedModel) -> PreTrainedModel:
@@ -112,7 +126,6 @@ def predict(model_folder: Path, changes: Sequence[Change], *, max_length: int, p
     Returns:
         float32 of shape [changes, 2], in the order of `changes`.
     """
-    disable_progress_bar()  # transformers' own, of loading weights
     use_cores()
     tokenizer = load_tokenizer(model_folder)
     places = {change: place for place, change in enumerate(dict.fromkeys(changes))}

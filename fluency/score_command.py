@@ -132,13 +132,10 @@ def _score_files(chosen: argparse.Namespace) -> None:
 
 def _loaded(chosen: argparse.Namespace) -> "tuple[FluencyScorer, float]":
     """The scorer and the threshold at which it accepts."""
-    from transformers.utils.logging import disable_progress_bar
-
     from fluency import FluencyScorer
     from fluency.hardware import use_cores
 
     use_cores()
-    disable_progress_bar()  # of loading weights
     scorer = FluencyScorer.load(chosen.model, revision=chosen.revision, backend=chosen.backend)
     point = scorer.calibration.threshold_at(threshold=chosen.threshold, min_precision=chosen.min_precision)
     return scorer, point

@@ -59,7 +59,7 @@ def survey(source: Path, target: Path = PIPE) -> Survey:
         try:
             from_record(dict.fromkeys(schema.names))
         except CannotScore as error:
-            raise UserError(f"{source}: {error}") from None
+            raise UserError(f"{source}: {error}; it has {', '.join(schema.names)[:300]}") from None
     return Survey(rows, schema, state)
 
 
