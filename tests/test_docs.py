@@ -154,3 +154,13 @@ def test_a_figure_is_that_of_its_source(page):
         for name in key.split("."):
             value = value[int(name) if isinstance(value, list) else name]
         assert round(value, len(figure.partition(".")[2])) == float(figure.replace(",", "")), f"{path}: {key}: {value}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_files_that_a_page_names_are_there(page):
+    text = page.read_text(encoding="utf-8")
+    names = re.findall(r"`([\w/]+\.(?:py|yaml))`", text)
+    if tree := re.search(r"the library, in the order of the data: (.*?)\n\S", text, re.DOTALL):
+        names += [f"{name}.py" for name in re.findall(r"\w+(?=[,;\n])", tree[1] + "\n")]
+    missing = [name for name in names if not any(Path(folder, name).is_file() for folder in ("", "fluency", "stages"))]
+    assert not missing
