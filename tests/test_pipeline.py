@@ -62,15 +62,6 @@ def test_repro_writes_everything_and_then_does_nothing(trained_project):
     assert project.run("git status --porcelain") == ""
 
 
-def test_another_operating_point_needs_no_training_and_changes_nothing_else(trained_project):
-    printed = trained_project.run("dvc exp run -n bold -S decision.min_recall=1.0")
-    assert "Stage 'train' didn't change, skipping" in printed
-    changed = json.loads(trained_project.run("dvc metrics diff --json"))
-    names = [name for file in changed.values() for name in file]
-    assert names
-    assert all("operating_point" in name for name in names)
-
-
 def test_fewer_test_pairs_need_no_training(trained_project):
     """Building pairs runs again, but those that training reads stay as they are."""
     printed = trained_project.run("dvc exp run -n few -S pairs.max_predict_samples=20")
