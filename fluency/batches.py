@@ -59,7 +59,8 @@ class ScoreBatch:
             raise ValueError(f"{there[0]}: the batch has such a column already; rename it, or it would be lost")
         from fluency.scorer import loaded_once  # loads torch, which only workers need
 
-        rows = zip(*batch.values(), strict=True)
-        edits = [from_record(dict(zip(batch, row, strict=True))) for row in rows]
+        columns = {name: batch[name] for name in batch}  # of a pandas table, too
+        rows = zip(*columns.values(), strict=True)
+        edits = [from_record(dict(zip(columns, row, strict=True))) for row in rows]
         scores = loaded_once(*self._origin).score_edits(edits, errors="nan")
-        return {**batch, "score": scores, "accepted": scores >= self.threshold}
+        return {**columns, "score": scores, "accepted": scores >= self.threshold}

@@ -39,6 +39,8 @@ def test_a_batch_gets_scores_and_decisions(models, expected):
     np.testing.assert_allclose(found["score"], expected, atol=1e-5)
     assert found["accepted"].tolist() == (found["score"] >= 0.5).tolist()
     assert not found["accepted"][2]  # has no score
+    of_a_table = ScoreBatch(models / "fluency")(Dataset.from_dict(COLUMNS).to_pandas())
+    np.testing.assert_allclose(of_a_table["score"], expected, atol=1e-5)
 
 
 def test_the_operating_point_can_be_moved(models):
