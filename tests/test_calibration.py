@@ -90,7 +90,7 @@ def decision(min_recall=None, min_precision=None, threshold=None):
 def test_the_operating_point_is_the_calibrated_one_unless_another_is_asked_for():
     calibration = fitted(*overconfident(2.0, 200), decision(threshold=0.7))
     assert calibration.threshold_at() == 0.7
-    assert calibration.threshold_at(threshold=0.2) == 0.2
+    assert [calibration.threshold_at(threshold=one) for one in (0, 0.2, 1)] == [0, 0.2, 1]
     with pytest.raises(ValueError, match="threshold and min_precision: give one of them"):
         calibration.threshold_at(threshold=0.2, min_precision=0.5)
     for wrong in (-0.1, 2, float("nan")):

@@ -103,3 +103,4 @@ def test_calibration_error_of_known_bins():
     assert metrics.expected_calibration_error(*ten_bins_join_these) == pytest.approx(0.5 - 0.0725)
     assert metrics.reliability(np.array([0.9, 1.0]), np.array([1, 1])) == [{"score": 0.95, "fluent": 1.0, "pairs": 2}]
     assert len(metrics.reliability(*ten_bins_join_these)) == 1
+    assert [row["score"] for row in metrics.reliability(np.array([0.95, 0.85]), np.array([1, 1]))] == [0.85, 0.95]
