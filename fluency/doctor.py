@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -37,13 +38,14 @@ def examine(overrides: Sequence[str] = ()) -> Iterator[Finding]:
     Args:
         overrides: `KEY=VALUE` each: how the params will differ from params.yaml (`dvc exp run -S KEY=VALUE`).
     """
+    params = cache(lambda: _params(overrides))
     looks: dict[str, Callable[[], Finding]] = {
         "packages": _packages,
         "code": _code,
-        "params": lambda: Finding("params", f"{len(vars(_params(overrides)))} blocks read"),
-        "plan": lambda: _plan(_params(overrides)),
+        "params": lambda: Finding("params", f"{len(vars(params()))} blocks read"),
+        "plan": lambda: _plan(params()),
         "disk": _disk,
-        "sources": lambda: _sources(_params(overrides)),
+        "sources": lambda: _sources(params()),
         "tracking": _tracking,
         "git": _git,
         "dvc": _dvc,

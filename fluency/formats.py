@@ -26,7 +26,7 @@ class Draft:
     kind: str | None = None
 
 
-# Whether the file has a sentence, for formats that name an edit's words without their place.
+# Whether the corpus has a sentence, for formats that name an edit's words without their place.
 Known = Callable[[str], bool]
 Reader = Callable[[Record, Known], Iterator[Draft]]
 

@@ -4,7 +4,7 @@ The pairs of a group share a sentence and are not independent, so groups are dra
 section 3.8). Two scorers resampled with the same groups and seed meet the same draws, which pairs their differences.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -41,9 +41,10 @@ def resampled(
     """
     _, group = np.unique(groups, return_inverse=True)
     sums = _sums(scores, labels, accepted, group)
+    columns = np.stack(list(sums.values()), axis=1)
     order = _Ranking(scores, labels, group) if ranking else None
     chunks = [
-        _from_sums(draws @ sums) | (order.figures(draws) if order else {})
+        _from_sums(dict(zip(sums, (draws @ columns).T, strict=True))) | (order.figures(draws) if order else {})
         for draws in _draws(int(group.max()) + 1, len(labels), resamples, seed)
     ]
     return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
@@ -60,22 +61,23 @@ def _draws(groups: int, pairs: int, resamples: int, seed: int) -> Iterator[np.nd
         yield np.bincount(drawn.ravel(), minlength=rows * groups).reshape(rows, groups).astype(np.float32)
 
 
-def _sums(scores: np.ndarray, labels: np.ndarray, accepted: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """What adds up over groups, of shape [groups, sums]."""
+def _sums(scores: np.ndarray, labels: np.ndarray, accepted: np.ndarray, group: np.ndarray) -> dict[str, np.ndarray]:
+    """What adds up over pairs, in each group: of shape [groups]."""
     fluent, bins = labels == 1, np.minimum((scores * _BINS).astype(int), _BINS - 1)
-    columns = [np.ones(len(labels)), fluent, (scores - labels) ** 2]
-    for positive in (scores > 0.5, accepted):
-        columns += [positive, positive & fluent]
+    terms = {"pairs": np.ones(len(labels)), "positives": fluent, "squares": (scores - labels) ** 2}
+    for prefix, claimed in (("", scores > 0.5), ("operating_point.", accepted)):
+        terms |= {f"{prefix}claimed": claimed, f"{prefix}hits": claimed & fluent}
     for bin_ in range(_BINS):
-        inside = bins == bin_
-        columns.append(np.where(inside, scores - labels, 0.0))
-    return np.stack([np.bincount(group, weights=column) for column in columns], axis=1)
+        terms[f"bin {bin_}"] = np.where(bins == bin_, scores - labels, 0.0)
+    return {name: np.bincount(group, weights=term) for name, term in terms.items()}
 
 
-def _from_sums(sums: np.ndarray) -> dict[str, np.ndarray]:
-    pairs, positives, squares = sums[:, 0], sums[:, 1], sums[:, 2]
-    figures = {"brier": squares / pairs, "ece": np.abs(sums[:, 7:]).sum(axis=1) / pairs}
-    for prefix, claimed, hits in (("", sums[:, 3], sums[:, 4]), ("operating_point.", sums[:, 5], sums[:, 6])):
+def _from_sums(sums: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    pairs, positives = sums["pairs"], sums["positives"]
+    distances = np.stack([sums[f"bin {bin_}"] for bin_ in range(_BINS)], axis=1)
+    figures = {"brier": sums["squares"] / pairs, "ece": np.abs(distances).sum(axis=1) / pairs}
+    for prefix in ("", "operating_point."):
+        claimed, hits = sums[f"{prefix}claimed"], sums[f"{prefix}hits"]
         figures[f"{prefix}precision"] = _ratio(hits, claimed)
         figures[f"{prefix}recall"] = _ratio(hits, positives)
         figures[f"{prefix}f1"] = _ratio(2 * hits, claimed + positives)
@@ -106,8 +108,7 @@ class _Ranking:
         precision = hits / np.maximum(claimed, 1)
         recalled = np.einsum("rn,rn->r", gained, precision, dtype=np.float64)[:, None]
         # Each positive is above the negatives that come later, and level with half of those that share its score.
-        misses = claimed
-        misses -= hits
+        misses = claimed - hits
         level = np.diff(misses, axis=1, prepend=np.float32(0))
         misses -= level / 2
         below = np.einsum("rn,rn->r", gained, misses, dtype=np.float64)[:, None]

@@ -97,7 +97,7 @@ class OnnxModel:
 def export(folder: Path, to: Path, tokenizer: PreTrainedTokenizerBase, calibration: Calibration) -> None:
     """Write the model in `folder` to `to` with int8 weights, and the largest difference of its scores from torch's.
 
-    Of the ways to round, the fastest is taken that leaves the scores of the check's edits where they are.
+    Of the ways to quantize, the fastest is taken that leaves the scores of the check's edits where they are.
 
     Raises:
         UserError: with all of them a score differs by more than LARGEST_DIFFERENCE.
@@ -105,7 +105,7 @@ def export(folder: Path, to: Path, tokenizer: PreTrainedTokenizerBase, calibrati
     model = TorchModel(folder, Device("cpu", bf16=False))
     encoded = encode(tokenizer, *zip(*_PROBES, strict=True), max_length=calibration.max_length)
     batch = collate(encoded, tokenizer.pad_token_id)
-    exact, rounded = to / "float32.onnx", to / _INT8
+    exact, quantized = to / "float32.onnx", to / _INT8
     any_size = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
     with _quietly():
         torch.onnx.export(
@@ -120,17 +120,17 @@ def export(folder: Path, to: Path, tokenizer: PreTrainedTokenizerBase, calibrati
             verbose=False,
         )
     expected = probabilities(model(batch), calibration.temperature)
-    for way, quantise in _WAYS.items():
+    for way, quantize in _WAYS.items():
         with _quietly():
-            quantise(exact, rounded)
-        session = onnxruntime.InferenceSession(rounded, providers=["CPUExecutionProvider"])
+            quantize(exact, quantized)
+        session = onnxruntime.InferenceSession(quantized, providers=["CPUExecutionProvider"])
         (logits,) = session.run(["logits"], {name: tensor.numpy() for name, tensor in batch.items()})
         difference = float(np.abs(probabilities(logits, calibration.temperature) - expected).max())
         if difference <= LARGEST_DIFFERENCE:
             exact.unlink()
-            write_json(to / _CHECK, {"edits": len(_PROBES), "largest_difference": difference, "rounded": way})
+            write_json(to / _CHECK, {"edits": len(_PROBES), "largest_difference": difference, "quantized": way})
             print(
-                f"exported to ONNX with int8 weights, rounded {way}: the scores of {len(_PROBES)} edits differ from "
+                f"exported to ONNX with int8 weights, {way}: the scores of {len(_PROBES)} edits differ from "
                 f"torch's by at most {difference:.4f}",
                 file=sys.stderr,
             )
@@ -141,18 +141,20 @@ def export(folder: Path, to: Path, tokenizer: PreTrainedTokenizerBase, calibrati
     )
 
 
-def _by_channel(exact: Path, rounded: Path) -> None:
-    quantize_dynamic(exact, rounded, weight_type=QuantType.QInt8, per_channel=True)
+def _per_channel(exact: Path, quantized: Path) -> None:
+    """Each channel of weights has a scale, and all activations of a product one."""
+    quantize_dynamic(exact, quantized, weight_type=QuantType.QInt8, per_channel=True)
 
 
-def _by_block(exact: Path, rounded: Path) -> None:
-    """Each 128 weights or activations have a scale of their own: a few large ones do not make all others coarse."""
-    quantizer = MatMulNBitsQuantizer(str(exact), bits=8, block_size=128, is_symmetric=True, accuracy_level=4)
+def _block_wise(exact: Path, quantized: Path) -> None:
+    """Each 128 weights or activations have a scale: a few large ones do not make all others coarse."""
+    int8 = 4  # the accuracy level with which activations are int8, too
+    quantizer = MatMulNBitsQuantizer(str(exact), bits=8, block_size=128, is_symmetric=True, accuracy_level=int8)
     quantizer.process()
-    quantizer.model.save_model_to_file(str(rounded))
+    quantizer.model.save_model_to_file(str(quantized))
 
 
-_WAYS = {"by channel": _by_channel, "by block": _by_block}  # the fastest first
+_WAYS = {"per channel": _per_channel, "block-wise": _block_wise}  # the fastest first
 
 
 @contextmanager

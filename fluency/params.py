@@ -171,6 +171,7 @@ class EvaluateParams:
 
 @dataclass(frozen=True)
 class LLMParams:
+    splits: list[str]
     model: str
     base_url: str
     api_key_env: str | None
@@ -184,6 +185,7 @@ class LLMParams:
     output_price: float | None
 
     def __post_init__(self) -> None:
+        require(self.splits in ([], ["test"]), f"llm.splits: {self.splits!r} is neither [] nor [test]")
         require(bool(self.model), "llm.model: names no model")
         require(self.base_url.startswith(("http://", "https://")), "llm.base_url: must start with http:// or https://")
         for key in ("concurrency", "timeout", "max_calls"):

@@ -28,17 +28,18 @@ def summary(metrics_folder: Path = Path("metrics")) -> str:
         *((part, figures, baseline["parts"][part]) for part, figures in model["parts"].items()),
     ]:
         point = ours["operating_point"]
-        row = (
-            name,
-            ours["examples"],
-            with_interval(point, "precision"),
-            with_interval(point, "recall"),
-            f"{ours['average_precision']:.3f}",
-            f"{theirs['average_precision']:.3f}",
-            f"{ours['precision_at_recall']['0.8']:.3f}",
-            f"{theirs['precision_at_recall']['0.8']:.3f}",
+        rows.append(
+            (
+                name,
+                ours["examples"],
+                with_interval(point, "precision"),
+                with_interval(point, "recall"),
+                f"{ours['average_precision']:.3f}",
+                f"{theirs['average_precision']:.3f}",
+                f"{ours['precision_at_recall']['0.8']:.3f}",
+                f"{theirs['precision_at_recall']['0.8']:.3f}",
+            )
         )
-        rows.append(row)
     return table(head, rows) + "\n"
 
 

@@ -157,13 +157,10 @@ def trained(tmp_path_factory, tiny_params) -> Path:
     """A folder with a project in which `make repro` has run, its results committed and pushed to `origin` beside it."""
     folder = tmp_path_factory.mktemp("trained")
     project = Project.new(folder / "project", tiny_params)
-    # `make` finds the environment of these tests, and finds it complete
+    # `make` finds the environment of these tests, and finds it complete; git wants no link for a .gitignore
     (project.folder / ".venv").mkdir()
     for path in Path(sys.prefix).iterdir():
-        if path.name not in (
-            "installed",
-            ".gitignore",
-        ):  # git wants no link in the latter's place (Python 3.13 has one)
+        if path.name not in ("installed", ".gitignore"):
             (project.folder / ".venv" / path.name).symlink_to(path)
     (project.folder / ".venv/installed").touch()
     project.run("make repro")

@@ -13,23 +13,24 @@ import torch
 from tests.test_resume import LONG, wait_for
 from tests.trainings import Training, cpu_processes, finished
 
+GENTLE = {"learning_rate": 3e-4}  # at a higher one gradients vanish, and builds of torch differ in what is left
+
 
 def started(folder, base, processes: int, **changes) -> Training:
-    training = Training(folder, base, accelerate_config="own.yaml", **changes)
+    training = Training(folder, base, accelerate_config="own.yaml", **GENTLE, **changes)
     training.accelerate(**cpu_processes(processes))
     return training
 
 
 @pytest.fixture(scope="module")
 def one_process(tmp_path_factory, tiny_model) -> Training:
-    training = Training(tmp_path_factory.mktemp("one") / "one", tiny_model)
+    training = Training(tmp_path_factory.mktemp("one") / "one", tiny_model, **GENTLE)
     assert "training: 1 cpu process x 2 pairs x 4 accumulated = 8 pairs a step, float32" in training.run_forked()
     return training
 
 
 def assert_same_training(training: Training, expected: Training) -> None:
-    # A mistake in the scaling is a factor of two; what float32 sums leave in another order is amplified by the steps,
-    # and most of what there is where gradients vanish.
+    # A mistake in the scaling is a factor of two; what float32 sums leave in another order is amplified by the steps.
     for name, column, tolerance in (
         ("training.csv", "loss", 1e-3),
         ("training.csv", "grad_norm", 2e-2),
@@ -37,7 +38,7 @@ def assert_same_training(training: Training, expected: Training) -> None:
         ("validation.csv", "accuracy", 0),  # of 21 rows: one counted twice would show
     ):
         values = expected.curve(name, column)
-        assert training.curve(name, column) == pytest.approx(values, rel=tolerance, abs=tolerance), (name, column)
+        assert training.curve(name, column) == pytest.approx(values, rel=tolerance), (name, column)
         assert len(values) >= 4
     weights = training.weights()
     for name, wanted in expected.weights().items():
@@ -58,7 +59,7 @@ def two_machines(folder, base, **changes) -> list[tuple[Training, subprocess.Pop
         meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
     machines = []
     for rank in (0, 1):
-        training = Training(folder / f"machine{rank}", base, accelerate_config="own.yaml", **changes)
+        training = Training(folder / f"machine{rank}", base, accelerate_config="own.yaml", **GENTLE, **changes)
         training.accelerate(**cpu_processes(2, num_machines=2, main_process_ip="10.255.255.1"))
         machines.append((training, training.start(**meeting, MACHINE_RANK=str(rank))))
     return machines

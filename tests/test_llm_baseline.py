@@ -16,7 +16,7 @@ LOCAL = {"NO_PROXY": "127.0.0.1"}
 
 
 def overrides(server: ChatServer, **more: object) -> dict[str, str]:
-    its = {"base_url": server.url, "model": server.model, "api_key_env": "null", **PRICES, **more}
+    its = {"splits": "[test]", "base_url": server.url, "model": server.model, "api_key_env": "null", **PRICES, **more}
     return {"evaluate.resamples": "100"} | {f"llm.{key}": str(value) for key, value in its.items()}
 
 
@@ -97,14 +97,19 @@ def test_a_thousand_pairs_with_faults_and_two_kills_are_each_answered_once(judge
 
 def test_the_judge_has_a_pipeline_of_its_own_and_is_compared_with_the_model(new_project):
     with ChatServer(key="sk-secret") as server:
-        project = new_project(overrides(server, api_key_env="JUDGE_KEY"))
-        project.run("dvc repro")
+        project = new_project(overrides(server, api_key_env="JUDGE_KEY", splits="[]"))
+        project.run("dvc repro --all-pipelines")
         project.commit("results")
+        assert "Data and pipelines are up to date" in project.run("dvc status")
+        assert "llm" not in project.run("dvc metrics show && dvc metrics diff")
+        printed = project.run("python -m stages.llm_baseline", fails=True)
+        assert printed == "error: llm.splits: names no split to ask about; [test] asks, and may cost money\n"
+
+        project.override(**{"llm.splits": "[test]"})
         printed = project.run(JUDGE, fails=True)
         assert "error: llm.api_key_env: JUDGE_KEY is not set; export it with the key for http://127.0.0.1" in printed
         assert "Traceback" not in printed
         assert server.requests == []
-        assert "llm" not in project.run("dvc metrics show && dvc metrics diff")
 
         project.run(JUDGE, JUDGE_KEY="sk-secret", **LOCAL)
         assert len(server.requests) == 40
@@ -113,7 +118,7 @@ def test_the_judge_has_a_pipeline_of_its_own_and_is_compared_with_the_model(new_
         project.run("grep -r --exclude-dir=tests sk-secret .", fails=True)
         report.unlink()  # judging anew takes each answer from the disk, and needs no key; comparing anew judges nothing
         printed = project.run(f"{JUDGE.replace('repro', 'repro --force --single-item')}:judge && {JUDGE}")
-        assert "Stage 'stages/llm_baseline/dvc.yaml:judge' didn't change, skipping" in printed
+        assert "Stage 'stages/llm_baseline/dvc.yaml:judge@test' didn't change, skipping" in printed
         assert len(server.requests) == 40
         assert report.read_text(encoding="utf-8") == made
         assert "Data and pipelines are up to date" in project.run("dvc status")

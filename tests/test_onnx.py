@@ -48,14 +48,14 @@ def test_the_export_says_how_far_its_scores_are_off_and_is_kept(models, scorer, 
     assert "exported" not in capsys.readouterr().err
 
 
-def test_where_channels_are_too_coarse_blocks_are_rounded(models, scorer, tmp_path, monkeypatch, capsys):
-    by_channel = scorer.model.largest_difference
+def test_where_one_scale_a_channel_is_too_coarse_blocks_have_theirs(models, scorer, tmp_path, monkeypatch, capsys):
+    per_channel = scorer.model.largest_difference
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(onnx, "LARGEST_DIFFERENCE", by_channel * 0.99)
-    by_block = FluencyScorer.load(models / "fluency", backend="onnx")
-    assert "rounded by block: " in capsys.readouterr().err
-    assert 0 < by_block.model.largest_difference < by_channel
-    assert by_block.score_edits(PAIRS) == pytest.approx(scorer.score_edits(PAIRS), abs=2 * by_channel)
+    monkeypatch.setattr(onnx, "LARGEST_DIFFERENCE", per_channel * 0.99)
+    block_wise = FluencyScorer.load(models / "fluency", backend="onnx")
+    assert "int8 weights, block-wise: " in capsys.readouterr().err
+    assert 0 < block_wise.model.largest_difference < per_channel
+    assert block_wise.score_edits(PAIRS) == pytest.approx(scorer.score_edits(PAIRS), abs=2 * per_channel)
 
 
 def test_an_export_whose_scores_are_far_off_is_refused_and_not_kept(models, tmp_path, monkeypatch):

@@ -57,6 +57,7 @@ def test_the_committed_params_are_valid():
         ("source: sample", "source: [sample, sample]", "data.source: names 'sample' twice"),
         ("format:\n", "format: m3\n", "data.format: 'm3' is none of reference, parallel, jfleg, m2, labelled"),
         ("tasks: []", "tasks: gec", "data.tasks: expected a list, found 'gec'"),
+        ("splits: []", "splits: [train]", "llm.splits: ['train'] is neither [] nor [test]"),
         ("max_calls: 5000", "max_calls: 0", "llm.max_calls: must be above 0"),
         ("timeout: 60", "timeout:", "llm.timeout: expected float, found None"),
         ("retries: 10", "retries: -1", "llm.retries: must be 0 or more"),

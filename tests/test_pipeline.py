@@ -55,11 +55,20 @@ def test_repro_writes_everything_and_then_does_nothing(trained_project):
 
     assert "precision" in project.run("dvc metrics show")
     assert "Data and pipelines are up to date" in project.run("dvc repro")
-    assert project.run("dvc status dvc.yaml").strip() == "Data and pipelines are up to date."
+    assert project.run("dvc status").strip() == "Data and pipelines are up to date."
 
     # A forced rerun gives the same bytes.
     project.run("dvc repro --force")
     assert project.run("git status --porcelain") == ""
+
+
+def test_another_operating_point_needs_no_training_and_changes_nothing_else(trained_project):
+    printed = trained_project.run("dvc exp run -n bold -S decision.min_recall=1.0")
+    assert "Stage 'train' didn't change, skipping" in printed
+    changed = json.loads(trained_project.run("dvc metrics diff --json"))
+    names = [name for file in changed.values() for name in file]
+    assert names
+    assert all("operating_point" in name for name in names)
 
 
 def test_fewer_test_pairs_need_no_training(trained_project):

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from fluency.errors import UserError
 from fluency.figures import figures
 from fluency.files import read_parquet, write_json, write_parquet
 from fluency.judge import SCHEMA, judge
@@ -19,6 +20,8 @@ KEPT = Path(os.environ.get("DVC_ROOT", "."), ".answers")
 
 def main() -> None:
     params = load_params()
+    if not params.llm.splits:
+        raise UserError("llm.splits: names no split to ask about; [test] asks, and may cost money")
     pairs = read_parquet(TEST)
     asked = ask([(pair["before"], pair["after"]) for pair in pairs], params.llm, KEPT)
     judgements = judge(pairs, asked, params.llm)
