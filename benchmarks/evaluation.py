@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from fluency.figures import Judged, figures
-from fluency.files import write_json
-from fluency.intervals import resampled
+from fluency.evaluation.intervals import resampled
+from fluency.evaluation.scored_pairs import Judged, figures
+from fluency.evaluation.slices import slices
 from fluency.params import EvaluateParams
-from fluency.pictures import write_pictures
-from fluency.plots import write_plots
-from fluency.report import Entry, write_report
-from fluency.slices import slices
+from fluency.report.page import Entry, write_report
+from fluency.report.pictures import write_pictures
+from fluency.report.plot_data import write_plots
+from fluency.utils.files import write_json
 
 PAIRS, RESAMPLES = 100_000, 2_000
 RESULT = Path(__file__).with_suffix(".json")

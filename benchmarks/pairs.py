@@ -21,13 +21,13 @@ from pathlib import Path
 import psutil
 import yaml
 
-from fluency.corpora import read_corpus
-from fluency.edits import extract
-from fluency.files import write_json
-from fluency.pairs import pairs_of
+from fluency.corpus.ingest import read_corpus
+from fluency.corpus.rows import Row
+from fluency.edits.edit import extract
+from fluency.pairs.pair import pairs_of
 from fluency.params import load_params
-from fluency.rows import Row
-from fluency.sources import fetch_data
+from fluency.sources.data import fetch_data
+from fluency.utils.files import write_json
 
 RESULT, REFERENCE = Path("benchmarks/pairs.json"), Path("../shared/corpora/fluency_edits")
 ROUNDS, EXTRACTED, LATEXDIFFS = 5, 20_000, 20

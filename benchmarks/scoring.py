@@ -23,12 +23,12 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipe
 
 from benchmarks.training import device_name, matrix_peak
 from fluency import FluencyScorer
-from fluency.changes import Change
-from fluency.encoding import collate, encode
-from fluency.files import read_parquet, write_json
-from fluency.hardware import use_cores
-from fluency.inference import TorchModel
+from fluency.edits.forms import Change
 from fluency.metrics import point_metrics
+from fluency.model.device import use_cores
+from fluency.model.encoding import collate, encode
+from fluency.model.inference import TorchModel
+from fluency.utils.files import read_parquet, write_json
 
 PAIRS = 3000
 SHARE = {"one call a pair": 10, "pipeline, batches of 32": 4}  # the slow ways take every so many-th pair

@@ -19,10 +19,10 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
 
-from fluency.artifact import LABELS
-from fluency.calibration import Calibration
-from fluency.files import sha256, write_json
-from fluency.tables import read_records
+from fluency.corpus.readers import read_records
+from fluency.evaluation.calibration import Calibration
+from fluency.scorer.artifact import LABELS
+from fluency.utils.files import sha256, write_json
 
 RESULT, REFERENCE = Path(__file__).with_suffix(".json"), Path("../shared/corpora/fluency_edits/train.parquet")
 ROWS, KILLS = (100_000, 1_000_000), 10

@@ -23,12 +23,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm import trange
 from transformers import ModernBertConfig, ModernBertForSequenceClassification, PreTrainedModel
 
-from fluency.encoding import COMPILED_LENGTHS, Encoded, collate, encode, load_tokenizer
-from fluency.files import read_parquet, write_json
-from fluency.hardware import device_at_hand, use_cores
+from fluency.model.device import device_at_hand, use_cores
+from fluency.model.encoding import COMPILED_LENGTHS, Encoded, collate, encode, load_tokenizer
 from fluency.params import load_params
-from fluency.sampling import GlobalBatchSampler
-from fluency.training import mean_loss, new_classifier
+from fluency.training.sampler import GlobalBatchSampler
+from fluency.training.trainer import mean_loss, new_classifier
+from fluency.utils.files import read_parquet, write_json
 
 BASE, PAIRS, RESULTS = Path("models/base"), Path("data/pairs"), Path("benchmarks")
 FURTHER = ("dynamic padding", "ours")  # train on after the rounds
@@ -216,7 +216,7 @@ def import_seconds() -> float:
     taken = []
     for _ in range(3):
         start = time.perf_counter()
-        subprocess.run([sys.executable, "-c", "import fluency.training"], check=True)
+        subprocess.run([sys.executable, "-c", "import fluency.training.trainer"], check=True)
         taken.append(time.perf_counter() - start)
     return round(min(taken), 1)
 

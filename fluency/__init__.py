@@ -1,17 +1,24 @@
 """Does one edit keep a sentence fluent? Data, training, evaluation and the scorer of a fluency-edit classifier."""
 
 import os
+from importlib import import_module
 from typing import Any
 
-__all__ = ["FluencyScorer"]
+_PUBLIC = {
+    "FluencyScorer": "fluency.scorer.scorer",
+    "FluencyReward": "fluency.scorer.reward",
+    "ScoreBatch": "fluency.scorer.batch_map",
+    "Edit": "fluency.edits.edit",
+    "CannotScore": "fluency.edits.forms",
+    "UserError": "fluency.utils.errors",
+}
+__all__ = list(_PUBLIC)
 
 PROCESS = os.getpid()  # a process that finds another here was forked, and left torch's threads behind
 
 
 def __getattr__(name: str) -> Any:
-    """Load the scorer, and torch with it, only when it is asked for."""
-    if name == "FluencyScorer":
-        from fluency.scorer import FluencyScorer
-
-        return FluencyScorer
+    """Load a public name only when it is asked for: the scorer brings torch with it."""
+    if name in _PUBLIC:
+        return getattr(import_module(_PUBLIC[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from fluency.typed import read_yaml, require
+from fluency.utils.config import read_yaml, require
 
 
 @dataclass(frozen=True)

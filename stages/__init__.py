@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import fluency
-from fluency.errors import UserError
+from fluency.utils.errors import UserError
 
 
 def run(main: Callable[[], None]) -> None:

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from fluency.baseline import fit, score
-from fluency.calibration import choose_threshold
-from fluency.figures import Judged, figures
-from fluency.files import read_parquet, write_json
+from fluency.baselines.logistic_regression import fit, score
+from fluency.evaluation.calibration import choose_threshold
+from fluency.evaluation.predictions import write_predictions
+from fluency.evaluation.scored_pairs import Judged, figures
 from fluency.params import load_params
-from fluency.predictions import write_predictions
+from fluency.utils.files import read_parquet, write_json
 from stages import run
 
 PAIRS = Path("data/pairs")

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from fluency.dataset import build_dataset
-from fluency.files import write_json, written_aside
+from fluency.pairs.dataset import build_dataset
 from fluency.params import load_params
+from fluency.utils.files import write_json, written_aside
 from stages import run
 
 RAW, PAIRS, FIGURES = Path("data/raw"), Path("data/pairs"), Path("metrics/data.json")

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from fluency.calibration import calibrate
-from fluency.figures import Judged, figures
-from fluency.files import read_parquet, sha256, write_json
-from fluency.inference import predict
+from fluency.evaluation.calibration import calibrate
+from fluency.evaluation.scored_pairs import Judged, figures
 from fluency.metrics import probabilities
+from fluency.model.inference import predict
 from fluency.params import load_params
+from fluency.utils.files import read_parquet, sha256, write_json
 from stages import run
 
 MODEL, VALIDATION = Path("models/fluency"), Path("data/pairs/validation.parquet")

@@ -2,19 +2,19 @@
 
 from pathlib import Path
 
-from fluency import reference
-from fluency.calibration import Calibration
-from fluency.checks import checked_changes, checks
-from fluency.figures import Judged, figures
-from fluency.files import read_json, read_parquet, write_json
-from fluency.inference import predict
+from fluency.evaluation import reference
+from fluency.evaluation.behaviour import checked_changes, checks
+from fluency.evaluation.calibration import Calibration
+from fluency.evaluation.predictions import join, write_predictions
+from fluency.evaluation.scored_pairs import Judged, figures
+from fluency.evaluation.slices import sentence_keys, slices
 from fluency.metrics import probabilities
+from fluency.model.inference import predict
 from fluency.params import load_params
-from fluency.pictures import training_curves, write_pictures
-from fluency.plots import write_plots
-from fluency.predictions import join, write_predictions
-from fluency.report import Entry, write_report
-from fluency.slices import sentence_keys, slices
+from fluency.report.page import Entry, write_report
+from fluency.report.pictures import training_curves, write_pictures
+from fluency.report.plot_data import write_plots
+from fluency.utils.files import read_json, read_parquet, write_json
 from stages import run
 
 MODEL, CALIBRATION = Path("models/fluency"), Path("models/calibration.json")

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from fluency.corpora import read_corpus, write_rows
-from fluency.files import sha256, write_json, written_aside
+from fluency.corpus.ingest import read_corpus, write_rows
 from fluency.params import load_params
-from fluency.sources import corpus_names, fetch_data
+from fluency.sources.data import corpus_names, fetch_data
+from fluency.utils.files import sha256, write_json, written_aside
 from stages import run
 
 RAW = Path("data/raw")

@@ -3,9 +3,9 @@
 import shutil
 from pathlib import Path
 
-from fluency.files import sha256, write_json, written_aside
 from fluency.params import load_params
-from fluency.sources import fetch_model
+from fluency.sources.data import fetch_model
+from fluency.utils.files import sha256, write_json, written_aside
 from stages import run
 
 BASE = Path("models/base")

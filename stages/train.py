@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-from fluency.hardware import Plan
-from fluency.launching import run_plan
+from fluency.model.device import Plan
 from fluency.params import load_params
+from fluency.training.launch import run_plan
 from stages import run
 
 PAIRS, BASE, MODEL = Path("data/pairs"), Path("models/base"), Path("models/fluency")
@@ -16,7 +16,7 @@ def main() -> None:
     params = load_params().train
 
     def work(plan: Plan, checkpoints: Path) -> None:
-        from fluency.training import train
+        from fluency.training.trainer import train
 
         train(
             params, plan, pairs=PAIRS, base=BASE, model_folder=MODEL, curves=CURVES, figures=FIGURES,

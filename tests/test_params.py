@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from fluency.errors import UserError
 from fluency.params import load_params
+from fluency.utils.errors import UserError
 
 PARAMS = Path("params.yaml").read_text(encoding="utf-8")
 

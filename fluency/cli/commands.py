@@ -1,0 +1,163 @@
+"""Command line: `python -m fluency COMMAND --help`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from fluency.utils.errors import UserError
+
+try:
+    from fluency.cli import score as score_command
+    from fluency.params import load_params
+    from fluency.utils.files import write_text
+except ModuleNotFoundError as missing:
+    sys.exit(f"error: {missing}; `make .venv/installed`, then `source .venv/bin/activate`")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run one command; what the user can mend ends in one line and exit code 1."""
+    installed = Path(sys.argv[0]).stem == "fluency"
+    parser = argparse.ArgumentParser(prog="fluency" if installed else "python -m fluency", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    command = commands.add_parser("check", help="check params.yaml, before anything is started")
+    command.set_defaults(run=lambda _: load_params())
+
+    command = commands.add_parser("doctor", help="look over machine and checkout before a long run")
+    command.add_argument(
+        "-S", "--set-param", action="append", default=[], metavar="KEY=VALUE",
+        help="a param that `dvc exp run -S KEY=VALUE` will set; may be repeated",
+    )  # fmt: skip
+    command.set_defaults(run=_doctor)
+
+    command = commands.add_parser("summary", help="print the results as a table")
+    command.set_defaults(run=_summary)
+
+    command = commands.add_parser("readme", help="write the tables of results and stages into README.md")
+    command.set_defaults(run=_readme)
+
+    score_command.add_to(commands)
+
+    command = commands.add_parser(
+        "export",
+        help="pack the trained model into a folder to publish, with its calibration and a model card",
+        description="Pack the trained model, its tokenizer, its calibration and a model card with its figures into a "
+        "folder, as a model hub has them. An earlier export there is replaced.",
+        epilog="example: python -m fluency export exported",
+    )
+    command.add_argument("folder", type=Path, help="the folder to write")
+    command.set_defaults(run=_export)
+
+    command = commands.add_parser(
+        "compare",
+        help="compare two sets of predictions by paired tests, and list the edits on which they disagree",
+        description="Compare two sets of predictions of the test pairs, as Markdown: figures with the 95 % interval "
+        "of their difference, McNemar's test, and the edits on which they disagree, worst first.",
+        epilog="example: python -m fluency compare HEAD workspace",
+    )
+    for name, default in (("a", "HEAD"), ("b", "workspace")):
+        command.add_argument(
+            name, nargs="?", default=default,
+            help="a predictions file, a git revision, a DVC experiment, or workspace (%(default)s)",
+        )  # fmt: skip
+    command.add_argument("--limit", type=int, default=20, help="the most disagreements to list (%(default)s)")
+    command.set_defaults(run=_compare)
+
+    command = commands.add_parser(
+        "verify",
+        help="compute a published run's results again, from its logits and labels",
+        description="Compute results.json again from predictions.txt (two logits a row) and labels.txt beside it.",
+        epilog="example: python -m fluency verify results",
+    )
+    command.add_argument("folder", type=Path, help="the folder that has the three files")
+    command.set_defaults(run=_verify)
+
+    command = commands.add_parser("convert", help="write pairs as the reference's edits (.jsonl) or as M2 (.m2)")
+    command.add_argument("pairs", type=Path, help="a Parquet file of pairs, such as data/pairs/test.parquet")
+    command.add_argument("to", type=Path, help="the file to write; its suffix tells the format")
+    command.set_defaults(run=_convert)
+
+    chosen = parser.parse_args(arguments)
+    try:
+        chosen.run(chosen)
+    except (UserError, OSError) as error:
+        sys.exit(f"error: {' '.join(str(error).split())}")
+
+
+def _summary(_: argparse.Namespace) -> None:
+    from fluency.report.summary import summary
+    from fluency.sources.freshness import freshness
+
+    print(summary(), end="")
+    _note(freshness().note)
+
+
+def _note(text: str) -> None:
+    if text:
+        print(f"note: {text}")
+
+
+def _doctor(chosen: argparse.Namespace) -> None:
+    from fluency.cli.doctor import examine
+
+    amiss = 0
+    for finding in examine(chosen.set_param):
+        print(finding, flush=True)
+        amiss += bool(finding.remedy)
+    if amiss:
+        raise UserError(f"{amiss} of these need a look")
+
+
+def _export(chosen: argparse.Namespace) -> None:
+    from fluency.scorer.export import export
+    from fluency.sources.freshness import freshness
+
+    if Path("dvc.lock").is_file() and (note := freshness().note):  # the card would have another model's figures
+        raise UserError(note)
+    export(chosen.folder)
+    print(f"{chosen.folder}: {', '.join(sorted(path.name for path in chosen.folder.iterdir()))}")
+
+
+def _compare(chosen: argparse.Namespace) -> None:
+    from fluency.evaluation.comparison import as_markdown, compare
+    from fluency.evaluation.predictions import on_the_same_pairs, read_predictions
+    from fluency.sources.freshness import freshness
+
+    a, b = (read_predictions(name) for name in (chosen.a, chosen.b))
+    both = on_the_same_pairs(a, b)
+    if "workspace" in (chosen.a, chosen.b):
+        _note(freshness().note)
+    for name, judged, common in zip((chosen.a, chosen.b), (a, b), both, strict=True):
+        if left := len(judged.pairs) - len(common.pairs):
+            print(f"left out: {left} pairs that only {name} has")
+    print(as_markdown(compare(*both, load_params().evaluate), (chosen.a, chosen.b), limit=chosen.limit), end="")
+
+
+def _verify(chosen: argparse.Namespace) -> None:
+    from fluency.evaluation.reference import verify
+
+    found = verify(chosen.folder)
+    for name, (published, computed) in found.items():
+        print(f"{name}: {published:.7f} published, {computed:.7f} computed")
+    for name, (published, computed) in found.items():
+        if abs(published - computed) > 1e-6:
+            raise UserError(
+                f"{chosen.folder}/results.json: {name} is off by {abs(published - computed):.7f}; "
+                f"logits and labels give {computed:.7f}"
+            )
+
+
+def _convert(chosen: argparse.Namespace) -> None:
+    from fluency.cli.convert import convert
+
+    written, left_out = convert(chosen.pairs, chosen.to)
+    print(f"{chosen.to}: {written} pairs")
+    for reason, count in left_out.items():
+        print(f"left out: {count} pairs, {reason}")
+
+
+def _readme(_: argparse.Namespace) -> None:
+    from fluency.report.summary import filled, readme_blocks
+
+    readme = Path("README.md")
+    write_text(readme, filled(readme.read_text(encoding="utf-8"), readme_blocks()))

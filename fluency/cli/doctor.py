@@ -1,0 +1,198 @@
+"""A look over machine and checkout before a long run: ten lines, each with what to do where something is amiss."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, distributions, version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from fluency.params import Params, load_params
+from fluency.utils.errors import UserError
+
+_ENOUGH = 10  # GiB of free disk: ModernBERT-large and its checkpoints take about seven
+_CHECKPOINTS = ".checkpoints"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one look found; `remedy` is empty where nothing is amiss."""
+
+    name: str
+    found: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        return (
+            f"{'look' if self.remedy else 'ok':4}  {self.name:10} {self.found}{'; ' * bool(self.remedy)}{self.remedy}"
+        )
+
+
+def examine(overrides: Sequence[str] = ()) -> Iterator[Finding]:
+    """Look at one thing after the other; nothing is changed, and a look that fails is a finding too.
+
+    Args:
+        overrides: `KEY=VALUE` each: how the params will differ from params.yaml (`dvc exp run -S KEY=VALUE`).
+    """
+    params = cache(lambda: _params(overrides))
+    looks: dict[str, Callable[[], Finding]] = {
+        "packages": _packages,
+        "code": _code,
+        "params": lambda: Finding("params", f"{len(vars(params()))} blocks read"),
+        "plan": lambda: _plan(params()),
+        "disk": _disk,
+        "sources": lambda: _sources(params()),
+        "tracking": _tracking,
+        "git": _git,
+        "dvc": _dvc,
+        "training": _training,
+    }
+    for name, look in looks.items():
+        try:
+            yield look()
+        except (UserError, OSError, ImportError) as error:
+            found, _, remedy = " ".join(str(error).split()).partition("; ")
+            yield Finding(name, found, remedy or "mend it before a run")
+
+
+def _packages() -> Finding:
+    pins = re.findall(r"^([\w-]+).*==(.+)$", Path("requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    wrong = [name for name, pin in pins if _installed(name).partition("+")[0] != pin]
+    if wrong:
+        remedy = "`make .venv/installed`, then `source .venv/bin/activate`"
+        return Finding("packages", f"not as pinned: {', '.join(wrong)}", remedy)
+    return Finding("packages", f"{len(pins)} as pinned in requirements.txt")
+
+
+def _installed(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "none"
+
+
+def _code() -> Finding:
+    here, imported = Path.cwd().resolve(), Path(__file__).resolve().parent.parent.parent
+    # what building a wheel leaves beside the code is no copy of it
+    if any(Path(its.locate_file("")).resolve() != imported for its in distributions(name="fluency-edits")):
+        return Finding("code", "an installed copy of fluency", "uninstall it: experiments in copies would import it")
+    if imported != here:
+        return Finding("code", f"imported from {imported}", f"run at the root of the checkout; this is {here}")
+    return Finding("code", "imported from this checkout")
+
+
+def _params(overrides: Sequence[str]) -> Params:
+    """The params that `dvc exp run` would give a run."""
+    if not overrides:
+        return load_params()
+    from dvc.exceptions import DvcException
+    from dvc.utils.hydra import apply_overrides
+
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "params.yaml")
+        path.write_bytes(Path(path.name).read_bytes())
+        try:
+            apply_overrides(path, list(overrides))
+            return load_params(path)
+        except (DvcException, UserError) as error:
+            raise UserError(str(error.__cause__ or error).replace(str(path), path.name)) from None
+
+
+def _plan(params: Params) -> Finding:
+    import torch
+
+    from fluency.model.device import devices_at_hand, plan_for, use_cores
+
+    devices = devices_at_hand(params.train.accelerate_config)
+    plan = plan_for(params.train, devices)
+    gpus = devices.count if devices.type == "cuda" else 0
+    found = f"{plan}, on {f'{gpus} x {torch.cuda.get_device_name()}' if gpus else f'{use_cores()} CPU threads'}"
+    if plan.processes < params.train.num_processes:
+        found += " (fewer devices than train.num_processes: the same result, later)"
+    elif gpus > plan.processes:
+        found += f" (train.num_processes leaves {gpus - plan.processes} idle)"
+    return Finding("plan", found)
+
+
+def _disk() -> Finding:
+    free = shutil.disk_usage(".").free / 2**30
+    return Finding(
+        "disk", f"{free:.0f} GiB free", "" if free >= _ENOUGH else f"free some: {_ENOUGH} GiB are a sane least"
+    )
+
+
+def _sources(params: Params) -> Finding:
+    named = [("data.source", "dataset", source) for source in params.data.sources]
+    named.append(("model.source", "model", params.model.source))
+    found = []
+    for key, kind, source in named:
+        scheme, _, rest = source.partition(":")
+        if scheme == "hub":
+            from fluency.sources.hub import commit
+
+            found.append(f"{source} at {(commit(kind, rest, key).sha or '')[:12]}")
+        elif scheme == "path":
+            from fluency.sources.data import local_path
+
+            if not local_path(rest).exists():
+                return Finding("sources", f"{key}: {rest} is not there", "name a file or folder that is")
+            found.append(source)
+    return Finding("sources", ", ".join(found) or "none of a hub or this machine's files")
+
+
+def _tracking() -> Finding:
+    from fluency.training.tracking import wandb_wanted
+
+    if wandb_wanted(os.environ):
+        return Finding("tracking", f"W&B {os.environ.get('WANDB_MODE', 'online')}")
+    return Finding("tracking", "W&B off (WANDB_API_KEY, or WANDB_MODE=offline, turns it on)")
+
+
+def _git() -> Finding:
+    if _git_says("rev-parse", "--is-shallow-repository") == ["true"]:
+        return Finding("git", "a shallow clone", "`git fetch --unshallow`: it loses queued experiments")
+    if untracked := len(_git_says("ls-files", "--others", "--exclude-standard")):
+        return Finding(
+            "git", f"untracked files: {untracked}", "`git add` what queued experiments need; they see no other"
+        )
+    changed = len(_git_says("status", "--porcelain"))
+    return Finding("git", f"changed files: {changed}" if changed else "clean")
+
+
+def _git_says(*command: str) -> list[str]:
+    done = subprocess.run(["git", *command], capture_output=True, text=True, check=False)  # noqa: S603, S607
+    if done.returncode:
+        reason = done.stderr.strip().removeprefix("fatal: ")
+        raise UserError(f"{reason}; DVC needs a clone made by git, not an archive of the files")
+    return done.stdout.splitlines()
+
+
+def _dvc() -> Finding:
+    from fluency.sources.freshness import freshness
+
+    if not Path("dvc.lock").is_file():
+        return Finding("dvc", "no results yet", "`dvc repro`")
+    state = freshness()
+    if state.stale:
+        return Finding("dvc", f"results are not of this code, params and data: {', '.join(state.stale)}", "`dvc repro`")
+    if state.missing:
+        return Finding("dvc", f"outputs are not here: {', '.join(state.missing)}", "`dvc pull`, or `dvc repro`")
+    return Finding("dvc", "results are of this code, params and data")
+
+
+def _training() -> Finding:
+    from fluency.training.checkpoints import held
+
+    folders = [path for path in Path(_CHECKPOINTS).glob("*") if path.is_dir()]
+    alive = sum(held(path) for path in folders)
+    if alive:
+        return Finding(
+            "training", f"{alive} alive in this checkout", "wait for it, or stop it; two slow each other down"
+        )
+    return Finding(
+        "training", f"{len(folders)} cut off, which go on when started again" if folders else "none alive, none cut off"
+    )

@@ -1,0 +1,155 @@
+"""`python -m fluency score`: one edit, a table, a pipe, or a folder of shards."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fluency.corpus.readers import PIPE, suffix_of
+from fluency.edits.forms import CannotScore
+from fluency.scorer.scored import Counts
+from fluency.scorer.scoring import Progress, score_file, score_pipe, tables_of
+from fluency.scorer.survey import rejected_file, survey
+from fluency.utils.errors import UserError
+
+if TYPE_CHECKING:
+    from fluency.scorer.scorer import FluencyScorer
+
+_DESCRIPTION = """\
+Score edits: the calibrated probability that each keeps or improves fluency, and whether it is accepted at the
+operating point that validation chose.
+
+A table is JSON Lines (.jsonl, .ndjson), CSV, TSV (all three also .gz) or Parquet, with columns `before, after`;
+`sentence, part, rewrite`; or `original_sentence, inappropriate_part, rewritten_part` (the last two also with
+`occurrence`). Every row goes out as it came, with `score` and `accepted`; a row that cannot be scored goes, with its
+line and the reason, to OUTPUT.rejected.jsonl beside it. A run that was cut off goes on when it is started again."""
+
+_EXAMPLES = """\
+examples:
+  python -m fluency score --before "This are a test." --after "This is a test."
+  python -m fluency score edits.jsonl -o scored.jsonl
+  python -m fluency score edits.csv.gz -o scored.parquet --min-precision 0.95
+  make-edits | python -m fluency score - | use-scores             pipes carry JSON Lines
+  python -m fluency score shards/ -o scored/                      each shard becomes the shard of the same name
+  accelerate launch --multi_gpu --num_processes 4 --module fluency score shards/ -o scored/      on four GPUs
+  python -m fluency score edits.jsonl -o scored.jsonl --model https://HOST/REPOSITORY --revision v1.0"""
+
+
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Make the command known."""
+    command = commands.add_parser(
+        "score", help="score one edit, a table of edits, or a folder of tables", description=_DESCRIPTION,
+        epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    command.add_argument("table", nargs="?", type=Path, help="a table, a folder of tables, or - for standard input")
+    command.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=PIPE,
+        help="where it goes, in the place of what stands there (standard output)",
+    )
+    command.add_argument("--before", help="the sentence before the edit, for one edit")
+    command.add_argument("--after", help="the sentence after it")
+    command.add_argument(
+        "--model", default="models/fluency",
+        help="the model's folder, a git repository of this project, or a hub's OWNER/NAME (%(default)s)",
+    )  # fmt: skip
+    command.add_argument("--revision", help="of the repository: a branch, tag, commit or DVC experiment")
+    command.add_argument("--backend", choices=("torch", "onnx"), default="torch", help="what computes (%(default)s)")
+    point = command.add_mutually_exclusive_group()
+    point.add_argument("--threshold", type=probability, help="accept from this score on")
+    point.add_argument("--min-precision", type=probability, help="accept most at this precision on validation")
+    command.set_defaults(run=score)
+
+
+def score(chosen: argparse.Namespace) -> None:
+    """Run the command."""
+    one = chosen.table is None
+    if [chosen.before, chosen.after].count(None) != (0 if one else 2):
+        raise UserError("give a table, or --before and --after; --help has examples")
+    if one and chosen.output != PIPE:
+        raise UserError("--output: the score of one edit is printed; give a table")
+    try:
+        if one:
+            _score_one(chosen)
+        elif PIPE in (chosen.table, chosen.output):
+            _score_pipe(chosen)
+        else:
+            _score_files(chosen)
+    except KeyboardInterrupt:
+        raise UserError("interrupted; the same command goes on where it stopped, except from or to a pipe") from None
+    except BrokenPipeError:  # who read from here has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _score_one(chosen: argparse.Namespace) -> None:
+    scorer, threshold = _loaded(chosen)
+    (outcome,) = scorer.score_stream([(chosen.before, chosen.after)])
+    if isinstance(outcome, CannotScore):
+        raise UserError(str(outcome))
+    verdict = "accepted" if outcome >= threshold else "not accepted"
+    print(f"{outcome:.4f}  {verdict} at the operating point {threshold:.4f}")
+
+
+def _score_pipe(chosen: argparse.Namespace) -> None:
+    if chosen.table.is_dir():
+        raise UserError(f"{chosen.table}: a folder needs another to go to, -o FOLDER")
+    if suffix_of(chosen.output) not in (".jsonl", ".ndjson"):
+        raise UserError(f"{chosen.output}: from a pipe come JSON Lines; name a .jsonl, or score a file")
+    rows = None if chosen.table == PIPE else survey(chosen.table).rows
+    scorer, threshold = _loaded(chosen)
+    progress = Progress(rows)
+    counts = score_pipe(scorer, chosen.table, chosen.output, threshold=threshold, progress=progress)
+    aside = "standard error" if chosen.output == PIPE else rejected_file(chosen.output)
+    _tell(str(chosen.output), counts, aside, progress)
+
+
+def _score_files(chosen: argparse.Namespace) -> None:
+    source, target = chosen.table, chosen.output
+    folder = source.is_dir()
+    rank, processes = (int(os.environ.get(name, default)) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
+    if processes > 1 and not folder:
+        raise UserError(f"{source}: {processes} processes were started; they share a folder of tables, not one file")
+    if processes > 1:
+        from fluency.model.device import die_with_parent
+
+        die_with_parent(os.environ)
+    tables, others = tables_of(source, target) if folder else ([(source, target)], [])
+    if others and rank == 0:
+        print(f"left out, for they are no tables: {', '.join(map(str, others))}", file=sys.stderr)
+    work = tables[rank::processes]
+    seen = [survey(*files) for files in work]  # all of them: what is amiss is to be said at once
+    scorer, threshold = _loaded(chosen)
+    progress, counts = Progress(sum(its.rows for its in seen), shown=rank == 0), Counts()
+    for (table, to), its in zip(work, seen, strict=True):
+        counts += score_file(scorer, table, to, its, threshold=threshold, progress=progress, once=folder)
+    which = f" ({len(work)} tables of process {rank})" if processes > 1 else ""
+    _tell(f"{target}{which}", counts, "*.rejected.jsonl" if folder else rejected_file(target), progress)
+
+
+def _loaded(chosen: argparse.Namespace) -> "tuple[FluencyScorer, float]":
+    """The scorer and the threshold at which it accepts."""
+    from fluency import FluencyScorer
+    from fluency.model.device import use_cores
+
+    use_cores()
+    scorer = FluencyScorer.load(chosen.model, revision=chosen.revision, backend=chosen.backend)
+    point = scorer.calibration.threshold_at(threshold=chosen.threshold, min_precision=chosen.min_precision)
+    return scorer, point
+
+
+def _tell(where: str, counts: Counts, aside: Path | str, progress: Progress) -> None:
+    """The last line."""
+    rejected = f"{counts.rejected:,} rejected{f' ({aside})' if counts.rejected else ''}"
+    print(f"{where}: {counts.scored:,} rows scored, {rejected}, {progress.close()}", file=sys.stderr)
+
+
+def probability(text: str) -> float:
+    """A number between 0 and 1; argparse names this function where it is none."""
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value

@@ -1,0 +1,1 @@
+"""Corpora of edits, read from files into canonical rows."""

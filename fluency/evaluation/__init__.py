@@ -1,0 +1,1 @@
+"""What scores are worth: calibration, figures with intervals, slices, comparisons."""

@@ -1,0 +1,1 @@
+"""The classifier: how it reads a pair, and on which device."""

@@ -1,0 +1,1 @@
+"""Rows become labelled pairs (before, after) with one edit each, in splits that share no sentence."""

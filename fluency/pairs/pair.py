@@ -1,0 +1,75 @@
+"""A row becomes labelled pairs (before, after) with one edit each. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fluency.corpus.rows import Row
+from fluency.edits.edit import Edit, extract
+from fluency.pairs.corruption import corrupt
+from fluency.params import AugmentParams, PairsParams
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A sentence before and after one edit. `before[edit_start:edit_end] == removed`; putting `inserted` there
+    gives `after`. `label` is 1 where the edit keeps or improves fluency."""
+
+    before: str
+    after: str
+    label: int
+    edit_start: int
+    edit_end: int
+    removed: str
+    inserted: str
+    edit_type: str
+    kind: str
+    part: str
+    corpus: str
+
+
+def pairs_of(row: Row, params: PairsParams) -> list[Pair]:
+    """The pairs that one row gives, at least one.
+
+    A correction is fluent one way and not the other, a rewrite fluent both ways; a labelled row gives its one
+    direction, and a plain sentence rule-made mistakes in both. An edit that the source gives is taken as one.
+
+    Raises:
+        ValueError: with the reason why the row gives none.
+    """
+    if row.relation == "sentence":
+        if pairs := list(_mistakes(row, row.before, params.augment, params.seed)):
+            return pairs
+        raise ValueError("a plain sentence; no rule-made mistake finds a place in it, or pairs.augment makes none")
+    edit = _edit_of(row, params.single_edit_only)
+    if row.relation == "labelled":
+        return [_pair(row, row.before, edit, row.label)]
+    back_label = 1 if row.relation == "rewrite" else 0
+    pairs = [_pair(row, row.before, edit, 1), _pair(row, row.after, edit.invert(), back_label)]
+    if params.augment.corrections and row.relation == "correction":
+        pairs += _mistakes(row, row.after, params.augment, params.seed)
+    return pairs
+
+
+def _mistakes(row: Row, fluent: str, augment: AugmentParams, seed: int) -> Iterator[Pair]:
+    """Both directions of rule-made mistakes in the row's `fluent` sentence."""
+    for kind, edit in corrupt(fluent, count=augment.per_sentence, rates=augment.rates, seed=str(seed)):
+        yield _pair(row, fluent, edit, 0, kind=kind, part="rule-made")
+        yield _pair(row, edit.apply(fluent), edit.invert(), 1, kind=kind, part="rule-made")
+
+
+def _edit_of(row: Row, single_edit_only: bool) -> Edit:
+    if row.before == row.after:
+        raise ValueError("no edit; before and after are the same")
+    if row.start is not None:
+        return Edit(row.start, row.removed, row.inserted)
+    edits = extract(row.before, row.after)
+    if len(edits) > 1 and single_edit_only:
+        raise ValueError("more than one edit; pairs.single_edit_only keeps rows with one")
+    start, end = edits[0].start, edits[-1].end
+    tail = len(row.before) - end
+    return Edit(start, row.before[start:end], row.after[start : len(row.after) - tail])
+
+
+def _pair(row: Row, before: str, edit: Edit, label: int, *, kind: str | None = None, part: str | None = None) -> Pair:
+    return Pair(before, edit.apply(before), label, edit.start, edit.end, edit.removed, edit.inserted,
+                edit.type, kind or row.kind, part or row.part, row.corpus)  # fmt: skip

@@ -1,0 +1,98 @@
+"""The cut into train, validation and test: splits that a source gives are kept, missing ones are cut by group. Pure."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fluency.corpus.rows import SPLITS
+from fluency.edits.sentence import hash64
+from fluency.params import SplitParams
+from fluency.utils.errors import UserError
+
+NOT_GIVEN = -1
+
+
+def cut_splits(
+    groups: np.ndarray,
+    given: np.ndarray,
+    corpora: np.ndarray,
+    parts: np.ndarray,
+    part_names: Sequence[str],
+    sizes: np.ndarray,
+    shares: SplitParams,
+    seed: int,
+) -> np.ndarray:
+    """The split of each row, as its place in `SPLITS`.
+
+    A corpus that has splits keeps them; each one it lacks is cut out of its train rows, by its share. A corpus that
+    has none is cut whole. Groups are never cut, and a group that a given split has a hold of stays out of the cut: its
+    other rows go to train, where `pairs.leakage` deals with them. Each mixture of parts is cut by itself, so that
+    every part has its share in every split.
+
+    Args:
+        groups: name of each row's group, of shape [rows], uint64.
+        given: the split that the source gives, or `NOT_GIVEN`, of shape [rows].
+        corpora, parts: number of each row's corpus and part, of shape [rows].
+        part_names: the names of the parts, in the order of their numbers.
+        sizes: how many pairs each row gives, of shape [rows]; shares are shares of pairs.
+
+    Raises:
+        UserError: the source gives validation and test, and nothing to train on.
+    """
+    given = _given_by(given)
+    lacks = np.array([_missing(given[corpora == corpus]) for corpus in range(corpora.max(initial=-1) + 1)], np.uint8)
+    pool = (given == NOT_GIVEN) | ((given == 0) & (lacks[corpora] != 0))
+    names, group = np.unique(groups, return_inverse=True)
+    held = np.zeros(len(names), dtype=bool)
+    held[group[~pool]] = True
+    lacking = np.full(len(names), 0b110, dtype=np.uint8)  # a group of several corpora is cut into what all of them lack
+    np.bitwise_and.at(lacking, group[pool], lacks[corpora[pool]])
+    lacking[held] = 0
+    mixture = np.zeros(len(names), dtype=np.uint64)
+    present = np.unique(group * len(part_names) + parts)
+    hashes = np.array([hash64(name) for name in part_names], dtype=np.uint64)
+    np.add.at(mixture, present // len(part_names), hashes[present % len(part_names)])
+    size = np.bincount(group, weights=sizes, minlength=len(names))
+    split_of_group = _cut(names, size, mixture, lacking, shares, seed)
+    return np.where(pool, split_of_group[group], given).astype(np.int8)
+
+
+def _given_by(given: np.ndarray) -> np.ndarray:
+    found = [split for split in range(len(SPLITS)) if (given == split).any()]
+    if 0 in found or (given == NOT_GIVEN).any():
+        return given
+    if len(found) > 1:
+        names = " and ".join(SPLITS[split] for split in found)
+        raise UserError(f"data.source: it has {names} rows, but none to train on; add a source with a train split")
+    return np.full_like(given, NOT_GIVEN)  # all in one split: as good as none
+
+
+def _missing(given: np.ndarray) -> int:
+    """The later splits, one bit each, that a corpus doesn't have."""
+    return sum(1 << split for split in (1, 2) if not (given == split).any())
+
+
+def _cut(
+    names: np.ndarray,
+    sizes: np.ndarray,
+    mixtures: np.ndarray,
+    lacking: np.ndarray,
+    shares: SplitParams,
+    seed: int,
+) -> np.ndarray:
+    """The split of each group; in each stratum groups are drawn in an order that the seed and their names give."""
+    drawn = np.fromiter((hash64(f"{seed}|{name}") for name in names), dtype=np.uint64, count=len(names))
+    order = np.lexsort((drawn, mixtures, lacking))
+    changes = (np.diff(mixtures[order]) != 0) | (np.diff(lacking[order]) != 0)
+    split = np.zeros(len(names), dtype=np.int8)
+    for stratum in np.split(order, np.flatnonzero(changes) + 1):
+        if len(stratum) and lacking[stratum[0]]:
+            # strata too small for all splits start anywhere, so that they have their shares together
+            offset = hash64(f"{seed}|{mixtures[stratum[0]]}|{lacking[stratum[0]]}") / 2**64
+            done = ((np.cumsum(sizes[stratum]) - sizes[stratum]) / sizes[stratum].sum() + offset) % 1
+            cut = [
+                getattr(shares, name) if lacking[stratum[0]] >> code & 1 else 0.0 for code, name in enumerate(SPLITS)
+            ]
+            cut[0] = 1 - cut[1] - cut[2]
+            split[stratum] = np.searchsorted(np.cumsum(cut[:2]), done, side="right")
+    return split

@@ -1,0 +1,145 @@
+"""The report people read: results/report.html, the figures and every test edit in one file that needs no network.
+
+The template beside this module has the page's frame, its style and its script. The figures are put into it as HTML, the
+edits as JSON, column by column, which the script shows as text. So nothing of a corpus is ever read as markup.
+"""
+
+import hashlib
+import json
+import re
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fluency.evaluation.comparison import compare
+from fluency.evaluation.predictions import on_the_same_pairs
+from fluency.evaluation.scored_pairs import Judged, Pairs
+from fluency.params import EvaluateParams
+from fluency.report.page_tables import (
+    checks_table,
+    comparison_tables,
+    gallery,
+    judges_table,
+    lead,
+    section,
+    slices_table,
+)
+from fluency.utils.files import write_text
+
+OUTCOMES = ("false positive", "false negative", "true positive", "true negative")  # in the order of the page
+_FACETS = ("kind", "edit_type", "part", "corpus")
+_TEMPLATE = Path(__file__).with_suffix(".html")
+_UNSAFE = re.compile("[<>&\x7f-\x9f\u2028\u2029\ud800-\udfff]")  # in a script element, or in UTF-8
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the page shows of one judge of the test pairs: the model, the baseline, a language model.
+
+    Attributes:
+        name: what the page calls it.
+        judged: its scores and decisions, of some or all of the pairs.
+        figures: as metrics/test.json has them.
+    """
+
+    name: str
+    judged: Judged
+    figures: Mapping[str, Any]
+
+
+def write_report(
+    path: str | Path,
+    entries: Sequence[Entry],
+    params: EvaluateParams,
+    *,
+    slices: Sequence[Mapping[str, Any]],
+    pictures: Mapping[str, Path],
+) -> None:
+    """Write the page. The same arguments give the same bytes.
+
+    Args:
+        path: of the page.
+        entries: the judges; the page shows every pair of the first one, its mistakes first, and compares it with the
+            others on the pairs that both have.
+        params: for the intervals of the differences.
+        slices: of the first judge (`slices.slices`).
+        pictures: PNG files, by their captions.
+    """
+    template, (model, *others) = _TEMPLATE.read_text(encoding="utf-8"), entries
+    outcomes = _outcomes(model.judged)
+    comparisons = {other.name: compare(*on_the_same_pairs(other.judged, model.judged), params) for other in others}
+    blocks = {
+        "policy": _policy(template),
+        "lead": lead(model.figures, np.bincount(outcomes, minlength=4).tolist()),
+        "sections": "".join(
+            [
+                section("figures", "Figures", judges_table({entry.name: entry.figures for entry in entries})),
+                section("checks", "Direction and identity", checks_table(model.figures.get("checks", {}))),
+                section("comparisons", "Is it better?", comparison_tables(comparisons, model.name)),
+                section("slices", "Where it fails", slices_table(slices, model.figures)),
+                section("curves", "Curves", gallery(pictures)),
+            ]
+        ),
+        "edits": edits_json(entries, outcomes),
+    }
+    # In one pass, so that a mark inside a block stays as it is.
+    write_text(path, re.sub(r"\{\{(\w+)\}\}", lambda mark: blocks[mark[1]], template))
+
+
+def _outcomes(judged: Judged) -> np.ndarray:
+    """Indices into `OUTCOMES`, of shape [pairs]."""
+    fluent, accepted = judged.labels == 1, judged.accepted
+    return np.select([accepted & ~fluent, ~accepted & fluent, accepted], [0, 1, 2], 3)
+
+
+def edits_json(entries: Sequence[Entry], outcomes: np.ndarray) -> str:
+    """The edits as JSON that may stand in a script element: columns of a value, or an index to values, a pair.
+
+    Offsets count UTF-16 units, as JavaScript does. Labels, decisions and the sentences after the edit follow from the
+    other columns. A pair that a judge has no score of has null.
+    """
+    pairs = entries[0].judged.pairs
+    columns = {
+        "judges": [
+            {"name": entry.name, "threshold": entry.figures["operating_point"]["threshold"]} for entry in entries
+        ],
+        "scores": [_scores(entry.judged, pairs) for entry in entries],
+        "outcomes": OUTCOMES,
+        "outcome": outcomes.tolist(),
+        "id": [pair["id"] for pair in pairs],
+        "before": [pair["before"] for pair in pairs],
+        "start": [_units(pair["before"], pair["edit_start"]) for pair in pairs],
+        "end": [_units(pair["before"], pair["edit_end"]) for pair in pairs],
+        "inserted": [pair["inserted"] for pair in pairs],
+        "facets": {name: _indexed([str(pair[name]) for pair in pairs]) for name in _FACETS},
+    }
+    text = json.dumps(columns, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _scores(judged: Judged, pairs: Pairs) -> list[float | None]:
+    scores = dict(zip((pair["id"] for pair in judged.pairs), judged.scores.round(4).tolist(), strict=True))
+    return [scores.get(pair["id"]) for pair in pairs]
+
+
+def _units(text: str, offset: int) -> int:
+    return offset if text.isascii() else len(text[:offset].encode("utf-16-le", "surrogatepass")) // 2
+
+
+def _indexed(values: Sequence[str]) -> dict[str, list[Any]]:
+    names = sorted(set(values))
+    places = {name: place for place, name in enumerate(names)}
+    return {"values": names, "index": [places[value] for value in values]}
+
+
+def _policy(template: str) -> str:
+    """The content security policy: this style, this script, embedded pictures, and nothing else."""
+    rules = []
+    for tag in ("style", "script"):
+        content = re.search(rf"<{tag}>(.*?)</{tag}>", template, re.DOTALL)[1]
+        rules.append(f"{tag}-src 'sha256-{b64encode(hashlib.sha256(content.encode()).digest()).decode()}'")
+    return "; ".join(["default-src 'none'", "img-src data:", *rules, "base-uri 'none'", "form-action 'none'"])

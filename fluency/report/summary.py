@@ -1,0 +1,75 @@
+"""What the terminal and README.md show of the committed files: the table of results and the table of stages."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fluency.utils.errors import UserError
+from fluency.utils.files import read_json
+from fluency.utils.markdown import table
+
+
+def summary(metrics_folder: Path = Path("metrics")) -> str:
+    """The results as a Markdown table, model beside baseline, overall and for each part.
+
+    Raises:
+        UserError: metrics/test.json or metrics/baseline.json is missing, or they are of different data.
+    """
+    model, baseline = read_json(metrics_folder / "test.json"), read_json(metrics_folder / "baseline.json")
+    if model["parts"].keys() != baseline["parts"].keys():
+        raise UserError(f"{metrics_folder}: test.json and baseline.json are of different data; run `dvc repro`")
+    head = ("test pairs", "count", "precision", "recall", "average precision", "(baseline)", "precision at recall 0.8",
+            "(baseline)")  # fmt: skip
+    rows = []
+    for name, ours, theirs in [
+        ("**all**", model, baseline),
+        *((part, figures, baseline["parts"][part]) for part, figures in model["parts"].items()),
+    ]:
+        point = ours["operating_point"]
+        rows.append(
+            (
+                name,
+                ours["examples"],
+                with_interval(point, "precision"),
+                with_interval(point, "recall"),
+                f"{ours['average_precision']:.3f}",
+                f"{theirs['average_precision']:.3f}",
+                f"{ours['precision_at_recall']['0.8']:.3f}",
+                f"{theirs['precision_at_recall']['0.8']:.3f}",
+            )
+        )
+    return table(head, rows) + "\n"
+
+
+def with_interval(figures: Mapping[str, Any], name: str) -> str:
+    """The figure, and its 95 % interval where it has one."""
+    interval = f" ({figures[f'{name}_low']:.3f}-{figures[f'{name}_high']:.3f})" if f"{name}_low" in figures else ""
+    return f"{figures[name]:.3f}{interval}"
+
+
+def stage_table(pipeline: Path = Path("dvc.yaml")) -> str:
+    """The stages and what each does, as a Markdown table."""
+    stages = yaml.safe_load(pipeline.read_text(encoding="utf-8"))["stages"]
+    rows = [(f"`{name}`", stage["desc"]) for name, stage in stages.items()]
+    return table(("stage", "what it does"), rows, left=2) + "\n"
+
+
+def filled(text: str, blocks: Mapping[str, str]) -> str:
+    """`text` with each block between its marks, `<!-- name -->` and `<!-- /name -->`.
+
+    Raises:
+        UserError: the marks of a block are not there.
+    """
+    for name, block in blocks.items():
+        first, last = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+        if first not in text or last not in text:
+            raise UserError(f"README.md: the marks <!-- {name} --> and {last} are needed")
+        text = text.partition(first)[0] + first + block + last + text.partition(last)[2]
+    return text
+
+
+def readme_blocks() -> dict[str, str]:
+    """What README.md shows of the committed files."""
+    return {"results": summary(), "stages": stage_table()}

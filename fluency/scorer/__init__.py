@@ -1,0 +1,1 @@
+"""What users import: the scorer, its model, rewards, batches and tables."""

@@ -1,0 +1,60 @@
+"""The trained model as one folder to publish: weights, tokenizer, calibration and a card, as a hub has them."""
+
+import shutil
+from pathlib import Path
+
+import yaml
+
+from fluency.evaluation.calibration import Calibration
+from fluency.scorer.artifact import CALIBRATION, checked
+from fluency.scorer.model_card import Facts, model_card
+from fluency.utils.errors import UserError
+from fluency.utils.files import read_json, written_aside
+
+MODEL, FIGURES = Path("models/fluency"), Path("metrics/test.json")
+CARD = "README.md"
+
+
+def export(to: Path) -> None:
+    """Pack the repository's model into the folder `to`; an earlier export there is replaced, anything else is kept.
+
+    Raises:
+        UserError: the model, its figures or what they came from are missing or not of one run, or `to` holds something
+            else.
+    """
+    _refuse_to_lose(to)
+    calibration = checked(MODEL)
+    card = model_card(_facts(calibration))
+    with written_aside(to) as aside:
+        aside.mkdir()
+        for name in calibration.files:
+            shutil.copyfile(MODEL / name, aside / name)
+        calibration.save(aside / CALIBRATION)
+        (aside / CARD).write_text(card, encoding="utf-8")
+
+
+def _refuse_to_lose(to: Path) -> None:
+    """What no export wrote must not be replaced by one."""
+    if to.is_dir():
+        names = {path.name for path in to.iterdir()}
+        exported = {CARD, CALIBRATION, *Calibration.load(to / CALIBRATION).files} if CALIBRATION in names else set()
+        if others := sorted(names - exported):
+            raise UserError(f"{to}: has {others[0]}, which is of no export; name a new folder, or an empty one")
+    elif to.exists():
+        raise UserError(f"{to}: is a file; name a folder")
+
+
+def _facts(calibration: Calibration) -> Facts:
+    figures = read_json(FIGURES)
+    if (found := figures["operating_point"]["threshold"]) != calibration.threshold:
+        raise UserError(
+            f"{FIGURES}: of another model; its threshold is {found}, calibration's {calibration.threshold}; `dvc repro`"
+        )
+    return Facts(
+        calibration=calibration,
+        figures=figures,
+        sources=read_json("data/raw/manifest.json"),
+        data=read_json("metrics/data.json"),
+        base=read_json("models/base/manifest.json"),
+        citation=yaml.safe_load(Path("CITATION.cff").read_text(encoding="utf-8")),
+    )

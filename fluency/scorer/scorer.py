@@ -1,0 +1,236 @@
+"""The scorer: the probability that an edit keeps a sentence fluent, and the decision whether to accept it."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from threading import Lock
+from typing import Literal
+
+import numpy as np
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from fluency import PROCESS
+from fluency.edits.forms import AnyEdit, CannotScore, Change, TooLong, as_change
+from fluency.evaluation.calibration import Calibration
+from fluency.metrics import probabilities
+from fluency.model.device import device_at_hand
+from fluency.model.encoding import Encoded, encode, load_tokenizer
+from fluency.model.inference import Model, TorchModel, predict_logits
+from fluency.scorer.artifact import checked, locate, whole_name
+from fluency.utils.errors import UserError
+
+Backend = Literal["torch", "onnx"]
+Errors = Literal["raise", "nan"]
+Outcome = float | CannotScore
+
+
+class FluencyScorer:
+    """Scores edits with a trained model and its calibration.
+
+    A score is the calibrated probability that the edit keeps or improves fluency; it depends on the edit alone, not on
+    others scored with it. An edit that changes nothing keeps fluency by definition: it scores 1, and the model isn't
+    asked. Threads may share a scorer. Pickled, it is a few hundred bytes: each worker loads the model again, once.
+
+    Attributes:
+        at_once: edits of a stream that are sorted by length together; it holds twice as many at the most.
+
+    Example:
+        >>> scorer = FluencyScorer.load("models/fluency")  # doctest: +SKIP
+        >>> scorer.score("This are a test.", "This is a test.") > 0.5  # doctest: +SKIP
+        True
+    """
+
+    at_once = 4096
+
+    def __init__(self, model: Model, tokenizer: PreTrainedTokenizerBase, calibration: Calibration) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self.calibration = calibration
+        self._origin: tuple[object, ...] | None = None
+        self._process, self._tokenising, self._predicting = os.getpid(), Lock(), Lock()
+
+    @classmethod
+    def load(
+        cls,
+        source: str | Path,
+        *,
+        revision: str | None = None,
+        backend: Backend = "torch",
+        bf16: bool | None = None,
+    ) -> "FluencyScorer":
+        """Load a model and its calibration; no code of a model folder is ever run.
+
+        Args:
+            source: a model's folder; a git repository of this project (an address or a folder), whose DVC remote has
+                the model; or a hub's OWNER/NAME.
+            revision: of the repository: a branch, tag, commit or DVC experiment.
+            backend: `torch`, or `onnx` for ONNX Runtime with int8 weights on the CPU.
+            bf16: whether torch computes in bfloat16; None does where the hardware multiplies in it.
+
+        Raises:
+            UserError: there is no model, it is out of reach, it isn't whole, or it isn't ours.
+        """
+        _leave_threads()
+        folder = locate(source, revision)
+        calibration = checked(folder)
+        tokenizer = load_tokenizer(folder)
+        if backend == "onnx":
+            try:
+                from fluency.model.onnx import OnnxModel
+            except ModuleNotFoundError as missing:
+                raise UserError(f"backend onnx: {missing}; pip install onnx onnxruntime onnxscript") from None
+
+            model: Model = OnnxModel(folder, tokenizer, calibration)
+        elif backend == "torch":
+            device = device_at_hand(cpu_bf16=True)
+            model = TorchModel(folder, device if bf16 is None else replace(device, bf16=bf16))
+        else:
+            raise ValueError(f"backend: {backend!r} is none of torch, onnx")
+        scorer = cls(model, tokenizer, calibration)
+        scorer._origin = whole_name(source), revision, backend, bf16
+        return scorer
+
+    def score(self, before: str, after: str) -> float:
+        """The calibrated probability that the edit keeps or improves fluency.
+
+        Raises:
+            CannotScore: a sentence is empty, no text, or too long.
+        """
+        return float(self.score_edits([(before, after)])[0])
+
+    def score_edits(self, edits: Iterable[AnyEdit], *, errors: Errors = "raise") -> np.ndarray:
+        """Calibrated probabilities of many edits, of shape [edits], in their order.
+
+        Args:
+            edits: each in one of the forms that `changes.as_change` takes: (before, after), (sentence, Edit),
+                (sentence, part, rewrite) or (sentence, part, rewrite, occurrence).
+            errors: what becomes of an edit that cannot be scored: `raise`, or `nan` in its place.
+
+        Raises:
+            CannotScore: an edit cannot be scored; the message has its index and why.
+        """
+        if errors not in ("raise", "nan"):
+            raise ValueError(f"errors: {errors!r} is none of raise, nan")
+        outcomes = list(self.score_stream(edits))
+        for index, outcome in enumerate(outcomes):
+            if isinstance(outcome, CannotScore):
+                if errors == "raise":
+                    raise type(outcome)(f"edit {index}: {outcome}")
+                outcomes[index] = np.nan
+        return np.array(outcomes, dtype=np.float64)
+
+    def score_stream(self, edits: Iterable[AnyEdit]) -> Iterator[Outcome]:
+        """Scores of an endless stream of edits, in their order and in constant memory.
+
+        Yields:
+            The score of an edit, or instead of it the CannotScore that says why it has none.
+        """
+        edits = iter(edits)
+        for outcomes in self.score_chunks(iter(lambda: list(islice(edits, self.at_once)), [])):
+            yield from outcomes
+
+    def score_chunks(self, chunks: Iterable[Sequence[AnyEdit | CannotScore]]) -> Iterator[list[Outcome]]:
+        """Scores of a stream that is cut already: what stands in a chunk is sorted by length together.
+
+        Args:
+            chunks: of edits; a CannotScore among them keeps its place. A chunk's scores leave once the next chunk
+                is there, which is tokenised while the model is busy: an empty one lets them go.
+
+        Yields:
+            What `score_stream` yields of each edit, for one chunk after the other.
+        """
+        waiting = None
+        with ThreadPoolExecutor(1) as ahead:
+            for chunk in chunks:
+                following = ahead.submit(self._prepared, chunk)
+                if waiting is not None:
+                    yield self._outcomes(*waiting)
+                waiting = following.result()
+        if waiting is not None:
+            yield self._outcomes(*waiting)
+
+    def decide(
+        self,
+        edits: Iterable[AnyEdit],
+        *,
+        threshold: float | None = None,
+        min_precision: float | None = None,
+        errors: Errors = "raise",
+    ) -> np.ndarray:
+        """Whether to accept each edit, of shape [edits], bool: its score reaches the calibrated operating point.
+
+        Args:
+            edits, errors: as for `score_edits`; what has no score is not accepted.
+            threshold: this operating point instead.
+            min_precision: instead, the one with the most recall at this precision, on the validation pairs.
+
+        Raises:
+            CannotScore: as for `score_edits`.
+            UserError: no threshold has that precision.
+        """
+        threshold = self.calibration.threshold_at(threshold=threshold, min_precision=min_precision)
+        return self.score_edits(edits, errors=errors) >= threshold
+
+    def __reduce__(self) -> tuple[object, ...]:
+        if self._origin is None:
+            raise TypeError("only a scorer that FluencyScorer.load made can be pickled: workers load it again")
+        return loaded_once, self._origin
+
+    def _prepared(
+        self, edits: Sequence[AnyEdit | CannotScore]
+    ) -> tuple[list[Change | CannotScore], dict[Change, Encoded | TooLong]]:
+        """What each edit stands for, and once each of the changes that the model is to be asked about."""
+        asked: list[Change | CannotScore] = []
+        for edit in edits:
+            try:
+                asked.append(edit if isinstance(edit, CannotScore) else as_change(edit))
+            except CannotScore as error:
+                asked.append(error)
+        changes = list(
+            dict.fromkeys(change for change in asked if isinstance(change, tuple) and change[0] != change[1])
+        )
+        if not changes:
+            return asked, {}
+        self._after_fork()
+        with self._tokenising:
+            whole = encode(self.tokenizer, *zip(*changes, strict=True), max_length=None)
+        return asked, {change: self._bounded(item) for change, item in zip(changes, whole, strict=True)}
+
+    def _bounded(self, item: Encoded) -> Encoded | TooLong:
+        length, most = len(item["input_ids"]), self.calibration.max_length
+        return item if length <= most else TooLong(f"too long; {length} tokens, where {most} are the most")
+
+    def _outcomes(self, asked: list[Change | CannotScore], encoded: dict[Change, Encoded | TooLong]) -> list[Outcome]:
+        known: dict[Change, Outcome] = {change: item for change, item in encoded.items() if isinstance(item, TooLong)}
+        rest = [change for change in encoded if change not in known]
+        if rest:
+            with self._predicting:
+                logits = predict_logits(
+                    self.model, [encoded[change] for change in rest], pad_token_id=self.tokenizer.pad_token_id
+                )
+            known |= zip(rest, probabilities(logits, self.calibration.temperature).tolist(), strict=True)
+        # only identities are not asked
+        return [item if isinstance(item, CannotScore) else known.get(item, 1.0) for item in asked]
+
+    def _after_fork(self) -> None:
+        """In a forked worker, neither the parent's locks nor its threads are of use."""
+        if self._process != os.getpid():
+            self._process, self._tokenising, self._predicting = os.getpid(), Lock(), Lock()
+            self.model.after_fork()
+
+
+def _leave_threads() -> None:
+    """In a forked worker, torch would wait without end for the OpenMP threads of its parent: do with one."""
+    if os.getpid() != PROCESS:
+        torch.set_num_threads(1)
+
+
+@cache
+def loaded_once(source: str, revision: str | None, backend: Backend, bf16: bool | None) -> FluencyScorer:
+    """The scorer that this process shares, by the arguments of `FluencyScorer.load`."""
+    return FluencyScorer.load(source, revision=revision, backend=backend, bf16=bf16)

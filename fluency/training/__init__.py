@@ -1,0 +1,1 @@
+"""Fine-tuning: the plan of devices, the order of rows, checkpoints."""

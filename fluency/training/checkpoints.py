@@ -1,0 +1,134 @@
+"""Checkpoints of a run that may be cut off: whose they are, which are whole, and that one run at a time uses them."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
+
+import torch.distributed
+
+from fluency.model.device import Plan
+from fluency.params import TrainParams
+from fluency.utils.errors import UserError
+from fluency.utils.files import sha256
+from fluency.utils.processes import locked
+
+_KEPT = 3  # experiments that were cut off, besides the one that runs
+# How an experiment runs, not what it is: a run may go on with others of these. (Global batch and precision count.)
+_MEANS = (
+    "num_processes",
+    "per_device_train_batch_size",
+    "per_device_eval_batch_size",
+    "gradient_accumulation_steps",
+    "gradient_checkpointing",
+    "dataloader_num_workers",
+    "torch_compile",
+    "accelerate_config",
+    "ddp_timeout",
+    "bf16",
+)
+
+
+def experiment_digest(params: TrainParams, plan: Plan, *, pairs: Path, base: Path) -> str:
+    """A name that two runs share only if one may go on from the other's checkpoints.
+
+    Args:
+        pairs: folder with train.parquet and validation.parquet.
+        base: folder of the base model.
+    """
+    recipe = {name: value for name, value in asdict(params).items() if name not in _MEANS}
+    files = [
+        *sorted(Path(__file__).parent.parent.rglob("*.py")),
+        *(pairs / f"{split}.parquet" for split in ("train", "validation")),
+        *sorted(path for path in base.iterdir() if path.is_file()),
+    ]
+    everything = (recipe, plan.global_batch, plan.bf16, plan.sharded, [sha256(path) for path in files])
+    return hashlib.sha256(repr(everything).encode()).hexdigest()[:16]
+
+
+def held(folder: Path) -> bool:
+    """Whether a process that is alive holds these checkpoints."""
+    descriptor = locked(folder)
+    if descriptor is None:
+        return True
+    os.close(descriptor)
+    return False
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Hold the checkpoints of an experiment while it trains; on success they are removed.
+
+    What was cut off while it was written is cleared, and of other experiments' checkpoints only the latest are kept,
+    so that the disk does not fill.
+
+    Raises:
+        UserError: another process holds them.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = locked(folder)
+    if descriptor is None:
+        with suppress(OSError):
+            holder = (folder / "pid").read_text()
+            raise UserError(f"this experiment is being trained already, by process {holder}; wait for it, or stop it")
+        raise UserError("this experiment is being trained already; wait for it, or stop it")
+    try:
+        (folder / "pid").write_text(str(os.getpid()))
+        whole = whole_steps(folder)
+        for path in folder.glob("checkpoint-*"):
+            if _step(path) not in whole:
+                shutil.rmtree(path)
+        _forget_others(folder)
+        yield
+        shutil.rmtree(folder)
+    finally:
+        os.close(descriptor)
+
+
+def whole_steps(folder: Path) -> set[int]:
+    """Steps of the checkpoints in `folder` that were written to their end: the trainer's state comes last."""
+    steps = set()
+    for path in folder.glob("checkpoint-*/trainer_state.json"):
+        with suppress(json.JSONDecodeError):
+            json.loads(path.read_text(encoding="utf-8"))
+            steps.add(_step(path.parent))
+    return steps
+
+
+def checkpoint_to_resume(folder: Path) -> Path | None:
+    """The latest checkpoint that every process finds whole on its machine; later ones are removed.
+
+    To be called by every process of a group.
+
+    Raises:
+        UserError: the processes do not train the same experiment.
+    """
+    steps = whole_steps(folder)
+    if torch.distributed.is_initialized():
+        found: list[tuple[str, set[int]]] = [("", set())] * torch.distributed.get_world_size()
+        torch.distributed.all_gather_object(found, (folder.name.partition("-")[0], steps))
+        if len({digest for digest, _ in found}) > 1:
+            raise UserError("the machines train different experiments; bring all to one commit, params.yaml and data")
+        steps = set.intersection(*(steps for _, steps in found))
+    last = max(steps, default=0)
+    for path in folder.glob("checkpoint-*"):
+        if _step(path) > last:
+            shutil.rmtree(path, ignore_errors=True)  # a neighbour may be faster
+    return folder / f"checkpoint-{last}" if steps else None
+
+
+def _step(checkpoint: Path) -> int:
+    return int(checkpoint.name.rpartition("-")[2])
+
+
+def _forget_others(folder: Path) -> None:
+    others = [path for path in folder.parent.iterdir() if path.is_dir() and path != folder]
+    for path in sorted(others, key=lambda path: path.stat().st_mtime, reverse=True)[_KEPT:]:
+        descriptor = locked(path)
+        if descriptor is not None:
+            shutil.rmtree(path, ignore_errors=True)
+            os.close(descriptor)

@@ -1,0 +1,39 @@
+"""Ask a language model about the test pairs; write its predictions, its answers and their figures."""
+
+import os
+from pathlib import Path
+
+from fluency.evaluation.predictions import write_predictions
+from fluency.evaluation.scored_pairs import figures
+from fluency.llm_judge.client import ask
+from fluency.llm_judge.judgements import SCHEMA, judge
+from fluency.params import load_params
+from fluency.utils.errors import UserError
+from fluency.utils.files import read_parquet, write_json, write_parquet
+from stages import run
+
+TEST, FIGURES = Path("data/pairs/test.parquet"), Path("metrics/llm.json")
+PREDICTIONS, ANSWERS = Path("results/llm.parquet"), Path("results/llm_answers.parquet")
+# outside DVC's outputs, which are deleted before a stage runs, and shared by experiments in temporary copies
+KEPT = Path(os.environ.get("DVC_ROOT", "."), ".answers")
+
+
+def main() -> None:
+    params = load_params()
+    if not params.llm.splits:
+        raise UserError("llm.splits: names no split to ask about; [test] asks, and may cost money")
+    pairs = read_parquet(TEST)
+    asked = ask([(pair["before"], pair["after"]) for pair in pairs], params.llm, KEPT)
+    judgements = judge(pairs, asked, params.llm)
+    write_json(FIGURES, figures(judgements.judged, params.evaluate) | {"answers": judgements.counts})
+    write_predictions(PREDICTIONS, judgements.judged)
+    write_parquet(ANSWERS, judgements.rows, SCHEMA)
+    if asked.refused:
+        print(f"asked without {', '.join(asked.refused)}, which the server does not take")
+    print(", ".join(f"{name.replace('_', ' ')}: {count:,}" for name, count in judgements.counts.items()))
+    if asked.failures:
+        print("to ask again where it failed: dvc repro --force --single-item stages/llm_judge/dvc.yaml:judge")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,108 @@
+"""M2 is read in both of its styles and written so that it reads back."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fluency.corpus.formats import read_m2
+from fluency.corpus.m2 import as_m2, blocks, parse
+
+ERRANT = """S She go home .
+A 1 2|||R:VERB:SVA|||goes|||REQUIRED|||-NONE-|||0
+A 1 2|||R:VERB:TENSE|||went|||REQUIRED|||-NONE-|||1
+A 2 2|||M:PREP|||back|||REQUIRED|||-NONE-|||1
+
+S All is well .
+A -1 -1|||noop|||-NONE-|||REQUIRED|||-NONE-|||0
+
+S Not annotated .
+"""
+
+
+def drafts(text: str):
+    return [
+        draft
+        for block in map(parse, blocks(enumerate(text.split("\n"), 1)))
+        for annotations in block.annotators.values()
+        for draft in read_m2(block.sentence, annotations)
+    ]
+
+
+def test_each_annotator_gives_a_correction():
+    assert [(draft.before, draft.after, draft.kind) for draft in drafts(ERRANT)] == [
+        ("She go home .", "She goes home .", "R:VERB:SVA"),
+        ("She go home .", "She went back home .", "M:PREP+R:VERB:TENSE"),
+        ("All is well .", "All is well .", ""),
+        ("Not annotated .", "Not annotated .", ""),
+    ]
+    assert {draft.relation for draft in drafts(ERRANT)} == {"correction"}
+
+
+def test_blocks_know_their_lines():
+    assert [block.line for block in blocks(enumerate(ERRANT.split("\n"), 1))] == [1, 6, 9]
+
+
+def test_the_older_style_deletes_by_nothing_and_may_offer_alternatives():
+    old = (
+        "S I am in the my home\nA 3 4|||ArtOrDet||||||REQUIRED|||-NONE-|||0\n"
+        "A 2 3|||Prep|||at||inside|||REQUIRED|||-NONE-|||0"
+    )
+    assert [draft.after for draft in drafts(old)] == ["I am at my home"]
+    none = "S I am here now\nA 3 4|||Rloc-|||-NONE-|||REQUIRED|||-NONE-|||0"
+    assert [draft.after for draft in drafts(none)] == ["I am here"]
+
+
+def test_edits_at_one_place_keep_their_order():
+    both = "S a b c\nA 1 2|||x|||B|||REQUIRED|||-NONE-|||0\nA 1 1|||x|||new|||REQUIRED|||-NONE-|||0"
+    assert [draft.after for draft in drafts(both)] == ["a new B c"]
+
+
+@pytest.mark.parametrize(
+    ("block", "reason"),
+    [
+        ("A 0 1|||x|||y|||REQUIRED|||-NONE-|||0", "a block begins with its sentence"),
+        ("S a b\nA 0 1|||x|||y", "not an annotation"),
+        ("S a b\nB 0 1|||x|||y|||REQUIRED|||-NONE-|||0", "not an annotation"),
+        ("S a b\nA 0 x|||x|||y|||REQUIRED|||-NONE-|||0", "offsets are no numbers"),
+        ("S a b\nA 1 3|||x|||y|||REQUIRED|||-NONE-|||0", "an edit overlaps another or leaves the sentence; 1 3"),
+        (
+            "S a b c\nA 0 2|||x|||y|||REQUIRED|||-NONE-|||0\nA 1 3|||x|||y|||REQUIRED|||-NONE-|||0",
+            "leaves the sentence; 1 3",
+        ),
+    ],
+)
+def test_malformed_blocks_are_explained(block, reason):
+    with pytest.raises(ValueError, match=reason):
+        drafts(block)
+
+
+SENTENCES = st.lists(st.sampled_from(["the", "cat", "sat", ",", "S", "A", "naïve", "👩‍👩‍👧", "0"]), min_size=1).map(
+    " ".join
+)
+
+
+@given(SENTENCES, SENTENCES, st.sampled_from(["k", "noop", "UNK", "a|||b", "a\nb", ""]))
+def test_what_is_written_reads_back(before, after, kind):
+    (draft,) = drafts(as_m2(before, after, kind=kind))
+    assert (draft.before, draft.after) == (before, after)
+
+
+@given(st.text(), st.text())
+def test_any_text_is_written_to_read_back_or_refused(before, after):
+    try:
+        text = as_m2(before, after)
+    except ValueError:
+        return
+    assert [(draft.before, draft.after) for draft in drafts(text)] == [(before, after)]
+
+
+@pytest.mark.parametrize("sentence", ["", "two  spaces", "a\nb", " a", "a | b", "a -NONE- b", "a\u2028b"])
+def test_what_the_format_cannot_hold_is_refused(sentence):
+    with pytest.raises(ValueError, match="M2 holds words with single spaces"):
+        as_m2("a", sentence)
+
+
+def test_a_sentence_without_edits_is_a_noop():
+    assert as_m2("All is well .", "All is well .").endswith("A -1 -1|||noop|||-NONE-|||REQUIRED|||-NONE-|||0\n")
+    (block,) = blocks(enumerate(as_m2("a", "a").split("\n"), 1))
+    assert parse(block).annotators == {"0": []}

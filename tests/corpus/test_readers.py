@@ -1,0 +1,212 @@
+"""Every container is read, streamed, and whatever is broken in it is named with its place."""
+
+import gzip
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fluency.corpus.readers import BadLine, read_batches, read_lines, read_records
+from fluency.utils.errors import UserError
+
+RECORDS = [{"a": 'quoted "word", comma', "b": "naïve\nplan"}, {"a": "\u2028 line", "b": "👩‍👩‍👧"}]
+
+
+def written(path, records):
+    kind = path.name.lower().removesuffix(".gz").rpartition(".")[2].replace("nd", "").replace("jsonl", "json")
+    kind = "jsonl" if path.name.lower().removesuffix(".gz").endswith(("jsonl", "ndjson")) else kind
+    if kind == "parquet":
+        pq.write_table(pa.Table.from_pylist(records), path)
+        return path
+    if kind == "arrow":
+        table = pa.Table.from_pylist(records)
+        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as stream:
+            stream.write_table(table)
+        return path
+    if kind == "jsonl":
+        text = "\n".join(json.dumps(record, ensure_ascii=False) for record in records)
+    elif kind == "json":
+        text = json.dumps(records)
+    else:
+        mark = "," if kind == "csv" else "\t"
+        rows = [list(records[0]), *(list(record.values()) for record in records)]
+        text = "\n".join(mark.join('"' + cell.replace('"', '""') + '"' for cell in row) for row in rows)
+    content = text.encode()
+    path.write_bytes(gzip.compress(content) if path.suffix.lower() == ".gz" else content)
+    return path
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x.parquet",
+        "x.arrow",
+        "x.jsonl",
+        "x.json",
+        "x.csv",
+        "x.tsv",
+        "x.JSONL",
+        "x.ndjson",
+        "x.jsonl.gz",
+        "x.JSON.GZ",
+        "x.csv.gz",
+        "x.tsv.gz",
+    ],
+)
+def test_every_container_gives_the_same_records(tmp_path, name):
+    content = [{"a": 'quoted "word", comma', "b": "naïve plan"}] if ".tsv" in name else RECORDS
+    records = list(read_records(written(tmp_path / name, content)))
+    assert [record for _, record in records] == content
+    assert [line for line, _ in records] == sorted({line for line, _ in records})
+
+
+def test_a_folder_written_by_datasets_is_read(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    datasets.Dataset.from_list(RECORDS).save_to_disk(str(tmp_path / "saved"))
+    (shard,) = (tmp_path / "saved").glob("*.arrow")
+    assert [record for _, record in read_records(shard)] == RECORDS
+
+
+def test_json_may_hold_its_records_in_one_key(tmp_path):
+    (tmp_path / "x.json").write_text(json.dumps({"version": 1, "data": [{"a": 1}, 2]}))
+    assert list(read_records(tmp_path / "x.json")) == [(1, {"a": 1}), (2, BadLine("not a JSON object", "2"))]
+
+
+def test_a_byte_order_mark_is_no_text(tmp_path):
+    (tmp_path / "x.jsonl").write_bytes(b'\xef\xbb\xbf{"a": 1}\r\n{"a": 2}\n')
+    (tmp_path / "x.csv").write_bytes(b"\xef\xbb\xbfa\r\n1\r\n")
+    assert [record for _, record in read_records(tmp_path / "x.jsonl")] == [{"a": 1}, {"a": 2}]
+    assert [record for _, record in read_records(tmp_path / "x.csv")] == [{"a": "1"}]
+
+
+def test_bad_lines_keep_their_place_and_text(tmp_path):
+    lines = [b'{"a": 1}', b"{broken", b"", b"[1]", b'{"a": "\xff"}', b"[" * 100_000]
+    (tmp_path / "x.jsonl").write_bytes(b"\n".join(lines))
+    found = list(read_records(tmp_path / "x.jsonl"))
+    assert [line for line, _ in found] == [1, 2, 4, 5, 6]
+    assert found[1][1].reason.startswith("not JSON")
+    assert found[1][1].text == "{broken"
+    assert found[2][1].reason == "not a JSON object"
+    assert found[3][1] == BadLine("not UTF-8; invalid start byte", '{"a": "\\xff"}')
+    assert found[4][1].reason.startswith("not JSON")
+
+
+def test_a_line_with_too_many_or_too_few_cells_is_bad(tmp_path):
+    (tmp_path / "x.csv").write_text("a,b\n1,2\n1\n\n1,2,3\n3,4\n")
+    found = list(read_records(tmp_path / "x.csv"))
+    assert [(line, isinstance(record, BadLine)) for line, record in found] == [
+        (2, False), (3, True), (5, True), (6, False),
+    ]  # fmt: skip
+    assert found[2][1] == BadLine("not as many cells as columns; 3 and 2", '["1", "2", "3"]')
+
+
+def test_a_field_may_be_of_any_length(tmp_path):
+    (tmp_path / "x.csv").write_text(f"a\n{'x' * 10_000_000}\n")
+    ((_, record),) = read_records(tmp_path / "x.csv")
+    assert len(record["a"]) == 10_000_000
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("x.parquet", b"PAR1 cut off"),
+        ("x.parquet", b""),
+        ("x.arrow", b"no stream"),
+        ("x.csv", b'a,b\n"c,1\n'),
+        ("x.csv", b'a,b\n"c"d,1\n'),
+        ("x.csv", b"a,b\n\xff,1\n"),
+        ("x.tsv", "a\tb\n".encode("utf-16")),
+        ("x.json", b'[{"a": 1}'),
+        ("x.json", b"\xff[]"),
+        ("x.json", b'"text"'),
+        ("x.jsonl.gz", gzip.compress(b'{"a": 1}\n' * 1000, mtime=0)[:-20]),
+        ("x.jsonl.gz", b"not gzip"),
+        ("absent.jsonl", None),
+        ("absent.parquet", None),
+    ],
+)
+def test_an_unreadable_file_stops_with_one_line(tmp_path, name, content):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        list(read_records(tmp_path / name))
+    assert name in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_parquet_file_cut_off_anywhere_stops_with_one_line(tmp_path):
+    whole = written(tmp_path / "x.parquet", RECORDS * 100).read_bytes()
+    for size in range(0, len(whole), 97):
+        (tmp_path / "cut.parquet").write_bytes(whole[:size])
+        with pytest.raises(UserError, match=r"cut\.parquet: cannot be read"):
+            list(read_records(tmp_path / "cut.parquet"))
+
+
+@given(st.lists(st.text(alphabet=st.characters(exclude_characters="\n\r", exclude_categories=["Cs"]), min_size=1)))
+def test_lines_are_read_as_they_stand(tmp_path_factory, lines):
+    path = tmp_path_factory.mktemp("lines") / "x.txt"
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="")
+    read = [line for _, line in read_lines(path)]
+    assert read == [line.removeprefix("\ufeff") if at == 0 else line for at, line in enumerate(lines)]
+
+
+def test_json_lists_of_splits_keep_their_split_and_others_are_refused(tmp_path):
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps({"train": [{"a": 1}], "dev": [{"a": 2}, 3]}))
+    assert [record for _, record in read_records(path)] == [
+        {"a": 1, "split": "train"}, {"a": 2, "split": "dev"}, BadLine("not a JSON object", "3"),
+    ]  # fmt: skip
+    path.write_text(json.dumps({"names": [0, 1], "data": [{"a": 1}]}))
+    assert [record for _, record in read_records(path)] == [{"a": 1}]
+    path.write_text(json.dumps({"one": [{"a": 1}], "two": [{"a": 2}]}))
+    with pytest.raises(UserError, match=r"one list of records is needed.*lists found: one, two"):
+        list(read_records(path))
+
+
+def test_json_lines_are_read_under_the_name_of_json(tmp_path):
+    (tmp_path / "x.json").write_text('{"a": 1}\n{"a": 2}\n')
+    assert [record for _, record in read_records(tmp_path / "x.json")] == [{"a": 1}, {"a": 2}]
+
+
+def test_quotes_of_a_table_without_quoting_lose_nothing_silently(tmp_path):
+    (tmp_path / "x.tsv").write_text('a\tb\n"A b\t1\nx "\t2\n')
+    assert list(read_records(tmp_path / "x.tsv")) == [
+        (2, BadLine("a quote runs over several cells or lines", json.dumps(["A b\t1\nx ", "2"])))
+    ]
+    (tmp_path / "x.tsv").write_text('a\tb\n"Hi" he said\t1\n')
+    with pytest.raises(UserError, match=r"x\.tsv: line 2: broken quoting"):
+        list(read_records(tmp_path / "x.tsv"))
+
+
+def test_a_number_of_any_length_spoils_one_line_only(tmp_path):
+    (tmp_path / "x.jsonl").write_text(f'{{"a": 1}}\n{{"a": {"9" * 5000}}}\n{{"a": 2}}\n')
+    found = [record for _, record in read_records(tmp_path / "x.jsonl")]
+    assert found[0] == {"a": 1} and found[2] == {"a": 2}  # noqa: PT018
+    assert found[1].reason.startswith("not JSON; Exceeds the limit")
+
+
+def test_times_are_read_as_text(tmp_path):
+    when = pa.array([0, None, 2**60], pa.timestamp("us"))  # the last is no moment that Python knows
+    pq.write_table(pa.table({"when": when, "day": pa.array([1, 2, 3], pa.date32())}), tmp_path / "x.parquet")
+    first, second, third = (record for _, record in read_records(tmp_path / "x.parquet"))
+    assert first == {"when": "1970-01-01 00:00:00.000000", "day": "1970-01-02"}
+    assert second["when"] is None
+    assert str(2**60) in third["when"]
+
+
+def test_a_large_row_group_is_not_read_at_once(tmp_path):
+    rows = [f"{row:01000}" for row in range(50_000)]
+    pq.write_table(pa.table({"a": rows}), tmp_path / "x.parquet", compression="none", use_dictionary=False)
+    before = pa.total_allocated_bytes()
+    held = max(pa.total_allocated_bytes() - before for _ in read_batches(tmp_path / "x.parquet"))
+    assert pq.read_metadata(tmp_path / "x.parquet").num_row_groups == 1
+    assert held < 10_000_000
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path):
+    (tmp_path / "x.csv").write_text("a,b,a\n1,2,3\n")
+    with pytest.raises(UserError, match=r"x\.csv: two columns are called 'a'; rename one"):
+        list(read_records(tmp_path / "x.csv"))

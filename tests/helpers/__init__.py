@@ -1,0 +1,1 @@
+"""Stubs, tiny models and trainings that several tests share."""

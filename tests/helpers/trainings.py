@@ -1,0 +1,158 @@
+"""A folder in which the train stage runs as it does under DVC, on few pairs and a tiny model."""
+
+import csv
+import json
+import multiprocessing
+import os
+import random
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from fluency.params import TrainParams, load_params
+from fluency.utils.errors import UserError
+from stages.train import main
+from tests.conftest import ROOT
+
+PARAMS = load_params(ROOT / "params.yaml").train
+RECIPE = {
+    "num_processes": 4,
+    "per_device_train_batch_size": 2,
+    "num_train_epochs": 4.0,
+    "learning_rate": 1e-3,
+    "min_recall": 0.0,
+}
+
+
+def pairs(count: int) -> list[dict]:
+    rng = random.Random(3)
+    words = "the a cat dogs run runs is are big very house in on".split()
+    rows = []
+    for _ in range(count // 2):
+        good = [rng.choice(words) for _ in range(rng.randrange(3, 12))]
+        bad = [*good[:2], good[1], *good[2:]]
+        rows.append({"before": " ".join(good), "after": " ".join(bad), "label": 0})
+        rows.append({"before": " ".join(bad), "after": " ".join(good), "label": 1})
+    return rows
+
+
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(["fluency.training.trainer"])  # importing it is most of the time of a short training
+
+
+class Training:
+    """A copy of the code with params, pairs and a base model of its own."""
+
+    def __init__(self, folder: Path, base: Path, **changes: Any) -> None:
+        self.folder = folder
+        for package in ("fluency", "stages", "accelerate_configs"):
+            shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(base, folder / "models/base")
+        for split, count in (("train", 86), ("validation", 22)):
+            path = folder / "data/pairs" / f"{split}.parquet"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # an odd number of validation pairs, so that no number of processes divides them
+            pq.write_table(pa.Table.from_pylist(pairs(count)[: count - (split == "validation")]), path)
+        self.params: TrainParams = replace(PARAMS, **RECIPE)
+        self.change(**changes)
+
+    def change(self, **changes: Any) -> None:
+        """Change train params."""
+        self.params = replace(self.params, **changes)
+        tree = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"train": asdict(self.params)}
+        (self.folder / "params.yaml").write_text(yaml.safe_dump(tree))
+
+    def elsewhere(self, folder: Path) -> "Training":
+        """The same training in a copy of its folder."""
+        copy = object.__new__(Training)
+        copy.folder, copy.params = folder, self.params
+        return copy
+
+    def start(self, **environment: str) -> subprocess.Popen:
+        """Start the stage as a process of its own group, as a shell does."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "stages.train"], cwd=self.folder, env=os.environ | environment, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+
+    def fork(self, **environment: str) -> multiprocessing.Process:
+        """Start the stage in a process that has the library imported already; it prints to the file `printed`."""
+        process = _FORKS.Process(target=_run_stage, args=(self.folder, environment))
+        process.start()
+        return process
+
+    def run_forked(self, *, fails: bool = False, **environment: str) -> str:
+        """Run the stage to its end as `fork` does; returns what it printed."""
+        process = self.fork(**environment)
+        process.join()
+        printed = (self.folder / "printed").read_text(encoding="utf-8")
+        _check(process.exitcode, printed, fails)
+        return printed
+
+    def run(self, *, fails: bool = False, **environment: str) -> str:
+        """Run the stage to its end; returns what it printed."""
+        return finished(self.start(**environment), fails=fails)
+
+    def accelerate(self, **config: Any) -> None:
+        """Give it an accelerate configuration of its own."""
+        (self.folder / "own.yaml").write_text(yaml.safe_dump({"compute_environment": "LOCAL_MACHINE"} | config))
+
+    @property
+    def model(self) -> Path:
+        return self.folder / "models/fluency"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / ".checkpoints"
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        return load_file(self.model / "model.safetensors")
+
+    def curve(self, name: str, column: str) -> list[float]:
+        with (self.folder / "metrics/plots" / name).open() as file:
+            return [float(row[column]) for row in csv.DictReader(file)]
+
+
+def finished(process: subprocess.Popen, *, fails: bool = False) -> str:
+    """What a started stage printed; it has to succeed, or to fail in one clear line where `fails`."""
+    printed, _ = process.communicate()
+    _check(process.returncode, printed, fails)
+    return printed
+
+
+def _check(code: int, printed: str, fails: bool) -> None:
+    assert (code != 0) == fails, printed
+    if fails:
+        assert len([line for line in printed.splitlines() if line.startswith("error: ")]) == 1, printed
+        assert "Traceback" not in printed, printed
+
+
+def _run_stage(folder: Path, environment: dict[str, str]) -> None:
+    os.chdir(folder)
+    os.environ |= environment
+    file = os.open("printed", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    sys.argv = ["train"]
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f"error: {error}")
+
+
+def cpu_processes(count: int, **more: Any) -> dict[str, Any]:
+    """An accelerate configuration of CPU processes."""
+    return {"use_cpu": True, "distributed_type": "MULTI_CPU", "num_processes": count} | more
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))

@@ -1,0 +1,89 @@
+"""A row gives pairs with one edit each, and labels by what is known of it."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fluency.corpus.rows import Row
+from fluency.edits.edit import Edit
+from fluency.pairs.pair import pairs_of
+from fluency.params import load_params
+
+PARAMS = load_params().pairs
+CORRECTION = Row("correction", "He go.", "He goes.", None, None, None, None, "agreement", "p", "c", None, "f", 1)
+TEXTS = st.text(min_size=1)
+
+
+def labels(row: Row) -> dict[tuple[str, str], int]:
+    return {(pair.before, pair.after): pair.label for pair in pairs_of(row, PARAMS)}
+
+
+def test_a_correction_is_fluent_one_way():
+    assert labels(CORRECTION) == {("He go.", "He goes."): 1, ("He goes.", "He go."): 0}
+
+
+def test_a_rewrite_is_fluent_both_ways():
+    assert set(labels(replace(CORRECTION, relation="rewrite")).values()) == {1}
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_a_labelled_row_keeps_its_label_and_direction(label):
+    assert labels(replace(CORRECTION, relation="labelled", label=label)) == {("He go.", "He goes."): label}
+
+
+def test_a_sentence_gives_mistakes_both_ways():
+    row = replace(CORRECTION, relation="sentence", before="She has given him an apple to eat.", after=None)
+    params = replace(PARAMS, augment=replace(PARAMS.augment, per_sentence=3))
+    pairs = pairs_of(row, params)
+    assert len(pairs) == 6
+    assert {pair.part for pair in pairs} == {"rule-made"}
+    assert all((pair.label == 1) == (pair.after == row.before) for pair in pairs)
+    assert len({pair.kind for pair in pairs}) == 3
+
+
+@given(TEXTS, TEXTS, st.sampled_from(["correction", "rewrite"]), st.booleans())
+def test_every_pair_holds_its_edit(before, after, relation, single):
+    row = replace(CORRECTION, relation=relation, before=before, after=after)
+    try:
+        pairs = pairs_of(row, replace(PARAMS, single_edit_only=single))
+    except ValueError as error:
+        assert before == after or (single and "more than one edit" in str(error))  # noqa: PT017
+        return
+    for pair in pairs:
+        edit = Edit(pair.edit_start, pair.removed, pair.inserted)
+        assert pair.before[pair.edit_start : pair.edit_end] == pair.removed
+        assert edit.apply(pair.before) == pair.after
+        assert pair.edit_type == edit.type
+
+
+def test_the_edit_that_a_row_brings_is_taken():
+    """Wider than it need be, as the corpus has it."""
+    row = replace(CORRECTION, before="a a c", after="a b c", start=2, removed="a c", inserted="b c")
+    assert [(pair.edit_start, pair.removed) for pair in pairs_of(row, PARAMS)] == [(2, "a c"), (2, "b c")]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"after": "He go."}, "no edit; before and after are the same"),
+        ({"after": "She goes."}, None),
+        ({"before": "He go and eat.", "after": "He goes and eats."}, "more than one edit; pairs.single_edit_only"),
+        ({"relation": "sentence", "before": "Hm.", "after": None}, "no rule-made mistake finds a place in it"),
+    ],
+)
+def test_a_row_that_gives_no_pair_says_why(change, reason):
+    if reason is None:
+        assert pairs_of(replace(CORRECTION, **change), PARAMS)
+    else:
+        with pytest.raises(ValueError, match=reason):
+            pairs_of(replace(CORRECTION, **change), PARAMS)
+
+
+def test_mistakes_are_made_in_corrections_where_that_is_asked_for():
+    row = replace(CORRECTION, before="She have given him an apple.", after="She has given him an apple.")
+    params = replace(PARAMS, augment=replace(PARAMS.augment, corrections=True))
+    pairs = pairs_of(row, params)
+    assert [pair.part for pair in pairs] == ["p", "p", "rule-made", "rule-made"]
+    assert (pairs[2].before, pairs[2].label) == (row.after, 0)

@@ -1,0 +1,1 @@
+"""The project as a whole: the pipeline, the documents, the package, the structure."""

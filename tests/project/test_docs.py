@@ -1,0 +1,166 @@
+"""What the documents tell readers to type works, in a small project, or says what it needs that is not here."""
+
+import json
+import logging
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from fluency.cli.commands import main
+from tests.helpers.documents import NEEDS, blocks, commands, run_session
+
+PAGES = [Path("README.md"), Path("CONTRIBUTING.md"), *sorted(Path("docs").glob("*.md"))]
+
+# What commands print, by how they start, where it says more than that they end well.
+PRINTED = {
+    "README.md": {
+        "make repro": r"\| \*\*all\*\* +\| +40 \|",
+        "python -m fluency score": "accepted at the operating point",
+    },
+    "docs/data.md": {
+        "dvc exp run": "path:../edits.csv: 2 rows, 0 rejected",
+        "cat data/pairs/AUDIT.md": r"\| edits +\|",
+    },
+    "docs/evaluation.md": {
+        "dvc exp run": "Stage 'train' didn't change, skipping",
+        "dvc metrics diff": r"\A(.*(Path|operating_point).*\n)+\Z",
+        "python -m fluency compare main sure": "40 pairs. Differences are sure less main",
+        "python -m fluency verify": "precision",
+    },
+    "docs/experiments.md": {
+        "dvc params diff": r"train.learning_rate +3e-05 +5e-05",
+        "dvc metrics diff": r"metrics/test.json +average_precision ",
+        "python -m fluency compare": "40 pairs. Differences are workspace less HEAD",
+        "dvc queue status": r"short .* Queued",
+        "dvc exp run --run-all": "error: params.yaml: train.max_length: must be 8 or more",
+        "make experiments": r"(?s)operating_point.precision.*train.learning_rate.*grid-1(?!.*short)",
+        "dvc queue status | grep Failed": "short",
+        "dvc queue logs short": "error: params.yaml: train.max_length: must be 8 or more",
+        "(cd ../elsewhere": "Data and pipelines are up to date",
+        "dvc params diff --md": r"\| params.yaml \| train.learning_rate \| 3e-05 +\| 1e-05 ",
+        "python -m fluency compare main better": "40 pairs. Differences are better less main",
+    },
+    "docs/reproducing.md": {"dvc status": "Data and pipelines are up to date"},
+    "docs/scorer.md": {"python -": r"edit 0: after: empty"},
+    "docs/serving.md": {"python -m fluency export": "exported: README.md, calibration.json, config.json"},
+}
+
+
+def text_of(page):
+    """The page without line breaks, which may stand anywhere."""
+    return " ".join(page.read_text(encoding="utf-8").split())
+
+
+@pytest.fixture(scope="session")
+def s3():
+    """The environment in which an S3 client finds a server of our own, with a bucket named fluency."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # else each request is a line
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    url = "http://{}:{}".format(*server.get_host_and_port())
+    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+    boto3.client("s3", "us-east-1", endpoint_url=url, **keys).create_bucket(Bucket="fluency")
+    yield {name.upper(): value for name, value in keys.items()} | {"AWS_ENDPOINT_URL": url}
+    server.stop()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_commands_do_what_the_page_says(page, trained_project, s3):
+    printed = run_session(page, trained_project.folder, **s3)
+    for start, pattern in PRINTED.get(page.as_posix(), {}).items():
+        found = next(output for command, output in printed.items() if command.startswith(start))
+        assert re.search(pattern, found), f"{start}:\n{found}"
+    if page.name == "experiments.md":
+        assert (trained_project.folder / "../release/fluency/model.safetensors").is_file()
+        assert (trained_project.folder / "../release/calibration.json").is_file()
+        assert_a_pull_request_says_what_changed(trained_project)
+
+
+def assert_a_pull_request_says_what_changed(project):
+    """The step of the workflow, as GitHub runs it."""
+    workflow = yaml.safe_load((project.folder / ".github/workflows/ci.yaml").read_text(encoding="utf-8"))
+    step = next(step for step in workflow["jobs"]["ci"]["steps"] if step.get("name") == "Say what changed")
+    (project.folder / "../step.sh").write_text(step["run"])
+    base = project.run("git rev-parse main").strip()
+    project.run("bash -e -o pipefail ../step.sh", BASE=base, GITHUB_STEP_SUMMARY="../summary.md")
+    summary = (project.folder / "../summary.md").read_text(encoding="utf-8")
+    assert "| params.yaml | train.learning_rate |" in summary
+    assert f"Differences are workspace less {base}" in summary
+    assert re.search(r"\| metrics/test.json +\| average_precision ", summary)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_what_is_not_run_says_what_it_needs(page):
+    for block in blocks(page):
+        assert block.language in ("sh", "python", "json", "text", "mermaid"), f"line {block.line}: ```{block.language}"
+        for command in commands(block) if block.language == "sh" else ():
+            known = command.needs is None or any(need in command.needs for need in NEEDS)
+            assert known, f"line {command.line}: needs {command.needs}, which is none of {NEEDS}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_names_in_the_text_exist(page, capsys):
+    """Params, modules and what is in them, targets of make, commands."""
+    text = text_of(page)
+    params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    for name in re.findall(r"(?:`|-S '?)([a-z][\w/]*\.\w[\w.]*)", text):
+        first, *rest = name.split(".")
+        module = Path("" if first.startswith("tests/") else "fluency", first).with_suffix(".py")
+        if rest == ["py"]:
+            assert module.is_file(), name
+        elif first in params:
+            assert has(params, [first, *rest]), f"{name} is no param"
+        elif module.is_file():
+            assert rest[0] in module.read_text(encoding="utf-8"), f"{module} has no {rest[0]}"
+    targets = re.findall(r"^([\w-]+):.*##", Path("Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(re.findall(r"`make ([\w-]+)", text)) <= {*targets}
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    known = re.findall(r"^    (\w+) ", capsys.readouterr().out, re.MULTILINE)
+    assert set(re.findall(r"python -m fluency (\w+)", text)) <= {*known}
+
+
+def has(tree, keys):
+    return not keys or (isinstance(tree, dict) and keys[0] in tree and has(tree[keys[0]], keys[1:]))
+
+
+def test_readme_says_what_each_dependency_is_for():
+    pinned = re.findall(r"^([\w-]+).*==", Path("requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    table = Path("README.md").read_text(encoding="utf-8").partition("| package | why |\n| --- | --- |\n")[2]
+    told = [name for row in table.splitlines() for name in row.split("|")[1].strip().split(", ")]
+    assert sorted(told) == sorted(pinned)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_links_lead_somewhere(page):
+    for link in re.findall(r"\]\(([^)#:]+)\)", text_of(page)):
+        assert (page.parent / link).exists(), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_a_figure_is_that_of_its_source(page):
+    """Behind it, unseen by readers: `27.7<!-- benchmarks/training.json: ours_times.padded to 512 -->`."""
+    for figure, path, _, key in re.findall(r"([\d.,]+)<!-- ([\w/.]+)(: (.+?))? -->", text_of(page)):
+        source = Path(path).read_text(encoding="utf-8")
+        if not key:
+            assert re.search(rf"\b{re.escape(figure).replace(',', '[,_]?')}\b", source), f"{figure} is not in {path}"
+            continue
+        value = json.loads(source)
+        for name in key.split("."):
+            value = value[int(name) if isinstance(value, list) else name]
+        assert round(value, len(figure.partition(".")[2])) == float(figure.replace(",", "")), f"{path}: {key}: {value}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_files_that_a_page_names_are_there(page):
+    text = page.read_text(encoding="utf-8")
+    names = re.findall(r"`([\w/]+\.(?:py|yaml))`", text)
+    if tree := re.search(r"the library, in the order of the data: (.*?)\n\S", text, re.DOTALL):
+        names += [f"{name}.py" for name in re.findall(r"\w+(?=[,;\n])", tree[1] + "\n")]
+    missing = [name for name in names if not any(Path(folder, name).is_file() for folder in ("", "fluency", "stages"))]
+    assert not missing

@@ -1,0 +1,174 @@
+"""The whole pipeline, as users run it, on a tiny random ModernBERT."""
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from fluency.corpus.m2 import as_m2
+from fluency.metrics import point_metrics
+from fluency.utils.files import write_text
+from tests.conftest import CORPORA
+from tests.helpers.processes import wait_until
+
+
+def read_json(project, name):
+    return json.loads((project.folder / name).read_text(encoding="utf-8"))
+
+
+def test_repro_writes_everything_and_then_does_nothing(trained_project):
+    project = trained_project
+    test = read_json(project, "metrics/test.json")
+    assert set(test) >= {
+        "precision", "recall", "f1", "accuracy", "average_precision", "roc_auc", "brier", "ece", "examples",
+        "positives", "precision_low", "precision_high", "operating_point", "parts",
+    }  # fmt: skip
+    assert set(test["parts"]) == {"contrast", "hand-written", "rule-made"}
+    assert set(test["operating_point"]) >= {"threshold", "precision", "recall", "f1", "precision_low", "precision_high"}
+    assert set(read_json(project, "metrics/baseline.json")) == set(test) - {"checks", "ece_uncalibrated"}
+
+    # The reference's files, in the row order of test.parquet, tell the same story as the metrics.
+    results, rows = project.folder / "results", pq.read_table(project.folder / "data/pairs/test.parquet").to_pylist()
+    logits, labels = np.loadtxt(results / "predictions.txt"), np.loadtxt(results / "labels.txt", dtype=int)
+    assert labels.tolist() == [row["label"] for row in rows]
+    reference = read_json(project, "results/results.json")
+    point = point_metrics(logits.argmax(axis=1), labels)
+    assert {name: reference[f"test_{name}"] for name in point} == pytest.approx(point)
+    assert {name: test[name] for name in point} == pytest.approx(point)
+    assert "test_loss" in reference
+    predictions = pq.read_table(results / "predictions.parquet").to_pylist()
+    assert [item["id"] for item in predictions] == [row["id"] for row in rows]
+
+    # What training saw of validation, and what evaluation makes of the saved model.
+    seen, found = (
+        read_json(project, "metrics/training.json")["validation"],
+        read_json(project, "metrics/validation.json"),
+    )
+    for name in ("precision", "recall", "f1", "accuracy", "average_precision"):
+        assert found[name] == pytest.approx(seen[name], abs=1e-5), name
+
+    assert "precision" in project.run("dvc metrics show")
+    assert "Data and pipelines are up to date" in project.run("dvc repro")
+    assert project.run("dvc status").strip() == "Data and pipelines are up to date."
+
+    # A forced rerun gives the same bytes.
+    project.run("dvc repro --force")
+    assert project.run("git status --porcelain") == ""
+
+
+def test_another_operating_point_needs_no_training_and_changes_nothing_else(trained_project):
+    printed = trained_project.run("dvc exp run -n bold -S decision.min_recall=1.0")
+    assert "Stage 'train' didn't change, skipping" in printed
+    changed = json.loads(trained_project.run("dvc metrics diff --json"))
+    names = [name for file in changed.values() for name in file]
+    assert names
+    assert all("operating_point" in name for name in names)
+
+
+def test_fewer_test_pairs_need_no_training(trained_project):
+    """Building pairs runs again, but those that training reads stay as they are."""
+    printed = trained_project.run("dvc exp run -n few -S pairs.max_predict_samples=20")
+    assert "Stage 'train' didn't change, skipping" in printed
+    assert read_json(trained_project, "metrics/test.json")["examples"] == 20
+
+
+def test_a_run_is_followed_while_it_trains(new_project):
+    project = new_project({"train.num_train_epochs": "1000"})
+    figures, wanted = project.folder / "metrics/training.json", {"training", "validation"}
+    figures.unlink(missing_ok=True)
+    running = subprocess.Popen(
+        ["dvc", "repro", "-q"], cwd=project.folder, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        wait_until(lambda: figures.is_file() and read_json(project, "metrics/training.json").keys() == wanted, running)
+        table = project.run("dvc exp show --csv")
+        project.run("dvc plots show")
+    finally:
+        os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+    now, *_ = csv.DictReader(table[table.index("Experiment,") :].splitlines())
+    assert now["rev"] == "workspace"
+    assert 0 < float(now["training.loss"]) < 2
+    assert float(now["validation.step"]) > 0
+    assert "Training loss" in (project.folder / "dvc_plots/index.html").read_text(encoding="utf-8")
+
+
+def test_the_references_own_data_runs_through(new_project):
+    if not CORPORA.is_dir():
+        pytest.skip(f"{CORPORA} is not there")
+    project = new_project(
+        {
+            "data.source": f"path:{CORPORA / 'fluency_edits'}",
+            "pairs.max_train_samples": "1000",
+            "pairs.max_eval_samples": "200",
+            "pairs.max_predict_samples": "200",
+        }
+    )
+    project.run("dvc repro")
+    data = read_json(project, "metrics/data.json")
+    assert data["rows"] == {"read": 12039 + 1647, "used": 1400, "not_drawn": 12286, "rejected": 0}
+    assert {split: counts["pairs"] for split, counts in data["splits"].items()} == {
+        "train": 1000,
+        "validation": 200,
+        "test": 200,
+    }
+    assert read_json(project, "metrics/test.json")["examples"] == 200
+
+
+def test_several_sources_become_one_set_of_pairs(new_project):
+    project = new_project({"data.source": "[sample,path:mine]", "pairs.leakage": "drop_train"})
+    (project.folder / "mine").mkdir()
+    for split in ("train", "test"):
+        write_text(
+            project.folder / f"mine/{split}.m2",
+            "\n".join(as_m2(f"She go to the {n} house .", f"She goes to the {n} house .") for n in range(30)),
+        )
+    printed = project.run("dvc repro build_pairs")
+    assert "sample: 3426 rows, 0 rejected" in printed
+    assert "path:mine: 60 rows, 0 rejected, from 2 file(s)" in printed
+    data = read_json(project, "metrics/data.json")
+    assert {corpus: list(splits) for corpus, splits in data["corpora"].items()} == {
+        "mine": ["train", "test"], "sample": ["all"],
+    }  # fmt: skip
+    assert data["rejected"] == {"leakage": 30}
+    assert data["leakage"]["test"]["rows_normalised"] == 0
+    page = (project.folder / "data/pairs/AUDIT.md").read_text(encoding="utf-8")
+    assert re.search(r"\| mine +\| test +\| +30 \|", page)
+    before = (project.folder / "dvc.lock").read_text(encoding="utf-8")
+    project.run("dvc repro -f build_pairs")
+    assert (project.folder / "dvc.lock").read_text(encoding="utf-8") == before
+
+
+@pytest.mark.parametrize(
+    ("override", "stage", "message"),
+    [
+        ("train.learning_rate=abc", "train", "train.learning_rate: expected float, found 'abc'"),
+        ("+train.learning_rat=1", "train", "train.learning_rat: unknown key"),
+        ("data.source=path:absent", "fetch_data", "data.source: absent does not exist"),
+        ("model.source=path:absent", "fetch_model", "config.json and *.safetensors are needed"),
+        ("pairs.max_eval_samples=1", "build_pairs", "split 'validation' has label"),
+    ],
+)
+def test_bad_input_ends_in_one_line(new_project, override, stage, message):
+    project = new_project()
+    project.override(**dict([override.split("=")]))
+    printed = project.run(f"dvc repro {stage}", fails=True, DVC_ROOT=".")
+    assert message in printed
+    assert "Traceback" not in printed
+    assert [line for line in printed.splitlines() if line.startswith("error: ")] != []
+    assert list(project.folder.rglob("*.part")) == []
+
+
+def test_a_foreign_copy_of_the_library_is_refused(new_project, tmp_path):
+    project = new_project()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "params.yaml").write_text("data: {}\n")
+    printed = project.run(f"cd {elsewhere} && PYTHONPATH={project.folder} python -m stages.fetch_data", fails=True)
+    assert "error: fluency was imported from" in printed

@@ -1,0 +1,238 @@
+"""Scores are probabilities that depend on the edit alone, whatever process or thread asks."""
+
+import json
+import multiprocessing
+import pickle
+import random
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fluency import FluencyScorer
+from fluency.edits.edit import Edit
+from fluency.edits.forms import EditNotFound, EmptySentence, TooLong
+from fluency.model.encoding import collate, encode, load_tokenizer
+from fluency.model.inference import batches
+from tests.helpers.models import untrained
+
+PAIRS = [(" ".join(["the cat"] * size), " ".join(["the cat", "sat"] * size)) for size in (1, 30, 2, 7, 15, 3, 1, 90)]
+
+
+@pytest.fixture(scope="module")
+def models(tiny_model, tmp_path_factory):
+    """A models/ folder as the pipeline leaves it, with an untrained model."""
+    return untrained(tiny_model, tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="module")
+def scorer(models):
+    return FluencyScorer.load(models / "fluency", bf16=False)
+
+
+def test_scores_are_probabilities_in_the_order_of_the_edits(scorer):
+    together = scorer.score_edits(PAIRS)
+    assert together == pytest.approx([scorer.score(*pair) for pair in PAIRS], abs=1e-5)
+    assert np.all((together > 0) & (together < 1))
+
+
+def test_decisions_are_at_the_operating_point_or_where_asked(scorer):
+    scores = scorer.score_edits(PAIRS)
+    assert scorer.decide(PAIRS).tolist() == (scores >= 0.5).tolist()
+    assert scorer.decide(PAIRS, threshold=float(scores[2])).tolist() == (scores >= scores[2]).tolist()
+
+
+def test_no_edits_give_no_scores(scorer):
+    assert scorer.score_edits([]).shape == (0,)
+    assert scorer.decide([]).dtype == bool
+
+
+def test_each_form_of_an_edit_scores_as_its_sentences_do(scorer):
+    forms = [("the cat", "the dog"), ("the cat", "cat", "dog"), ("the cat", Edit(4, "cat", "dog"))]
+    assert len(set(scorer.score_edits(forms).tolist())) == 1
+
+
+def test_an_edit_that_changes_nothing_scores_one(scorer):
+    assert scorer.score_edits([("the cat", "the cat"), ("the cat", "cat", "cat")]).tolist() == [1.0, 1.0]
+
+
+def test_what_cannot_be_scored_raises_or_is_marked_in_its_place(scorer):
+    edits = [("the cat", "a cat"), ("a", " "), ("the cat", "dog", "cat"), ("the " * 600, "a cat"), ("a", "b")]
+    scores = scorer.score_edits(edits, errors="nan")
+    assert np.isnan(scores).tolist() == [False, True, True, True, False]
+    assert scores[[0, 4]].tolist() == scorer.score_edits([edits[0], edits[4]]).tolist()
+    assert not scorer.decide(edits, errors="nan", threshold=0.0)[1:4].any()
+    for index, error, message in (
+        (1, EmptySentence, "edit 1: after: empty"),
+        (2, EditNotFound, "edit 2: part: 'dog' does not"),
+        (3, TooLong, "edit 3: too long; 605 tokens, where 512 are the most"),
+    ):
+        with pytest.raises(error, match=message):
+            scorer.score_edits([edits[0]] * index + [edits[index]])
+
+
+def test_the_operating_point_can_be_moved_along_validations_curve(scorer):
+    scores = scorer.score_edits(PAIRS)
+    assert scorer.decide(PAIRS, min_precision=0.7).tolist() == (scores >= 0.5).tolist()
+    assert scorer.decide(PAIRS, min_precision=0.9).tolist() == (scores >= 0.9).tolist()
+    with pytest.raises(ValueError, match="give one of them"):
+        scorer.decide(PAIRS, min_precision=0.7, threshold=0.5)
+
+
+def test_arguments_that_mean_nothing_are_refused(scorer, models):
+    with pytest.raises(ValueError, match="errors: 'ignore' is none of"):
+        scorer.score_edits(PAIRS, errors="ignore")
+    with pytest.raises(ValueError, match="backend: 'tpu' is none of"):
+        FluencyScorer.load(models / "fluency", backend="tpu")
+
+
+def test_a_stream_is_scored_as_it_comes_and_an_edit_once(scorer, monkeypatch):
+    monkeypatch.setattr(FluencyScorer, "at_once", 4)
+    taken, asked = [], []
+
+    def edits():
+        for number in range(100):
+            taken.append(number)
+            yield "the cat", f"the cat {number % 2}"
+
+    class Counting:
+        max_tokens = scorer.model.max_tokens
+
+        def __call__(self, batch):
+            asked.append(len(batch["input_ids"]))
+            return scorer.model(batch)
+
+    stream = FluencyScorer(Counting(), scorer.tokenizer, scorer.calibration).score_stream(edits())
+    first = [next(stream), next(stream)]
+    assert len(taken) <= 8
+    assert [*first, *stream] == pytest.approx(scorer.score_edits([("the cat", f"the cat {n}") for n in (0, 1)] * 50))
+    assert asked == [2] * 25
+
+
+@given(order=st.permutations(range(len(PAIRS))), cut=st.integers(1, 5), budget=st.sampled_from([16, 200, 4096]))
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_score_depends_on_the_edit_alone(scorer, monkeypatch, order, cut, budget):
+    monkeypatch.setattr(FluencyScorer, "at_once", cut)
+    monkeypatch.setattr(scorer.model, "max_tokens", budget)
+    found = scorer.score_edits([PAIRS[place] for place in order])
+    assert found == pytest.approx([scorer.score(*PAIRS[place]) for place in order], abs=1e-5)
+
+
+def test_bfloat16_is_near_float32_and_its_logits_are_not_coarse(models, scorer):
+    halved = FluencyScorer.load(models / "fluency", bf16=True)
+    assert halved.score_edits(PAIRS) == pytest.approx(scorer.score_edits(PAIRS), abs=2e-2)
+    before, after = zip(*PAIRS, strict=True)
+    encoded = encode(halved.tokenizer, before, after, max_length=None)
+    logits = halved.model(collate(encoded, halved.tokenizer.pad_token_id))
+    coarse = torch.from_numpy(logits).bfloat16().float().numpy()
+    assert logits == pytest.approx(coarse, rel=1e-2)
+    assert np.all(logits != coarse)
+
+
+def test_threads_share_a_scorer(scorer):
+    changes = [(before, f"{after} {number}") for before, after in PAIRS for number in range(8)]
+    alone = scorer.score_edits(changes)
+    with ThreadPoolExecutor(8) as pool:
+        shares = [changes[thread::8] for thread in range(8)] * 4
+        for thread, scores in enumerate(pool.map(scorer.score_edits, shares)):
+            assert scores == pytest.approx(alone[thread % 8 :: 8], abs=1e-5)
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_worker_scores_with_a_pickled_scorer_and_loads_it_once(models, scorer, method):
+    expected = scorer.score_edits(PAIRS)
+    assert len(pickle.dumps(scorer)) < 1000
+    with multiprocessing.get_context(method).Pool(1) as pool:
+        found = pool.starmap(in_worker, [(scorer, PAIRS), (scorer, PAIRS)])
+    assert found[0][0] == found[1][0]
+    assert found[0][1] == pytest.approx(expected, abs=1e-5)
+
+
+def in_worker(scorer, edits):
+    return id(scorer), scorer.score_edits(edits)
+
+
+@pytest.mark.parametrize("pickled", [True, False])
+def test_a_forked_worker_does_not_wait_for_its_parents_threads(models, scorer, pickled):
+    """It does with one thread, in loading already: the parent's OpenMP threads are not forked."""
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        with multiprocessing.get_context("fork").Pool(1) as pool:
+            assert pool.apply(threads_in_worker, [scorer if pickled else models / "fluency"]) == 1
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+
+
+def threads_in_worker(source):
+    if not isinstance(source, FluencyScorer):
+        FluencyScorer.load(source)
+    return torch.get_num_threads()
+
+
+def test_a_forked_child_uses_its_parents_scorer_even_while_a_thread_of_it_scores(scorer):
+    expected = scorer.score_edits(PAIRS)
+    with scorer._predicting, scorer._tokenising:
+        child = multiprocessing.get_context("fork").Process(target=scored_as, args=(scorer, expected))
+        child.start()
+    child.join()
+    assert child.exitcode == 0
+
+
+def scored_as(scorer, expected):
+    assert scorer.score_edits(PAIRS) == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_scorer_that_was_not_loaded_is_not_pickled(scorer):
+    with pytest.raises(TypeError, match=r"only a scorer that FluencyScorer\.load made"):
+        pickle.dumps(FluencyScorer(scorer.model, scorer.tokenizer, scorer.calibration))
+
+
+def test_batches_hold_every_row_once_within_the_budget():
+    lengths = [random.Random(2).randrange(1, 200) for _ in range(500)] + [5000]
+    made = list(batches(lengths, 1000))
+    assert sorted(row for rows in made for row in rows) == list(range(501))
+    assert all(len(rows) == 1 or len(rows) * max(lengths[row] for row in rows) <= 1000 for rows in made)
+    assert made[0] == [500]
+
+
+def test_encoding_is_cls_before_sep_after_sep(tiny_model):
+    tokenizer = load_tokenizer(tiny_model)
+    (item,) = encode(tokenizer, ["the cat"], ["a cat"], max_length=64)
+    assert tokenizer.convert_ids_to_tokens(item["input_ids"]) == ["[CLS]", "the", "cat", "[SEP]", "a", "cat", "[SEP]"]
+
+
+def test_long_pairs_lose_the_end_of_the_longer_sentence(tiny_model):
+    tokenizer = load_tokenizer(tiny_model)
+    (item,) = encode(tokenizer, ["the " * 100], ["a cat"], max_length=20)
+    tokens = tokenizer.convert_ids_to_tokens(item["input_ids"])
+    assert len(tokens) == 20
+    assert tokens[-4:] == ["[SEP]", "a", "cat", "[SEP]"]
+
+
+def test_padding_is_masked_and_short():
+    features = [{"input_ids": [5] * n, "attention_mask": [1] * n, "labels": n % 2} for n in (3, 9)]
+    batch = collate(features, pad_token_id=7)
+    assert batch["input_ids"].shape == (2, 16)
+    assert batch["input_ids"][0].tolist() == [5] * 3 + [7] * 13
+    assert batch["attention_mask"].sum(dim=1).tolist() == [3, 9]
+    assert batch["labels"].tolist() == [1, 1]
+
+
+def test_importing_the_package_is_light():
+    import subprocess
+    import sys
+
+    code = (
+        "import fluency, sys; assert not {'torch', 'numpy', 'transformers'} & set(sys.modules); fluency.FluencyScorer"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_model_folder_names_its_labels(models):
+    config = json.loads((models / "fluency/config.json").read_text())
+    assert config["label2id"] == {"fluent": 1, "non-fluent": 0}

@@ -1,0 +1,279 @@
+"""A hub's files come at one commit and whole, through failures that pass; what does not is told in one line."""
+
+import io
+import json
+import re
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import huggingface_hub
+import pytest
+from huggingface_hub import constants
+
+from fluency.sources import hub as client
+from fluency.sources.data import fetch_data, fetch_model
+from fluency.utils.errors import UserError
+from tests.conftest import Project
+from tests.helpers.hub import Hub
+
+PATTERNS = ["*.jsonl", "*.parquet"]
+TRAIN = b'{"before": "He go.", "after": "He goes.", "label": 1}\n' * 1000
+LARGE = bytes(range(256)) * 1000  # the hub keeps *.parquet in large file storage, on another host
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A hub that the client in this process asks, with empty caches."""
+    with Hub() as hub:
+        hub.configure(monkeypatch, tmp_path)
+        monkeypatch.setattr(client, "sleep", hub.waits.append)
+        yield hub
+
+
+def fetch(rest: str = "owner/edits") -> tuple[dict[str, bytes], str]:
+    """Fetch a data set; returns all that is in the folder, and the commit."""
+    folder, commit = client.snapshot("dataset", rest, PATTERNS, "data.source")
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.*")}, commit
+
+
+def refused(rest: str = "owner/edits") -> str:
+    """Fetch what cannot be had; returns the one line that tells so."""
+    with pytest.raises(UserError) as error:
+        fetch(rest)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_a_branch_is_resolved_to_a_commit_that_the_manifest_records(hub, tmp_path):
+    """With the environment's HF_ENDPOINT, as a user has it."""
+    commit = hub.publish("owner/edits", {"train.jsonl": TRAIN})
+    project = Project.new(tmp_path / "project", {"data.source": "hub:owner/edits@main"})
+    project.run("python -m stages.fetch_data", HF_ENDPOINT=hub.url, HF_HOME=str(tmp_path / "home"))
+    (manifest,) = json.loads((project.folder / "data/raw/manifest.json").read_text(encoding="utf-8"))
+    assert (manifest["source"], manifest["revision"]) == ("hub:owner/edits@main", commit)
+    assert list(manifest["files"]) == ["train.jsonl"]
+
+
+def test_a_data_set_comes_without_what_no_reader_reads(hub):
+    commit = hub.publish("owner/edits", {"data/train.jsonl": TRAIN, "README.md": b"#", "evil.py": b"raise SystemExit"})
+    fetched = fetch_data("hub:owner/edits")
+    assert [path.relative_to(fetched.root).as_posix() for path in fetched.files] == ["data/train.jsonl"]
+    assert fetched.revision == commit
+    assert [path for path, _ in hub.downloads()] == ["data/train.jsonl"]
+
+
+def test_a_model_comes_without_pickles_and_code(hub):
+    files = ("config.json", "model.safetensors", "modeling.py", "pytorch_model.bin", "tokenizer.json")
+    hub.publish("owner/model", {name: name.encode() for name in files}, kind="models")
+    fetched = fetch_model("hub:owner/model@main", None)
+    assert [path.name for path in fetched.files] == ["config.json", "model.safetensors", "tokenizer.json"]
+    assert {path for path, _ in hub.downloads()} == {"config.json", "model.safetensors", "tokenizer.json"}
+
+
+def test_a_model_of_pickled_weights_only_is_refused(hub):
+    hub.publish("owner/model", {"config.json": b"{}", "pytorch_model.bin": b"p"}, kind="models")
+    with pytest.raises(UserError, match=r"^model\.source: .*\*\.safetensors are needed; pickled weights are not read"):
+        fetch_model("hub:owner/model", None)
+
+
+def test_a_pinned_commit_stays_that_commit(hub):
+    old = hub.publish("owner/edits", {"train.jsonl": b"old"})
+    hub.publish("owner/edits", {"train.jsonl": b"new"})
+    assert fetch(f"owner/edits@{old}") == ({"train.jsonl": b"old"}, old)
+    assert fetch("owner/edits@main")[0] == {"train.jsonl": b"new"}
+
+
+def test_a_branch_that_moves_while_downloading_gives_one_commits_files(hub):
+    commit = hub.publish("owner/edits", {"a.jsonl": b"old a", "b.jsonl": b"old b"})
+    hub.on_file = lambda: hub.publish("owner/edits", {"a.jsonl": b"new a", "b.jsonl": b"new b"})
+    assert fetch() == ({"a.jsonl": b"old a", "b.jsonl": b"old b"}, commit)
+
+
+def test_a_commit_that_vanishes_while_downloading_is_told(hub):
+    commit = hub.publish("owner/edits", {"a.jsonl": b"a", "b.jsonl": b"b"})
+    hub.on_file = hub.repositories["datasets/owner/edits"].commits.clear
+    assert f"hub:owner/edits has no revision '{commit}' (any more)" in refused()
+
+
+@pytest.mark.parametrize(
+    ("rest", "message"),
+    [
+        ("owner/absent", "hub:owner/absent does not exist, or is private and HF_TOKEN may not read it"),
+        ("owner/locked", "hub:owner/locked is gated; accept its terms on the hub and set HF_TOKEN"),
+        ("owner/edits@v9", "hub:owner/edits has no revision 'v9' (any more); name one that it has after the @"),
+        ("owner/notes", "hub:owner/notes has no file of a known kind (*.jsonl, *.parquet); name another"),
+        ("a/b/c", "hub:a/b/c is no repository's name"),
+    ],
+)
+def test_what_the_hub_does_not_give_is_told_in_one_line(hub, rest, message):
+    hub.publish("owner/edits", {"train.jsonl": TRAIN})
+    hub.publish("owner/locked", {"train.jsonl": TRAIN}, token="of another")  # noqa: S106
+    hub.publish("owner/notes", {"README.md": b"#"})
+    assert refused(rest).startswith(f"data.source: {message}")
+    assert hub.waits == []
+
+
+@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:9", None], ids=["nobody answers", "busy"])
+def test_a_hub_that_stays_out_of_reach_names_the_offline_default(hub, monkeypatch, endpoint):
+    monkeypatch.setattr(constants, "ENDPOINT", endpoint or hub.url)
+    hub.busy = [("/api/", 503, {})] * 99
+    told = r"data\.source: hub:owner/edits cannot be reached \(.+\); .* with no network use data\.source=sample"
+    assert re.fullmatch(told, refused())
+    assert hub.waits == list(client.WAITS)
+
+
+def test_an_offline_client_is_told(hub, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert "HF_HUB_OFFLINE" in refused()
+
+
+def test_the_environments_token_opens_a_gated_repository_and_is_kept_secret(hub, monkeypatch, capfd):
+    """The hub alone gets it, not the host that stores the files; nothing prints it."""
+    hub.publish("owner/locked", {"train.parquet": LARGE}, token="hf_secret")  # noqa: S106
+    monkeypatch.setenv("HF_TOKEN", "hf_secret\n")
+    hub.busy = [("/resolve/", 503, {})]
+    assert fetch("owner/locked")[0] == {"train.parquet": LARGE}
+    assert {asked.token for asked in hub.requests if not asked.path.startswith("/storage/")} == {"hf_secret"}
+    assert {asked.token for asked in hub.requests if asked.path.startswith("/storage/")} == {None}
+    monkeypatch.setenv("HF_TOKEN", "hf_wrong")
+    hub.busy = [("/api/", 401, {"X-Error-Message": "Invalid credentials in Authorization header"})]
+    message = refused("owner/locked")
+    assert "is refused (the hub answers 401); check that HF_TOKEN is valid" in message
+    assert "hf_" not in "".join((message, *capfd.readouterr()))
+
+
+def test_a_token_of_a_file_is_not_sent(hub, tmp_path, monkeypatch):
+    (tmp_path / "token").write_text("hf_stored")
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
+    assert huggingface_hub.get_token() == "hf_stored"
+    hub.publish("owner/edits", {"train.jsonl": TRAIN})
+    fetch()
+    assert {asked.token for asked in hub.requests} == {None}
+
+
+@pytest.mark.parametrize(
+    "listing",
+    [
+        lambda info: info | {"siblings": [{"rfilename": "train.jsonl"}]},
+        lambda info: info | {"sha": None},
+        lambda info: info | {"siblings": [info["siblings"][0] | {"rfilename": "../../train.jsonl"}]},
+    ],
+    ids=["no digests", "no commit", "a path that leads out"],
+)
+def test_a_listing_that_pins_nothing_is_refused(hub, listing):
+    hub.publish("owner/edits", {"train.jsonl": TRAIN})
+    hub.listing = listing
+    assert "comes without commit or digests; check that HF_ENDPOINT is a hub's address" in refused()
+    assert hub.downloads() == []
+
+
+def test_a_proxys_page_is_not_taken_for_a_hub(hub):
+    hub.busy = [("/api/", 200, {"Content-Type": "text/html"})]
+    assert "something that is no hub; check HF_ENDPOINT" in refused()
+
+
+@pytest.mark.parametrize("where", ["/api/", "/resolve/", "/storage/"])
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_busy_hub_is_asked_again_ever_later(hub, where, status):
+    hub.publish("owner/edits", {"train.parquet": LARGE})
+    hub.busy = [(where, status, {})] * 2
+    assert fetch()[0] == {"train.parquet": LARGE}
+    assert hub.waits == list(client.WAITS[:2])
+
+
+def test_a_hub_that_says_how_long_it_is_busy_is_left_alone_so_long(hub):
+    hub.publish("owner/edits", {"train.jsonl": TRAIN})
+    hub.busy = [("/api/", 429, {"Retry-After": seconds}) for seconds in ("30", "0", "86400")]
+    fetch()
+    assert hub.waits == [30, client.WAITS[1], client.LONGEST_WAIT]
+
+
+@pytest.mark.parametrize("where", ["/api/", "/resolve/"])
+def test_a_hub_that_falls_silent_is_asked_again(hub, monkeypatch, where):
+    hub.publish("owner/edits", {"train.jsonl": TRAIN})
+    monkeypatch.setattr(client, "TIMEOUT", 0.1)
+    hub.silent = where
+    assert fetch()[0] == {"train.jsonl": TRAIN}
+    assert hub.waits == [client.WAITS[0]]
+
+
+@pytest.mark.parametrize("resets", [False, True], ids=["closed", "reset"])
+@pytest.mark.parametrize("name", ["train.jsonl", "train.parquet"])
+def test_a_download_that_breaks_goes_on_where_it_broke(hub, name, resets):
+    commit = hub.publish("owner/edits", {name: LARGE})
+    hub.cuts, hub.resets = [10_000, 5_000], resets
+    assert fetch() == ({name: LARGE}, commit)
+    assert hub.downloads() == [(name, 0), (name, 10_000), (name, 15_000)]
+    assert hub.waits == []
+
+
+def test_the_next_run_goes_on_where_the_last_one_broke(hub):
+    hub.publish("owner/edits", {"train.jsonl": LARGE})
+    hub.cuts = [10_000] + [0] * 99
+    assert "cannot be reached" in refused()
+    hub.cuts, hub.requests = [], []
+    assert fetch()[0] == {"train.jsonl": LARGE}
+    assert hub.downloads() == [("train.jsonl", 10_000)]
+
+
+def test_a_hub_that_gives_no_part_of_a_file_is_asked_for_all_of_it(hub):
+    hub.publish("owner/edits", {"train.jsonl": LARGE})
+    hub.cuts, hub.ranges = [10_000], False
+    assert fetch()[0] == {"train.jsonl": LARGE}
+    assert hub.downloads() == [("train.jsonl", 0), ("train.jsonl", 10_000)]
+
+
+@pytest.mark.parametrize("name", ["train.jsonl", "train.parquet"])
+@pytest.mark.parametrize(
+    "damage",
+    [lambda content: content.replace(b"\x07", b"\x08"), lambda content: content[:-9], lambda content: content + b"x"],
+    ids=["other bytes", "cut short", "too long"],
+)
+def test_a_damaged_file_is_loaded_again_and_never_used(hub, name, damage):
+    hub.publish("owner/edits", {name: LARGE})
+    hub.altered = [damage] * 99
+    assert f"hub:owner/edits: {name} arrives damaged" in refused()
+    hub.altered = [damage]
+    assert fetch()[0] == {name: LARGE}
+
+
+def test_whole_files_are_loaded_once_and_damaged_ones_again(hub):
+    hub.publish("owner/edits", {"a.jsonl": b"a", "b.jsonl": b"b", "empty.jsonl": b""})
+    folder, _ = client.snapshot("dataset", "owner/edits", PATTERNS, "data.source")
+    hub.requests.clear()
+    Path(folder, "b.jsonl").write_bytes(b"x")
+    assert fetch()[0] == {"a.jsonl": b"a", "b.jsonl": b"b", "empty.jsonl": b""}
+    assert hub.downloads() == [("b.jsonl", 0)]
+
+
+def test_files_in_the_hubs_own_cache_are_taken_from_there_unless_damaged(hub):
+    commit = hub.publish("owner/edits", {"a.jsonl": b"a", "b.jsonl": b"b"})
+    cached = Path(constants.HF_HUB_CACHE, "datasets--owner--edits", "snapshots", commit)
+    cached.mkdir(parents=True)
+    (cached / "a.jsonl").write_bytes(b"a")
+    (cached / "b.jsonl").write_bytes(b"x")
+    assert fetch()[0] == {"a.jsonl": b"a", "b.jsonl": b"b"}
+    assert hub.downloads() == [("b.jsonl", 0)]
+
+
+def test_two_runs_at_once_load_a_file_once(hub):
+    """As queued experiments do. Without a lock, the second would ask while the first waits for it."""
+    hub.publish("owner/edits", {"train.jsonl": TRAIN})
+    second = threading.Event()
+    hub.on_file = lambda: second.wait(0.3) if len(hub.downloads()) == 1 else second.set()
+    with ThreadPoolExecutor() as pool:
+        assert [files for files, _ in pool.map(fetch, ["owner/edits"] * 2)] == [{"train.jsonl": TRAIN}] * 2
+    assert len(hub.downloads()) == 1
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_progress_is_shown_on_a_terminal_only(hub, monkeypatch, terminal):
+    huggingface_hub.utils.enable_progress_bars()  # other tests of this process disable them
+    hub.publish("owner/edits", {"train.jsonl": TRAIN})
+    screen = io.StringIO()
+    screen.isatty = lambda: terminal
+    monkeypatch.setattr(sys, "stderr", screen)
+    fetch()
+    assert ("train.jsonl: 100%" in screen.getvalue()) == terminal

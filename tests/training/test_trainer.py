@@ -1,0 +1,290 @@
+"""Training is the reference's recipe: order of rows, loss, arguments, choice of the checkpoint."""
+
+import json
+import random
+import re
+import shutil
+import struct
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import EvalPrediction
+
+from fluency.model.device import Devices, plan_for
+from fluency.model.encoding import COMPILED_LENGTHS, collate
+from fluency.params import load_params
+from fluency.training.sampler import GlobalBatchSampler
+from fluency.training.tracking import wandb_wanted
+from fluency.training.trainer import mean_loss, new_classifier, selection_metrics, training_arguments
+from tests.helpers.trainings import Training, read_json
+
+# --- the order of rows ---
+
+
+def sampler(count: int = 103, global_batch: int = 8, seed: int = 1) -> GlobalBatchSampler:
+    rng = random.Random(0)
+    lengths = [length for _ in range(0, count, 2) for length in [rng.randrange(5, 60)] * 2][:count]
+    return GlobalBatchSampler(lengths, [row // 2 for row in range(count)], global_batch=global_batch, seed=seed)
+
+
+def test_an_epoch_has_every_row_in_whole_global_batches():
+    order = list(sampler())
+    assert len(order) == len(sampler()) == 104
+    assert set(order) == set(range(103))
+
+
+def test_an_edit_and_its_reverse_stand_in_the_same_batch():
+    order = list(sampler(800))
+    batch_of = {row: place // 8 for place, row in enumerate(order)}
+    assert all(batch_of[row] == batch_of[row + 1] for row in range(0, 800, 2))
+
+
+def test_epochs_differ_and_repeat_by_seed():
+    one, other = sampler(), sampler()
+    first = list(one)
+    one.set_epoch(1)
+    assert list(one) != first == list(other)
+    other.set_epoch(1)
+    assert list(one) == list(other)
+    assert list(sampler(seed=2)) != first
+
+
+def test_batches_hold_similar_lengths():
+    ours = sampler(2000)
+    spread = [np.ptp([ours.lengths[row] for row in list(ours)[at : at + 8]]) for at in range(0, 2000, 8)]
+    assert np.median(spread) <= 2
+    assert np.ptp(ours.lengths) > 50
+
+
+# --- loss, selection, arguments ---
+
+
+def test_loss_is_the_mean_over_the_global_batch():
+    logits, labels = torch.randn(6, 2), torch.tensor([0, 1, 1, 0, 1, 0])
+    whole = mean_loss({"logits": logits}, labels)
+    assert whole == pytest.approx(torch.nn.functional.cross_entropy(logits, labels).item())
+    shares = [mean_loss({"logits": logits[part]}, labels[part], 6) for part in (slice(0, 4), slice(4, 6))]
+    assert sum(shares).item() == pytest.approx(whole.item())
+
+
+def test_compiled_lengths_are_few():
+    def padded(length: int, lengths: tuple[int, ...]) -> int:
+        return collate([{"input_ids": [1] * length}], 0, lengths=lengths)["input_ids"].shape[1]
+
+    assert {padded(length, COMPILED_LENGTHS) for length in range(1, 513)} == set(COMPILED_LENGTHS)
+    assert [padded(length, ()) for length in (1, 8, 9, 600)] == [8, 8, 16, 600]
+    assert padded(600, COMPILED_LENGTHS) == 600
+
+
+def test_selection_refuses_lucky_positives():
+    labels = np.array([1, 1, 1, 1, 0, 0])
+
+    def select(scores):
+        margin = np.array(scores) - 0.5
+        return selection_metrics(
+            EvalPrediction(np.stack([-margin, margin], axis=1), labels), metric="precision", min_recall=0.5
+        )["selection"]
+
+    lucky, half, all_ = select([1, 0, 0, 0, 0, 0]), select([1, 1, 0, 0, 1, 0]), select([1, 1, 1, 1, 1, 1])
+    assert lucky < 0 < half == pytest.approx(2 / 3) == all_
+    assert select([0, 0, 0, 0, 0, 0]) < lucky
+
+
+HUB = "hub:timonziegenbein/fluency-agumented-edits"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "model"),
+    [
+        (None, "hub:answerdotai/ModernBERT-large"),  # those of `make reference`
+        (["model.source=hub:answerdotai/ModernBERT-base", f"data.source={HUB}", "train.num_processes=4"],
+         "hub:answerdotai/ModernBERT-base"),  # the earlier run, jycpxsf5
+    ],
+)  # fmt: skip
+def test_the_recipe_is_the_references(tmp_path, overrides, model):
+    """Every value of the reference's table, as four GPUs would get it."""
+    from dvc.utils.hydra import apply_overrides
+
+    if overrides is None:
+        recipe = Path("Makefile").read_text(encoding="utf-8").partition("\nreference:")[2].partition("\n\n")[0]
+        overrides = re.findall(r"-S (\S+)", recipe)
+        assert len(overrides) == 3
+    shutil.copyfile("params.yaml", tmp_path / "params.yaml")
+    apply_overrides(tmp_path / "params.yaml", overrides)
+    params = load_params(tmp_path / "params.yaml")
+    plan = plan_for(params.train, Devices("cuda", 4, bf16=True))
+    assert (params.model.source, params.data.source, params.pairs.single_edit_only) == (model, HUB, True)
+    assert (plan.processes, plan.batch, plan.accumulation, plan.bf16) == (4, 8, 1, True)
+    # bf16 arguments need the GPU itself
+    arguments = training_arguments(params.train, replace(plan, device="cpu", bf16=False), tmp_path)
+    expected = {
+        "learning_rate": 3e-5,
+        "weight_decay": 0.001,
+        "lr_scheduler_type": "cosine",
+        "warmup_steps": 0.1,
+        "num_train_epochs": 3,
+        "per_device_train_batch_size": 8,
+        "per_device_eval_batch_size": 16,
+        "gradient_accumulation_steps": 1,
+        "seed": 42,
+        "eval_strategy": "epoch",
+        "save_strategy": "epoch",
+        "load_best_model_at_end": True,
+        "greater_is_better": True,
+        "optim": "adamw_torch_fused",  # adamw_torch in one kernel
+        "adam_beta1": 0.9,
+        "adam_beta2": 0.999,
+        "adam_epsilon": 1e-8,
+        "max_grad_norm": 1.0,
+        "label_smoothing_factor": 0.0,
+        "activation_checkpointing": False,
+    }
+    assert {name: getattr(arguments, name) for name in expected} == expected
+    assert params.train.metric_for_best_model == "precision"
+
+
+@pytest.mark.parametrize(
+    ("environment", "wanted"),
+    [
+        ({}, False),
+        ({"WANDB_API_KEY": "k"}, True),
+        ({"WANDB_API_KEY": "k", "WANDB_MODE": "disabled"}, False),
+        ({"WANDB_MODE": "offline"}, True),
+        ({"WANDB_MODE": "online"}, False),
+    ],
+)
+def test_wandb_is_used_only_where_it_is_configured(environment, wanted):
+    assert wandb_wanted(environment) == wanted
+
+
+def test_a_new_classifier_has_our_labels_and_no_dropout(tiny_model):
+    from fluency.model.encoding import load_tokenizer
+
+    model = new_classifier(tiny_model, load_tokenizer(tiny_model), 0.0)
+    assert model.config.id2label == {0: "non-fluent", 1: "fluent"}
+    assert {module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)} <= {0.0}
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+
+
+# --- whole trainings ---
+
+
+def test_the_model_folder_is_safe_and_loads(tiny_model, tmp_path):
+    training = Training(tmp_path / "one", tiny_model)
+    leftover = training.folder / "models/.fluency.99999999.part"
+    leftover.mkdir()
+    training.run_forked()
+    assert {path.suffix for path in training.model.iterdir()} <= {".json", ".safetensors", ".txt", ".jinja"}
+    assert read_json(training.model / "config.json")["id2label"] == {"0": "non-fluent", "1": "fluent"}
+    assert not leftover.exists()
+
+
+def test_the_figures_are_the_last_of_the_curves(tiny_model, tmp_path):
+    training = Training(tmp_path / "run", tiny_model, num_train_epochs=2.0)
+    training.run_forked()
+    figures = read_json(training.folder / "metrics/training.json")
+    assert figures["training"].keys() >= {"step", "epoch", "loss"}
+    assert figures["validation"].keys() >= {"step", "loss", "precision", "recall", "average_precision"}
+    for name, its in figures.items():
+        assert its == {column: training.curve(f"{name}.csv", column)[-1] for column in its}
+
+
+def test_wandb_offline_is_written_with_the_metrics_and_the_plan(tiny_model, tmp_path):
+    training = Training(tmp_path / "run", tiny_model, num_train_epochs=2.0)
+    training.run_forked(WANDB_MODE="offline", WANDB_DIR=str(tmp_path), WANDB_SILENT="true")
+    (log,) = tmp_path.glob("wandb/offline-run-*/run-*.wandb")
+    records = list(wandb_records(log))
+    (run,) = [record.run for record in records if record.WhichOneof("record_type") == "run"]
+    assert run.project == "fluency-scorer-eval"
+    config = {item.key: json.loads(item.value_json) for record in records for item in record.config.update if item.key}
+    assert config["plan"] == "1 cpu process x 2 pairs x 4 accumulated = 8 pairs a step, float32"
+    assert config["learning_rate"] == training.params.learning_rate
+    logged = [
+        {"/".join(item.nested_key) or item.key: json.loads(item.value_json) for item in record.history.item}
+        for record in records
+    ]
+    for name in ("loss", "precision", "recall", "f1", "accuracy", "average_precision"):
+        values = [float(f"{row[f'eval/{name}']:.6g}") for row in logged if f"eval/{name}" in row]
+        assert values == training.curve("validation.csv", name), name
+        assert len(values) == 2
+    assert [row["train/loss"] for row in logged if "train/loss" in row] == pytest.approx(
+        training.curve("training.csv", "loss"), rel=1e-5
+    )
+
+
+def wandb_records(log: Path) -> Iterator[Any]:
+    """What W&B wrote, offline: protocol buffers in LevelDB's log format, blocks of 32 KiB with fragments of records."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    written, at, record = log.read_bytes(), 7, b""
+    while at < len(written):
+        if 32_768 - at % 32_768 < 7:  # no header fits into the block any more
+            at += 32_768 - at % 32_768
+            continue
+        _, size, fragment = struct.unpack_from("<IHB", written, at)
+        record += written[at + 7 : at + 7 + size]
+        at += 7 + size
+        if fragment in (1, 4):  # whole, or the last one
+            yield Record.FromString(record)
+            record = b""
+
+
+def test_one_bar_shows_loss_and_precision(tiny_model, tmp_path):
+    printed = Training(tmp_path / "run", tiny_model, num_train_epochs=1.0).run_forked()
+    assert re.search(r"100%.* 11/11 .*loss=0\.\d+, precision=\d\.\d+, recall=", printed)
+    assert "{'loss'" not in printed
+    assert {line.partition("%")[2].split()[2].split("/")[-1] for line in printed.split("\r") if "%|" in line} == {"11"}
+
+
+def test_the_best_of_several_evaluations_an_epoch_is_kept_and_patience_ends_training(tiny_model, tmp_path):
+    training = Training(tmp_path / "often", tiny_model, eval_steps=3.0, early_stopping_patience=2)
+    training.run_forked()
+    steps, precision = training.curve("validation.csv", "step"), training.curve("validation.csv", "precision")
+    assert steps == [3.0 * count for count in range(1, len(steps) + 1)]
+    best = precision.index(max(precision))  # the first of equals
+    assert len(precision) == best + 3 < 44 // 3
+
+
+def test_of_equal_checkpoints_the_earliest_is_kept(tiny_model, tmp_path):
+    training = Training(tmp_path / "ties", tiny_model, learning_rate=1e-7)  # so little that no decision changes
+    training.model.touch()  # a file where the folder has to go, so that the chosen checkpoint stays
+    with pytest.raises(AssertionError, match="NotADirectoryError"):
+        training.run_forked()
+    precision, steps = training.curve("validation.csv", "precision"), training.curve("validation.csv", "step")
+    assert (len(set(precision)), steps) == (1, [11, 22, 33, 44])
+    assert [path.name for path in training.checkpoints.glob("*/checkpoint-*")] == ["checkpoint-11"]
+
+
+def test_a_compiled_model_is_trained_and_written_as_any_other(tiny_model, tmp_path):
+    """At one length, because compiling takes most of the time."""
+    usual, compiled = (
+        Training(
+            tmp_path / name, tiny_model, num_train_epochs=1.0, max_length=16, per_device_eval_batch_size=32,
+            per_device_train_batch_size=8, num_processes=1, torch_compile=name == "compiled",
+        )
+        for name in ("usual", "compiled")
+    )  # fmt: skip
+    usual.run_forked()
+    compiled.run_forked(TORCH_LOGS="recompiles")
+    weights = compiled.weights()
+    assert weights.keys() == usual.weights().keys()
+    for name, expected in usual.weights().items():
+        assert torch.allclose(weights[name], expected, atol=1e-5), name
+
+
+def test_less_memory_gives_the_same_model(tiny_model, tmp_path):
+    """What the message on running out of memory proposes."""
+    usual = Training(tmp_path / "usual", tiny_model)
+    usual.run_forked()
+    less = Training(
+        tmp_path / "less", tiny_model, gradient_checkpointing=True,
+        per_device_train_batch_size=1, gradient_accumulation_steps=2,
+    )  # fmt: skip
+    assert "1 cpu process x 1 pairs x 8 accumulated" in less.run_forked()
+    for name, weights in usual.weights().items():
+        assert torch.allclose(weights, less.weights()[name], atol=1e-4), name
