@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from fluency.evaluation.intervals import resampled
-from fluency.evaluation.scored_pairs import Judged, figures
+from fluency.evaluation.params import EvaluateParams
+from fluency.evaluation.scored_pairs import ScoredPairs, figures
 from fluency.evaluation.slices import slices
-from fluency.params import EvaluateParams
 from fluency.report.page import Entry, write_report
 from fluency.report.pictures import write_pictures
 from fluency.report.plot_data import write_plots
@@ -36,12 +36,14 @@ def main() -> None:
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
         entries = [
-            Entry("model", judged := Judged(pairs, scores, 0.7), _timed(seconds, "figures", figures, judged, params))
+            Entry(
+                "model", scored := ScoredPairs(pairs, scores, 0.7), _timed(seconds, "figures", figures, scored, params)
+            )
         ]
-        other = Judged(pairs, others, 0.7)
+        other = ScoredPairs(pairs, others, 0.7)
         entries.append(Entry("baseline", other, entries[0].figures))
-        by_slice = _timed(seconds, "slices", slices, judged, set(), params)
-        plots = _timed(seconds, "plots", write_plots, folder, judged, scores, by_slice)
+        by_slice = _timed(seconds, "slices", slices, scored, set(), params)
+        plots = _timed(seconds, "plots", write_plots, folder, scored, scores, by_slice)
         pictures = _timed(seconds, "pictures", write_pictures, folder / "pictures", plots)
         page = folder / "report.html"
         _timed(seconds, "report", write_report, page, entries, params, slices=by_slice, pictures=pictures)
@@ -51,7 +53,7 @@ def main() -> None:
             "seconds": seconds | {"all": round(sum(seconds.values()), 1)},
             "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
             "report_mb": round(page.stat().st_size / 2**20, 1),
-            "intervals_in_a_loop_times_as_long": _loop_ratio(judged, params),
+            "intervals_in_a_loop_times_as_long": _loop_ratio(scored, params),
             "browser_seconds": _in_browser(page),
         }
     write_json(RESULT, result)
@@ -79,12 +81,12 @@ def _timed(seconds: dict[str, float], name: str, call: Any, *arguments: Any, **o
     return value
 
 
-def _loop_ratio(judged: Judged, params: EvaluateParams) -> float:
+def _loop_ratio(scored: ScoredPairs, params: EvaluateParams) -> float:
     """One resample written out (drawing the groups, scikit-learn's metrics) against one of the vectorised ones."""
-    groups, labels = np.array([pair["group"] for pair in judged.pairs]), judged.labels
+    groups, labels = np.array([pair["group"] for pair in scored.pairs]), scored.labels
     rows = {group: np.flatnonzero(groups == group) for group in groups[:4000:2]}
     inside = np.concatenate(list(rows.values()))
-    names, scores, labels = groups[inside], judged.scores[inside], labels[inside]
+    names, scores, labels = groups[inside], scored.scores[inside], labels[inside]
     start = time.perf_counter()
     draws = resampled(scores, labels, names, accepted=scores > 0.7, resamples=params.resamples, seed=1)
     ours = (time.perf_counter() - start) / len(draws["precision"])
@@ -93,7 +95,7 @@ def _loop_ratio(judged: Judged, params: EvaluateParams) -> float:
     for seed in range(5):
         drawn = np.random.default_rng(seed).integers(len(by_group), size=len(by_group))
         some = np.concatenate([by_group[group] for group in drawn])
-        Judged([{"label": label} for label in labels[some]], scores[some], 0.7).points()
+        ScoredPairs([{"label": label} for label in labels[some]], scores[some], 0.7).points()
     return round((time.perf_counter() - start) / 5 / ours)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from fluency.evaluation.calibration import calibrate
-from fluency.evaluation.scored_pairs import Judged, figures
+from fluency.evaluation.scored_pairs import ScoredPairs, figures
 from fluency.metrics import probabilities
 from fluency.model.inference import predict
 from fluency.params import load_params
@@ -28,8 +28,8 @@ def main() -> None:
         max_length=params.train.max_length,
         files={path.name: sha256(path) for path in sorted(MODEL.iterdir())},
     )
-    judged = Judged(pairs, probabilities(logits, calibration.temperature), calibration.threshold)
-    result = figures(judged, params.evaluate, uncalibrated=probabilities(logits))
+    scored = ScoredPairs(pairs, probabilities(logits, calibration.temperature), calibration.threshold)
+    result = figures(scored, params.evaluate, uncalibrated=probabilities(logits))
     calibration.save(CALIBRATION)
     write_json(FIGURES, result)
     print(f"temperature {calibration.temperature:.3f}, threshold {calibration.threshold:.3f}")

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from fluency.evaluation import reference
 from fluency.evaluation.behaviour import checked_changes, checks
 from fluency.evaluation.calibration import Calibration
-from fluency.evaluation.predictions import join, write_predictions
-from fluency.evaluation.scored_pairs import Judged, figures
+from fluency.evaluation.predictions import join, write_predictions, write_reference
+from fluency.evaluation.scored_pairs import ScoredPairs, figures
 from fluency.evaluation.slices import sentence_keys, slices
 from fluency.metrics import probabilities
 from fluency.model.inference import predict
@@ -30,19 +29,19 @@ def main() -> None:
     every_logit = predict(MODEL, changes, max_length=params.train.max_length, progress="test")
     scores = dict(zip(changes, probabilities(every_logit, calibration.temperature).tolist(), strict=True))
     logits = every_logit[: len(pairs)]
-    judged = Judged(pairs, probabilities(logits, calibration.temperature), calibration.threshold)
+    scored = ScoredPairs(pairs, probabilities(logits, calibration.temperature), calibration.threshold)
     uncalibrated = probabilities(logits)
-    result = figures(judged, params.evaluate, uncalibrated=uncalibrated)
+    result = figures(scored, params.evaluate, uncalibrated=uncalibrated)
     result["checks"] = checks(pairs, scores, calibration.threshold)
     train = read_parquet(TRAIN, columns=["before", "after"])
-    by_slice = slices(judged, sentence_keys(text for pair in train for text in pair.values()), params.evaluate)
+    by_slice = slices(scored, sentence_keys(text for pair in train for text in pair.values()), params.evaluate)
     write_json(FIGURES, result)
-    plots = write_plots(PLOTS, judged, uncalibrated, by_slice)
+    plots = write_plots(PLOTS, scored, uncalibrated, by_slice)
     pictures = write_pictures(PICTURES, plots | training_curves(PLOTS))
-    reference.write(RESULTS, logits, judged.labels)
-    write_predictions(RESULTS / "predictions.parquet", judged)
+    write_reference(RESULTS, logits, scored.labels)
+    write_predictions(RESULTS / "predictions.parquet", scored)
     baseline = join(read_parquet(RESULTS / "baseline.parquet"), pairs, "baseline.parquet")
-    entries = [Entry("model", judged, result), Entry("baseline", baseline, read_json(BASELINE))]
+    entries = [Entry("model", scored, result), Entry("baseline", baseline, read_json(BASELINE))]
     write_report(RESULTS / "report.html", entries, params.evaluate, slices=by_slice, pictures=pictures)
 
 

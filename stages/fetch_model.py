@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from fluency.params import load_params
-from fluency.sources.data import fetch_model
+from fluency.sources.model import fetch_model
 from fluency.utils.files import sha256, write_json, written_aside
 from stages import run
 

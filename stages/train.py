@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-from fluency.model.device import Plan
 from fluency.params import load_params
 from fluency.training.launch import run_plan
+from fluency.training.plan import Plan
 from stages import run
 
 PAIRS, BASE, MODEL = Path("data/pairs"), Path("models/base"), Path("models/fluency")

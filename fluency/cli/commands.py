@@ -86,7 +86,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _summary(_: argparse.Namespace) -> None:
     from fluency.report.summary import summary
-    from fluency.sources.freshness import freshness
+    from fluency.sources.dvc_project import freshness
 
     print(summary(), end="")
     _note(freshness().note)
@@ -110,7 +110,7 @@ def _doctor(chosen: argparse.Namespace) -> None:
 
 def _export(chosen: argparse.Namespace) -> None:
     from fluency.scorer.export import export
-    from fluency.sources.freshness import freshness
+    from fluency.sources.dvc_project import freshness
 
     if Path("dvc.lock").is_file() and (note := freshness().note):  # the card would have another model's figures
         raise UserError(note)
@@ -119,24 +119,25 @@ def _export(chosen: argparse.Namespace) -> None:
 
 
 def _compare(chosen: argparse.Namespace) -> None:
-    from fluency.evaluation.comparison import as_markdown, compare
+    from fluency.evaluation.comparison import compare
     from fluency.evaluation.predictions import on_the_same_pairs, read_predictions
-    from fluency.sources.freshness import freshness
+    from fluency.report.summary import comparison_text
+    from fluency.sources.dvc_project import freshness
 
     a, b = (read_predictions(name) for name in (chosen.a, chosen.b))
     both = on_the_same_pairs(a, b)
     if "workspace" in (chosen.a, chosen.b):
         _note(freshness().note)
-    for name, judged, common in zip((chosen.a, chosen.b), (a, b), both, strict=True):
-        if left := len(judged.pairs) - len(common.pairs):
+    for name, scored, common in zip((chosen.a, chosen.b), (a, b), both, strict=True):
+        if left := len(scored.pairs) - len(common.pairs):
             print(f"left out: {left} pairs that only {name} has")
-    print(as_markdown(compare(*both, load_params().evaluate), (chosen.a, chosen.b), limit=chosen.limit), end="")
+    print(comparison_text(compare(*both, load_params().evaluate), (chosen.a, chosen.b), limit=chosen.limit), end="")
 
 
 def _verify(chosen: argparse.Namespace) -> None:
-    from fluency.evaluation.reference import verify
+    from fluency.evaluation.predictions import verify_reference
 
-    found = verify(chosen.folder)
+    found = verify_reference(chosen.folder)
     for name, (published, computed) in found.items():
         print(f"{name}: {published:.7f} published, {computed:.7f} computed")
     for name, (published, computed) in found.items():

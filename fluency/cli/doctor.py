@@ -105,7 +105,8 @@ def _params(overrides: Sequence[str]) -> Params:
 def _plan(params: Params) -> Finding:
     import torch
 
-    from fluency.model.device import devices_at_hand, plan_for, use_cores
+    from fluency.model.device import use_cores
+    from fluency.training.plan import devices_at_hand, plan_for
 
     devices = devices_at_hand(params.train.accelerate_config)
     plan = plan_for(params.train, devices)
@@ -145,7 +146,7 @@ def _sources(params: Params) -> Finding:
 
 
 def _tracking() -> Finding:
-    from fluency.training.tracking import wandb_wanted
+    from fluency.training.callbacks import wandb_wanted
 
     if wandb_wanted(os.environ):
         return Finding("tracking", f"W&B {os.environ.get('WANDB_MODE', 'online')}")
@@ -172,7 +173,7 @@ def _git_says(*command: str) -> list[str]:
 
 
 def _dvc() -> Finding:
-    from fluency.sources.freshness import freshness
+    from fluency.sources.dvc_project import freshness
 
     if not Path("dvc.lock").is_file():
         return Finding("dvc", "no results yet", "`dvc repro`")

@@ -114,7 +114,7 @@ def _score_files(chosen: argparse.Namespace) -> None:
     if processes > 1 and not folder:
         raise UserError(f"{source}: {processes} processes were started; they share a folder of tables, not one file")
     if processes > 1:
-        from fluency.model.device import die_with_parent
+        from fluency.utils.processes import die_with_parent
 
         die_with_parent(os.environ)
     tables, others = tables_of(source, target) if folder else ([(source, target)], [])

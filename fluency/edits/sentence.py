@@ -1,15 +1,7 @@
-"""Sentences as 64-bit hashes: which are the same, which rows share them, which splits they are in.
-
-A million rows cost some ten megabytes this way. Two different sentences of a corpus of ten million are taken for one
-with a chance of about 3 in a million (the birthday bound of 2^64).
-"""
+"""Which sentences are the same: hashes, and the normal form."""
 
 import hashlib
 import unicodedata
-
-import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 
 def hash64(text: str) -> int:
@@ -22,52 +14,3 @@ def normalise(sentence: str) -> str:
     if not sentence.isascii():
         sentence = unicodedata.normalize("NFKC", sentence)
     return " ".join(sentence.casefold().split())
-
-
-def groups(keys: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
-    """The group of each row: connected components over shared sentences.
-
-    Args:
-        keys: hashes of sentences, of shape [occurrences], uint64.
-        rows: the row that each occurrence is in, of shape [occurrences].
-        count: how many rows there are.
-
-    Returns:
-        For each row the smallest hash in its component (the order of rows doesn't matter), of shape [count], uint64.
-    """
-    order = np.argsort(keys, kind="stable")
-    same = np.flatnonzero(keys[order[1:]] == keys[order[:-1]])
-    ends = rows[order[same]], rows[order[same + 1]]
-    graph = coo_array((np.ones(len(same), dtype=np.int8), ends), shape=(count, count))
-    component = connected_components(graph, directed=False)[1]
-    names = np.full(count, np.iinfo(np.uint64).max, dtype=np.uint64)
-    np.minimum.at(names, component[rows], keys)
-    return names[component]
-
-
-def seen_in(keys: np.ndarray, rows: np.ndarray, flags: np.ndarray) -> np.ndarray:
-    """The flags (one bit a split) of all rows that share a sentence with each row, its own included.
-
-    Args:
-        keys, rows: as for `groups`.
-        flags: of each row, of shape [rows], uint8.
-
-    Returns:
-        Of shape [rows], uint8.
-    """
-    order = np.argsort(keys, kind="stable")
-    starts = np.flatnonzero(np.r_[True, keys[order[1:]] != keys[order[:-1]]]) if len(keys) else np.array([], int)
-    of_key = np.bitwise_or.reduceat(flags[rows[order]], starts) if len(keys) else flags[:0]
-    seen = flags.copy()
-    np.bitwise_or.at(seen, rows[order], np.repeat(of_key, np.diff(np.r_[starts, len(keys)])))
-    return seen
-
-
-def occurrence(keys: np.ndarray) -> np.ndarray:
-    """For each key how many equal ones come before it: 0 for the first. Of the shape of `keys`."""
-    order = np.argsort(keys, kind="stable")
-    first = np.flatnonzero(np.r_[True, keys[order[1:]] != keys[order[:-1]]]) if len(keys) else np.array([], int)
-    lengths = np.diff(np.r_[first, len(keys)])
-    numbers = np.empty(len(keys), dtype=np.int64)
-    numbers[order] = np.arange(len(keys)) - np.repeat(first, lengths)
-    return numbers

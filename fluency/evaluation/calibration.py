@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from fluency.evaluation.params import DecisionParams
 from fluency.metrics import negative_log_likelihood, operating_points, probabilities
-from fluency.params import DecisionParams
 from fluency.utils.errors import UserError
 from fluency.utils.files import read_json, write_json
 

@@ -1,6 +1,5 @@
 """Is one judge better than another? Paired tests on the same pairs, and the edits on which they disagree."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,10 +7,8 @@ import numpy as np
 from scipy.stats import binomtest
 
 from fluency.evaluation.intervals import interval
-from fluency.evaluation.scored_pairs import Judged
-from fluency.metrics import LABELS
-from fluency.params import EvaluateParams
-from fluency.utils.markdown import code, table
+from fluency.evaluation.params import EvaluateParams
+from fluency.evaluation.scored_pairs import ScoredPairs
 
 _SHOWN = (
     "operating_point.precision", "operating_point.recall", "operating_point.f1", "operating_point.accuracy",
@@ -40,7 +37,7 @@ class Comparison:
     disagreements: list[dict[str, Any]]
 
 
-def compare(a: Judged, b: Judged, params: EvaluateParams) -> Comparison:
+def compare(a: ScoredPairs, b: ScoredPairs, params: EvaluateParams) -> Comparison:
     """Compare two judges of the same pairs, in the same order."""
     points_a, points_b = a.points(), b.points()
     draws_a, draws_b = a.resampled(params), b.resampled(params)
@@ -66,7 +63,7 @@ def _mcnemar(right_a: np.ndarray, right_b: np.ndarray) -> dict[str, float]:
     return {"a": only_a, "b": only_b, "p": p}
 
 
-def _disagreements(a: Judged, b: Judged) -> list[dict[str, Any]]:
+def _disagreements(a: ScoredPairs, b: ScoredPairs) -> list[dict[str, Any]]:
     labels = a.labels
     better = (b.accepted == labels) & (a.accepted != labels)
     rows = np.flatnonzero(a.accepted != b.accepted)
@@ -81,46 +78,3 @@ def _disagreements(a: Judged, b: Judged) -> list[dict[str, Any]]:
         }
         for row in order
     ]
-
-
-def as_markdown(comparison: Comparison, names: Sequence[str], *, limit: int) -> str:
-    """The comparison as Markdown that a terminal shows well too.
-
-    Args:
-        names: of A and B.
-        limit: the most disagreements to list.
-    """
-    a, b = names
-    figures = []
-    for row in comparison.figures:
-        verdict = "" if row["low"] <= 0 <= row["high"] else "*"
-        cells = (row["figure"].replace(".", " ").replace("_", " "), f"{row['a']:.4f}", f"{row['b']:.4f}")
-        figures.append((*cells, f"{row['difference']:+.4f}", f"{row['low']:+.4f} to {row['high']:+.4f}", verdict))
-    tests = [(name, test["a"], test["b"], f"{test['p']:.2g}") for name, test in comparison.mcnemar.items()]
-    shown = comparison.disagreements[:limit]
-    lines = [
-        f"{comparison.pairs} pairs. Differences are {b} less {a}; * where the interval leaves out 0.",
-        "",
-        table(("", a, b, "difference", "95 % interval", ""), figures),
-        "",
-        table(("only one is right", a, b, "McNemar's p"), tests),
-        "",
-        f"They disagree on {len(comparison.disagreements)} pairs"
-        + (f"; the worst {len(shown)} for {b}:" if shown else "."),
-        "",
-        *(_line(row, names) for row in shown),
-    ]
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def _line(row: Mapping[str, Any], names: Sequence[str]) -> str:
-    label, right = LABELS[row["label"]], names[row["right"] == "b"]
-    return f"- {row['score_a']:.3f} -> {row['score_b']:.3f}, {label}, {right} is right: {code(_marked(row))}"
-
-
-def _marked(pair: Mapping[str, Any]) -> str:
-    """The edit as `wdiff` shows it: She [-goes-]{+go+} home."""
-    removed = f"[-{pair['removed']}-]" if pair["removed"] else ""
-    inserted = f"{{+{pair['inserted']}+}}" if pair["inserted"] else ""
-    before = pair["before"]
-    return before[: pair["edit_start"]] + removed + inserted + before[pair["edit_end"] :]

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from fluency.evaluation.intervals import interval, resampled
+from fluency.evaluation.params import EvaluateParams
 from fluency.metrics import expected_calibration_error, points
-from fluency.params import EvaluateParams
 
 Pairs = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
-class Judged:
+class ScoredPairs:
     """Pairs and what one judge, a model or another, says of them.
 
     Attributes:
@@ -37,11 +37,11 @@ class Judged:
         """The decisions, of shape [pairs], bool."""
         return self.scores >= self.threshold
 
-    def at(self, rows: Sequence[int]) -> "Judged":
+    def at(self, rows: Sequence[int]) -> "ScoredPairs":
         """The pairs in those rows, in that order."""
-        return Judged([self.pairs[row] for row in rows], self.scores[rows], self.threshold)
+        return ScoredPairs([self.pairs[row] for row in rows], self.scores[rows], self.threshold)
 
-    def by(self, names: np.ndarray) -> dict[str, "Judged"]:
+    def by(self, names: np.ndarray) -> dict[str, "ScoredPairs"]:
         """The pairs of each name; `names` is of shape [pairs]."""
         return {str(name): self.at(np.flatnonzero(names == name)) for name in np.unique(names)}
 
@@ -62,29 +62,29 @@ class Judged:
         )
 
 
-def figures(judged: Judged, params: EvaluateParams, *, uncalibrated: np.ndarray | None = None) -> dict[str, Any]:
+def figures(scored: ScoredPairs, params: EvaluateParams, *, uncalibrated: np.ndarray | None = None) -> dict[str, Any]:
     """All figures, each beside its 95 % interval (`NAME_low`, `NAME_high`), and those of each part.
 
     Args:
         uncalibrated: the scores before calibration, where there is one, of shape [pairs]; gives `ece_uncalibrated`.
     """
-    draws = judged.resampled(params)
+    draws = scored.resampled(params)
     flat: dict[str, Any] = {}
-    for name, value in judged.points().items():
+    for name, value in scored.points().items():
         flat[name] = value
         flat[f"{name}_low"], flat[f"{name}_high"] = interval(draws[name])
     if uncalibrated is not None:
-        flat["ece_uncalibrated"] = expected_calibration_error(uncalibrated, judged.labels)
-    parts = np.array([pair["part"] for pair in judged.pairs])
+        flat["ece_uncalibrated"] = expected_calibration_error(uncalibrated, scored.labels)
+    parts = np.array([pair["part"] for pair in scored.pairs])
     return {
-        **_described(judged, flat),
-        "parts": {part: _described(inside, inside.points()) for part, inside in judged.by(parts).items()},
+        **_described(scored, flat),
+        "parts": {part: _described(inside, inside.points()) for part, inside in scored.by(parts).items()},
     }
 
 
-def _described(judged: Judged, flat: Mapping[str, Any]) -> dict[str, Any]:
-    tree = {**nested(flat), "examples": len(judged.pairs), "positives": int(judged.labels.sum())}
-    tree["operating_point"] = {"threshold": judged.threshold, **tree["operating_point"]}
+def _described(scored: ScoredPairs, flat: Mapping[str, Any]) -> dict[str, Any]:
+    tree = {**nested(flat), "examples": len(scored.pairs), "positives": int(scored.labels.sum())}
+    tree["operating_point"] = {"threshold": scored.threshold, **tree["operating_point"]}
     return tree
 
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from fluency.edits.sentence import hash64, normalise
 from fluency.evaluation.intervals import interval
-from fluency.evaluation.scored_pairs import Judged
-from fluency.params import EvaluateParams
+from fluency.evaluation.params import EvaluateParams
+from fluency.evaluation.scored_pairs import ScoredPairs
 
 COLUMNS = (
     "slice", "value", "examples", "positives", "precision", "precision_low", "precision_high",
@@ -17,7 +17,7 @@ COLUMNS = (
 _WORDS = (10, 20, 30)  # of the sentence before the edit; the last length is open
 
 
-def slices(judged: Judged, seen: set[int], params: EvaluateParams) -> list[dict[str, Any]]:
+def slices(scored: ScoredPairs, seen: set[int], params: EvaluateParams) -> list[dict[str, Any]]:
     """One row, with the keys `COLUMNS`, for each value of each slice.
 
     Precision and recall, with 95 % intervals, are those at the operating point.
@@ -26,8 +26,8 @@ def slices(judged: Judged, seen: set[int], params: EvaluateParams) -> list[dict[
         seen: the sentences that the model was trained on (`sentence_keys`).
     """
     rows = []
-    for name, values in _values(judged, seen).items():
-        for value, inside in judged.by(values).items():
+    for name, values in _values(scored, seen).items():
+        for value, inside in scored.by(values).items():
             draws = inside.resampled(params, ranking=False)
             point = inside.points()
             row = {"slice": name, "value": value, "examples": len(inside.pairs), "positives": int(inside.labels.sum())}
@@ -43,8 +43,8 @@ def sentence_keys(sentences: Iterable[str]) -> set[int]:
     return {hash64(normalise(sentence)) for sentence in sentences}
 
 
-def _values(judged: Judged, seen: set[int]) -> Mapping[str, np.ndarray]:
-    pairs = judged.pairs
+def _values(scored: ScoredPairs, seen: set[int]) -> Mapping[str, np.ndarray]:
+    pairs = scored.pairs
     columns = ("corpus", "part", "edit_type", "kind")
     values = {name.replace("_", " "): np.array([pair[name] for pair in pairs]) for name in columns}
     keys = [{hash64(normalise(pair[side])) for side in ("before", "after")} for pair in pairs]

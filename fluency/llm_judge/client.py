@@ -20,8 +20,8 @@ from tqdm import tqdm
 
 from fluency.edits.forms import Change
 from fluency.llm_judge.cache import Answer, AnswerCache, digest, opened
+from fluency.llm_judge.params import LLMParams
 from fluency.llm_judge.prompt import RESPONSE_FORMAT, message
-from fluency.params import LLMParams
 from fluency.utils.errors import UserError
 
 _IN_A_ROW = 10  # changes without an answer, after which the rest is spared; the first will do if there never was one

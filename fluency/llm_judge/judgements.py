@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 
 from fluency.edits.forms import Change
-from fluency.evaluation.scored_pairs import Judged, Pairs
+from fluency.evaluation.scored_pairs import Pairs, ScoredPairs
 from fluency.llm_judge.client import Asked
+from fluency.llm_judge.params import LLMParams
 from fluency.llm_judge.prompt import OUTCOMES, SOURCES, THRESHOLD, read
-from fluency.params import LLMParams
 from fluency.utils.errors import UserError
 
 SCHEMA = pa.schema(
@@ -35,12 +35,12 @@ class Judgements:
     """What a language model says of pairs.
 
     Attributes:
-        judged: the pairs whose answer has a verdict, and no others.
+        scored: the pairs whose answer has a verdict, and no others.
         rows: every pair, with the columns of `SCHEMA`: what came of it, and the answer as it came.
         counts: for metrics/llm.json.
     """
 
-    judged: Judged
+    scored: ScoredPairs
     rows: list[dict[str, Any]]
     counts: dict[str, int | float]
 
@@ -57,8 +57,8 @@ def judge(pairs: Pairs, asked: Asked, params: LLMParams) -> Judgements:
         ((problem, count),) = Counter(row["problem"] for row in rows).most_common(1)
         raise UserError(f"llm.model: no answer of {params.model} has a verdict; of {count} pairs: {problem}")
     scores = np.array([rows[place]["score"] for place in answered])
-    judged = Judged([pairs[place] for place in answered], scores, THRESHOLD)
-    return Judgements(judged, rows, _counts(rows, asked, params))
+    scored = ScoredPairs([pairs[place] for place in answered], scores, THRESHOLD)
+    return Judgements(scored, rows, _counts(rows, asked, params))
 
 
 def _row(id_: str, change: Change, asked: Asked) -> dict[str, Any]:

@@ -21,9 +21,9 @@ from fluency.metrics import probabilities
 from fluency.model.device import Device
 from fluency.model.encoding import collate, encode
 from fluency.model.inference import Batch, TorchModel
-from fluency.utils.caches import make_once
+from fluency.utils.caches import cache_folder, make_once
 from fluency.utils.errors import UserError
-from fluency.utils.files import cache_folder, read_json, write_json
+from fluency.utils.files import read_json, write_json
 
 _INT8, _CHECK = "int8.onnx", "check.json"
 LARGEST_DIFFERENCE = 0.1  # between the scores of both, above which int8 is refused

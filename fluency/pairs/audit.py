@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from fluency.corpus.rows import SPLITS
-from fluency.edits.sentence import occurrence
+from fluency.pairs.groups import occurrence
 
 _EXAMPLES = 3  # of each kind, for the page
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: keeps the hashes of different scopes apart

@@ -17,13 +17,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fluency.corpus.rows import REJECTED_SCHEMA, SPLITS, Rejected, Row, category, rejected_values
-from fluency.edits.sentence import groups, hash64, occurrence, seen_in
+from fluency.edits.sentence import hash64
 from fluency.pairs.audit import Changes, Facts, corpus_figures, leakage_figures, split_repeats
 from fluency.pairs.audit_page import as_markdown
 from fluency.pairs.corruption import RULES
+from fluency.pairs.groups import groups, occurrence, seen_in
 from fluency.pairs.parallel import PAIR_FIELDS, draft_all
+from fluency.pairs.params import PairsParams
 from fluency.pairs.splits import cut_splits
-from fluency.params import PairsParams
 from fluency.utils.errors import UserError
 from fluency.utils.files import parquet_sink, write_text
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fluency.corpus.rows import Row
 from fluency.edits.edit import Edit, extract
 from fluency.pairs.corruption import corrupt
-from fluency.params import AugmentParams, PairsParams
+from fluency.pairs.params import AugmentParams, PairsParams
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ from fluency.corpus.rows import REJECTED_SCHEMA, SPLITS, Rejected, Row, rejected
 from fluency.edits.edit import occurrences
 from fluency.edits.sentence import hash64, normalise
 from fluency.pairs.pair import Pair, pairs_of
+from fluency.pairs.params import PairsParams
 from fluency.pairs.splits import NOT_GIVEN
-from fluency.params import PairsParams
 from fluency.utils.files import parquet_sink
 
 _MARKUP = re.compile("<del|</")

@@ -6,7 +6,7 @@ import numpy as np
 
 from fluency.corpus.rows import SPLITS
 from fluency.edits.sentence import hash64
-from fluency.params import SplitParams
+from fluency.pairs.params import SplitParams
 from fluency.utils.errors import UserError
 
 NOT_GIVEN = -1

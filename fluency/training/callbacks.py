@@ -1,12 +1,13 @@
 """Watching a training run: a progress bar, and the curves and figures that DVC shows, on the first process only."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from transformers import ProgressCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from fluency.model.device import Plan
+from fluency.training.plan import Plan
 from fluency.utils.files import write_json, write_text
 
 _TRAINING = ("step", "epoch", "loss", "learning_rate", "grad_norm")
@@ -94,3 +95,9 @@ class ProgressBar(ProgressCallback):
                 if name in (logs or {}):
                     self.shown[name.removeprefix("eval_")] = f"{logs[name]:.3f}"
             self.training_bar.set_postfix(self.shown, refresh=sys.stderr.isatty())
+
+
+def wandb_wanted(environment: Mapping[str, str]) -> bool:
+    """Whether the environment has W&B configured: a mode that is on and, unless offline, a key."""
+    mode = environment.get("WANDB_MODE", "online")
+    return mode == "offline" or (mode != "disabled" and bool(environment.get("WANDB_API_KEY")))

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import torch.distributed
 
-from fluency.model.device import Plan
-from fluency.params import TrainParams
+from fluency.training.params import TrainParams
+from fluency.training.plan import Plan
 from fluency.utils.errors import UserError
 from fluency.utils.files import sha256
 from fluency.utils.processes import locked

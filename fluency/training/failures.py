@@ -4,8 +4,8 @@ import math
 
 import torch
 
-from fluency.model.device import Plan
-from fluency.params import TrainParams
+from fluency.training.params import TrainParams
+from fluency.training.plan import Plan
 from fluency.utils.errors import UserError
 
 GOES_ON = "started again, it goes on from its last checkpoint"

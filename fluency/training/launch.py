@@ -11,11 +11,12 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from fluency.model.device import Plan, devices_at_hand, die_with_parent, plan_for, read_accelerate_config
-from fluency.params import TrainParams
 from fluency.training.checkpoints import claimed, experiment_digest
 from fluency.training.failures import GOES_ON, LostProcessError
+from fluency.training.params import TrainParams
+from fluency.training.plan import Plan, devices_at_hand, plan_for, read_accelerate_config
 from fluency.utils.errors import UserError
+from fluency.utils.processes import die_with_parent
 
 _ONE_MACHINE = "accelerate_configs/four_gpus.yaml"  # the number of processes is the plan's
 

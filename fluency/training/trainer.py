@@ -28,14 +28,14 @@ from transformers.trainer_utils import EvalLoopOutput
 from transformers.utils.logging import disable_progress_bar
 
 from fluency.metrics import LABELS, average_precision, negative_log_likelihood, point_metrics, probabilities
-from fluency.model.device import Plan, use_cores
+from fluency.model.device import use_cores
 from fluency.model.encoding import COMPILED_LENGTHS, Encoded, collate, encode, load_tokenizer
-from fluency.params import TrainParams
-from fluency.training.callbacks import CurveCallback, PlanInTracker, ProgressBar
+from fluency.training.callbacks import CurveCallback, PlanInTracker, ProgressBar, wandb_wanted
 from fluency.training.checkpoints import checkpoint_to_resume
 from fluency.training.failures import explained, stop_if_diverged
+from fluency.training.params import TrainParams
+from fluency.training.plan import Plan
 from fluency.training.sampler import GlobalBatchSampler
-from fluency.training.tracking import wandb_wanted
 from fluency.utils.files import read_parquet, written_aside
 
 Pairs = Sequence[Mapping[str, Any]]

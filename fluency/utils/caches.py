@@ -1,11 +1,17 @@
-"""Folders of the user's cache that are made once, whoever asks for them first."""
+"""Folders of the user's cache; what is in them can be made again."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 from huggingface_hub.utils import WeakFileLock
 
 from fluency.utils.files import written_aside
+
+
+def cache_folder(*names: str) -> Path:
+    """A folder of the user's cache; what is in it can be made again."""
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"), "fluency", *names)
 
 
 def make_once(folder: Path, make: Callable[[Path], object]) -> None:

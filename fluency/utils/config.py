@@ -4,6 +4,8 @@ import dataclasses
 import math
 import re
 import typing
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, TypeVar
@@ -13,6 +15,7 @@ import yaml
 from fluency.utils.errors import UserError
 
 T = TypeVar("T")
+PARAMS = Path("params.yaml")
 
 
 class _Loader(yaml.SafeLoader):
@@ -32,15 +35,37 @@ def read_yaml(path: str | Path, cls: type[T]) -> T:
     Raises:
         UserError: naming the key at fault and what is expected there.
     """
+    with _named(path):
+        return _build(cls, _load(path), "")
+
+
+def read_params(block: str, cls: type[T], path: str | Path = PARAMS) -> T:
+    """Make the dataclass `cls` from one block of params.yaml; what is wrong in other blocks is not looked at.
+
+    Raises:
+        UserError: naming the key at fault and what is expected there.
+    """
+    with _named(path):
+        tree = _load(path)
+        require(isinstance(tree, dict) and block in tree, f"{block}: missing key; it is needed")
+        return _build(cls, tree[block], f"{block}.")
+
+
+@contextmanager
+def _named(path: str | Path) -> Iterator[None]:
+    """Tell which file is at fault."""
     try:
-        tree = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 (a SafeLoader)
-        return _build(cls, tree, "")
+        yield
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; run from the repository's root") from None
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
+
+
+def _load(path: str | Path) -> Any:
+    return yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 (a SafeLoader)
 
 
 def require(holds: bool, message: str) -> None:

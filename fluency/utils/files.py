@@ -124,8 +124,3 @@ def sha256(path: str | Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def cache_folder(*names: str) -> Path:
-    """A folder of the user's cache; what is in it can be made again."""
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"), "fluency", *names)

@@ -1,8 +1,14 @@
-"""Locks: one process at a time, and none once its holder is gone, however it went."""
+"""Processes: locks that end with their holder, and children that end with their parent."""
 
+import ctypes
 import fcntl
 import os
+import signal
+import sys
+from collections.abc import Mapping
 from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1  # of prctl(2)
 
 
 def locked(path: Path, flags: int = os.O_RDONLY) -> int | None:
@@ -18,3 +24,13 @@ def locked(path: Path, flags: int = os.O_RDONLY) -> int | None:
         os.close(descriptor)
         return None
     return descriptor
+
+
+def die_with_parent(environment: Mapping[str, str]) -> None:
+    """End this process when DVC or the launcher that started it is killed (Linux only).
+
+    An orphan would write over the next run's files. A process that a user started is left alone: it may outlive
+    its shell.
+    """
+    if sys.platform == "linux" and ("TORCHELASTIC_RUN_ID" in environment or "DVC_STAGE" in environment):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

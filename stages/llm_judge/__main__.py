@@ -25,8 +25,8 @@ def main() -> None:
     pairs = read_parquet(TEST)
     asked = ask([(pair["before"], pair["after"]) for pair in pairs], params.llm, KEPT)
     judgements = judge(pairs, asked, params.llm)
-    write_json(FIGURES, figures(judgements.judged, params.evaluate) | {"answers": judgements.counts})
-    write_predictions(PREDICTIONS, judgements.judged)
+    write_json(FIGURES, figures(judgements.scored, params.evaluate) | {"answers": judgements.counts})
+    write_predictions(PREDICTIONS, judgements.scored)
     write_parquet(ANSWERS, judgements.rows, SCHEMA)
     if asked.refused:
         print(f"asked without {', '.join(asked.refused)}, which the server does not take")

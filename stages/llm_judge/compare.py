@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
-from fluency.evaluation.comparison import as_markdown, compare
+from fluency.evaluation.comparison import compare
 from fluency.evaluation.predictions import join, on_the_same_pairs
 from fluency.evaluation.slices import sentence_keys, slices
 from fluency.llm_judge.prompt import OUTCOMES
 from fluency.params import load_params
 from fluency.report.page import Entry, write_report
 from fluency.report.pictures import pictures
+from fluency.report.summary import comparison_text
 from fluency.utils.files import read_json, read_parquet, write_text
 from stages import run
 
@@ -28,12 +29,12 @@ def main() -> None:
         )
     ]
     model, _, llm = entries
-    comparison = compare(*on_the_same_pairs(llm.judged, model.judged), params.evaluate)
-    table = as_markdown(comparison, (llm.name, model.name), limit=20)
+    comparison = compare(*on_the_same_pairs(llm.scored, model.scored), params.evaluate)
+    table = comparison_text(comparison, (llm.name, model.name), limit=20)
     outcomes = ", ".join(f"{llm.figures['answers'][outcome]} {outcome}" for outcome in OUTCOMES)
     write_text(RESULTS / "llm_comparison.md", f"{llm.name} on the test pairs: {outcomes}.\n\n{table}")
     train = read_parquet(TRAIN, columns=["before", "after"])
-    by_slice = slices(model.judged, sentence_keys(text for pair in train for text in pair.values()), params.evaluate)
+    by_slice = slices(model.scored, sentence_keys(text for pair in train for text in pair.values()), params.evaluate)
     report = RESULTS / "report_with_judge.html"
     write_report(report, entries, params.evaluate, slices=by_slice, pictures=pictures(METRICS / "pictures"))
 

@@ -8,7 +8,7 @@ from huggingface_hub import constants
 
 from fluency.cli.commands import main
 from fluency.cli.doctor import examine
-from fluency.sources.freshness import Freshness, freshness
+from fluency.sources.dvc_project import Freshness, freshness
 from fluency.training.checkpoints import claimed
 
 

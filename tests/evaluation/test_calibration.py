@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from fluency.evaluation.calibration import Calibration, calibrate, choose_threshold, fit_temperature
+from fluency.evaluation.params import DecisionParams
 from fluency.metrics import point_metrics, precision_at_recall, probabilities
-from fluency.params import DecisionParams
 from fluency.utils.errors import UserError
 
 

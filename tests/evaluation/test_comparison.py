@@ -7,10 +7,11 @@ import pyarrow as pa
 import pytest
 
 from fluency.cli.commands import main
-from fluency.evaluation.comparison import as_markdown, compare
+from fluency.evaluation.comparison import compare
+from fluency.evaluation.params import EvaluateParams
 from fluency.evaluation.predictions import join, on_the_same_pairs, write_predictions
-from fluency.evaluation.scored_pairs import Judged
-from fluency.params import EvaluateParams
+from fluency.evaluation.scored_pairs import ScoredPairs
+from fluency.report.summary import comparison_text
 from fluency.utils.errors import UserError
 from fluency.utils.files import read_parquet, write_parquet
 
@@ -27,23 +28,23 @@ def pairs(count: int) -> list[dict]:
     ]  # fmt: skip
 
 
-def judged(count: int = 200, skill: float = 1.0, threshold: float = 0.5) -> Judged:
+def scored(count: int = 200, skill: float = 1.0, threshold: float = 0.5) -> ScoredPairs:
     rows = pairs(count)
     labels = np.array([row["label"] for row in rows])
     margin = (2 * labels - 1) * skill + np.random.default_rng(int(skill * 10)).normal(size=count)
-    return Judged(rows, 1 / (1 + np.exp(-margin)), threshold)
+    return ScoredPairs(rows, 1 / (1 + np.exp(-margin)), threshold)
 
 
 def test_a_judge_is_no_better_than_itself():
-    comparison = compare(judged(), judged(), PARAMS)
+    comparison = compare(scored(), scored(), PARAMS)
     assert all(row["difference"] == row["low"] == row["high"] == 0 for row in comparison.figures)
     assert comparison.mcnemar["argmax"] == {"a": 0, "b": 0, "p": 1.0}
     assert comparison.disagreements == []
-    assert "They disagree on 0 pairs.\n" in as_markdown(comparison, ("a", "b"), limit=5)
+    assert "They disagree on 0 pairs.\n" in comparison_text(comparison, ("a", "b"), limit=5)
 
 
 def test_a_better_judge_is_found_better_with_an_interval_that_leaves_out_zero():
-    comparison = compare(judged(skill=0.5), judged(skill=3.0), PARAMS)
+    comparison = compare(scored(skill=0.5), scored(skill=3.0), PARAMS)
     rows = {row["figure"]: row for row in comparison.figures}
     for name in ("average_precision", "roc_auc", "operating_point.precision", "accuracy"):
         assert 0 < rows[name]["low"] <= rows[name]["difference"] <= rows[name]["high"]
@@ -64,7 +65,9 @@ def test_equal_judges_are_seldom_found_different():
         rows = pairs(400)
         (row,) = [
             row
-            for row in compare(Judged(rows, one, 0.5), Judged(rows, two, 0.5), EvaluateParams(100, seed)).figures
+            for row in compare(
+                ScoredPairs(rows, one, 0.5), ScoredPairs(rows, two, 0.5), EvaluateParams(100, seed)
+            ).figures
             if row["figure"] == "accuracy"
         ]
         wrong += not row["low"] <= 0 <= row["high"]
@@ -76,20 +79,20 @@ def test_mcnemars_p_is_the_exact_binomial():
     labels = np.array([row["label"] for row in rows], dtype=float)
     worse = labels.copy()
     worse[:5] = 1 - worse[:5]
-    test = compare(Judged(rows, worse, 0.5), Judged(rows, labels, 0.5), PARAMS).mcnemar["operating point"]
+    test = compare(ScoredPairs(rows, worse, 0.5), ScoredPairs(rows, labels, 0.5), PARAMS).mcnemar["operating point"]
     assert test == {"a": 0, "b": 5, "p": pytest.approx(2 * 0.5**5)}
 
 
 def test_the_worst_disagreements_come_first():
     rows = pairs(6)
-    a = Judged(rows, np.array([0.1, 0.9, 0.2, 0.9, 0.9, 0.1]), 0.5)  # labels 0 1 0 1 0 1
-    b = Judged(rows, np.array([0.6, 0.1, 0.9, 0.9, 0.1, 0.9]), 0.5)
+    a = ScoredPairs(rows, np.array([0.1, 0.9, 0.2, 0.9, 0.9, 0.1]), 0.5)  # labels 0 1 0 1 0 1
+    b = ScoredPairs(rows, np.array([0.6, 0.1, 0.9, 0.9, 0.1, 0.9]), 0.5)
     found = [(row["id"], row["right"]) for row in compare(a, b, PARAMS).disagreements]
     assert found == [("id2", "a"), ("id0", "a"), ("id1", "a"), ("id4", "b"), ("id5", "b")]
 
 
 def test_the_markdown_shows_the_edit_whatever_is_in_it():
-    text = as_markdown(compare(judged(40, 0.5), judged(40, 3.0), PARAMS), ("a|b", "workspace"), limit=3)
+    text = comparison_text(compare(scored(40, 0.5), scored(40, 3.0), PARAMS), ("a|b", "workspace"), limit=3)
     assert "a\\|b" in text
     assert text.count("`` She [-go-]{+goes+} `") == 3
     tables = [line for line in text.splitlines() if line.startswith("|")]
@@ -97,7 +100,7 @@ def test_the_markdown_shows_the_edit_whatever_is_in_it():
 
 
 def test_predictions_are_read_back_as_they_were_judged(tmp_path):
-    before = judged(20, threshold=0.7)
+    before = scored(20, threshold=0.7)
     write_predictions(tmp_path / "p.parquet", before)
     after = join(read_parquet(tmp_path / "p.parquet"), list(reversed(pairs(25))), "p")
     assert [pair["id"] for pair in after.pairs] == [f"id{row}" for row in reversed(range(20))]
@@ -106,7 +109,7 @@ def test_predictions_are_read_back_as_they_were_judged(tmp_path):
 
 
 def test_where_nothing_was_accepted_nothing_is(tmp_path):
-    write_predictions(tmp_path / "p.parquet", judged(20, threshold=math.inf))
+    write_predictions(tmp_path / "p.parquet", scored(20, threshold=math.inf))
     assert not join(read_parquet(tmp_path / "p.parquet"), pairs(20), "p").accepted.any()
 
 
@@ -128,12 +131,12 @@ def test_foreign_predictions_are_refused(change, message):
 
 
 def test_judges_are_compared_on_the_pairs_they_share():
-    a, b = judged(20), judged(30)
+    a, b = scored(20), scored(30)
     b = b.at([*range(29, 9, -1)])
     one, two = on_the_same_pairs(a, b)
     assert [pair["id"] for pair in one.pairs] == [pair["id"] for pair in two.pairs] == [f"id{i}" for i in range(10, 20)]
     with pytest.raises(UserError, match="no pair in common"):
-        on_the_same_pairs(judged(10), b.at([0, 1]))
+        on_the_same_pairs(scored(10), b.at([0, 1]))
 
 
 def test_two_files_are_compared_from_the_command_line(tmp_path, monkeypatch, capsys, request):
@@ -141,8 +144,8 @@ def test_two_files_are_compared_from_the_command_line(tmp_path, monkeypatch, cap
     monkeypatch.chdir(tmp_path)
     columns = [pair | {"corpus": "c", "kind": "k"} for pair in pairs(30)]
     write_parquet("data/pairs/test.parquet", columns, pa.Table.from_pylist(columns).schema)
-    write_predictions(tmp_path / "a.parquet", judged(30, 0.5))
-    write_predictions(tmp_path / "b.parquet", judged(20, 3.0))
+    write_predictions(tmp_path / "a.parquet", scored(30, 0.5))
+    write_predictions(tmp_path / "b.parquet", scored(20, 3.0))
     main(["compare", "a.parquet", "b.parquet", "--limit", "1"])
     printed = capsys.readouterr().out
     assert printed.startswith("left out: 10 pairs that only a.parquet has\n20 pairs.")

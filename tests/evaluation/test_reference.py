@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import log_loss
 
 from fluency.cli.commands import main
-from fluency.evaluation import reference
+from fluency.evaluation import predictions
 from fluency.utils.files import read_json, write_json
 
 
@@ -14,7 +14,7 @@ def run(tmp_path):
     """A results folder as the reference writes it."""
     rng = np.random.default_rng(0)
     logits, labels = rng.normal(size=(100, 2)).astype(np.float32), rng.integers(0, 2, 100)
-    reference.write(tmp_path, logits, labels)
+    predictions.write_reference(tmp_path, logits, labels)
     return tmp_path
 
 

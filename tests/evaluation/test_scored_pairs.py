@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from fluency.evaluation.behaviour import checked_changes, checks
-from fluency.evaluation.scored_pairs import Judged, figures, nested
+from fluency.evaluation.params import EvaluateParams
+from fluency.evaluation.scored_pairs import ScoredPairs, figures, nested
 from fluency.evaluation.slices import COLUMNS, sentence_keys, slices
-from fluency.params import EvaluateParams
 
 PARAMS = EvaluateParams(resamples=100, seed=1)
 
@@ -16,10 +16,10 @@ def pair(row: int, label: int, before: str = "She go home .", after: str = "She 
     return {"id": str(row), "group": str(row // 2), "label": label, "before": before, "after": after, **described}
 
 
-def judged(count: int = 40) -> Judged:
+def scored(count: int = 40) -> ScoredPairs:
     rng = np.random.default_rng(0)
     pairs = [pair(row, row % 2, part="contrast" if row < 10 else "hand-written") for row in range(count)]
-    return Judged(pairs, rng.random(count), 0.7)
+    return ScoredPairs(pairs, rng.random(count), 0.7)
 
 
 def leaves(tree: dict) -> list:
@@ -27,7 +27,7 @@ def leaves(tree: dict) -> list:
 
 
 def test_every_figure_stands_inside_its_interval():
-    result = figures(judged(), PARAMS)
+    result = figures(scored(), PARAMS)
     for tree in (result, result["operating_point"], result["precision_at_recall"]):
         for name in [name for name in tree if f"{name}_low" in tree]:
             assert tree[f"{name}_low"] <= tree[name] <= tree[f"{name}_high"], name
@@ -44,16 +44,16 @@ def test_every_figure_stands_inside_its_interval():
 
 
 def test_parts_are_figures_of_their_own_pairs():
-    result = figures(judged(), PARAMS)
+    result = figures(scored(), PARAMS)
     assert {name: part["examples"] for name, part in result["parts"].items()} == {"contrast": 10, "hand-written": 30}
-    alone = judged().by(np.array(["a"] * 10 + ["b"] * 30))["a"]
+    alone = scored().by(np.array(["a"] * 10 + ["b"] * 30))["a"]
     assert result["parts"]["contrast"]["recall"] == alone.points()["recall"]
 
 
 @pytest.mark.parametrize("labels", [[0, 0], [1, 1], [0], [1]])
 def test_figures_are_finite_with_one_label_or_one_pair(labels):
     pairs = [pair(row, label) for row, label in enumerate(labels)]
-    result = figures(Judged(pairs, np.full(len(pairs), 0.2), 0.5), PARAMS, uncalibrated=np.full(len(pairs), 0.1))
+    result = figures(ScoredPairs(pairs, np.full(len(pairs), 0.2), 0.5), PARAMS, uncalibrated=np.full(len(pairs), 0.1))
     assert all(np.isfinite(leaf) for leaf in leaves(result))
     assert result["operating_point"]["precision"] == 0
 
@@ -68,7 +68,7 @@ def test_slices_divide_the_pairs_each_in_its_own_way():
         pair(1, 0, before=" ".join(["word"] * 25), after="Clean ."),
         pair(2, 0, before=" ".join(["word"] * 31), after="ONE  two ."),
     ]
-    rows = slices(Judged(pairs, np.array([0.9, 0.8, 0.1]), 0.5), sentence_keys(["one two ."]), PARAMS)
+    rows = slices(ScoredPairs(pairs, np.array([0.9, 0.8, 0.1]), 0.5), sentence_keys(["one two ."]), PARAMS)
     assert all(tuple(row) == COLUMNS for row in rows)
     counts: dict[str, dict[str, int]] = {}
     for row in rows:

@@ -18,7 +18,8 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from fluency.params import TrainParams, load_params
+from fluency.params import load_params
+from fluency.training.params import TrainParams
 from fluency.utils.errors import UserError
 from stages.train import main
 from tests.conftest import ROOT

@@ -9,8 +9,9 @@ import anyio
 import pytest
 
 from fluency.llm_judge.client import Asked, ask
+from fluency.llm_judge.params import LLMParams
 from fluency.llm_judge.prompt import read
-from fluency.params import LLMParams, load_params
+from fluency.params import load_params
 from fluency.utils.errors import UserError
 from tests.helpers.chat import ChatServer, body, cut, drip, drop, hang, said, status, tokens
 

@@ -47,9 +47,9 @@ ASKED = asked(
 
 def test_only_pairs_with_a_verdict_are_judged():
     found = judge(PAIRS, ASKED, PARAMS)
-    assert [pair["id"] for pair in found.judged.pairs] == ["id0", "id1", "id4"]
-    assert found.judged.scores.tolist() == [0.2, 1.0, 0.5]
-    assert found.judged.accepted.tolist() == [False, True, True]  # as the verdicts say
+    assert [pair["id"] for pair in found.scored.pairs] == ["id0", "id1", "id4"]
+    assert found.scored.scores.tolist() == [0.2, 1.0, 0.5]
+    assert found.scored.accepted.tolist() == [False, True, True]  # as the verdicts say
 
 
 def test_every_pair_has_a_row_that_says_what_came_of_it():

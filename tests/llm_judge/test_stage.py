@@ -33,7 +33,7 @@ def pairs(count: int) -> list[dict]:
 
 
 @pytest.fixture
-def judged(tmp_path):
+def scored(tmp_path):
     """Makes a project that has test pairs, and nothing else that a pipeline would have made."""
 
     def make(count: int, params: dict[str, str]) -> Project:
@@ -45,7 +45,7 @@ def judged(tmp_path):
     return make
 
 
-def test_a_thousand_pairs_with_faults_and_two_kills_are_each_answered_once(judged):
+def test_a_thousand_pairs_with_faults_and_two_kills_are_each_answered_once(scored):
     changes = [(pair["before"], pair["after"]) for pair in pairs(1000)]
     faults = [*(status(code, retry_after_ms="5") for code in (429, 500, 503)), drop, cut]
     faulty = {change: [faults[n % 5]] for n, change in enumerate(changes[::10])}  # 10 %
@@ -53,7 +53,7 @@ def test_a_thousand_pairs_with_faults_and_two_kills_are_each_answered_once(judge
     with ChatServer() as server:
         server.faults = lambda change: faulty.get(change, [])
         server.content = lambda change: "Hard to say." if change in garbled else json.dumps(said(change))
-        project = judged(1000, overrides(server, concurrency=8))
+        project = scored(1000, overrides(server, concurrency=8))
         for kill_at in (300, 650):
             reached = threading.Event()
             server.on_answer = lambda at=kill_at, event=reached: server.answered.total() >= at and event.set()
@@ -146,7 +146,7 @@ def test_another_model_is_an_experiment_with_the_judge_alone(new_project):
         named = JUDGE.replace("repro", "exp run -S 'llm.splits=[test]'")
         project.run(f"{named}:judge", **LOCAL)  # needs the pairs, and no model
         assert not (project.folder / "models").exists()
-        project.commit("judged")
+        project.commit("scored")
         server.model = "judge-2"
         server.content = lambda change: json.dumps({"verdict": "fluent"})
         project.run(f"{JUDGE.replace('repro', 'exp run -S llm.model=judge-2')}:judge", **LOCAL)
@@ -156,9 +156,9 @@ def test_another_model_is_an_experiment_with_the_judge_alone(new_project):
     assert len(list((project.folder / ".answers").iterdir())) == 2
 
 
-def test_a_judge_that_says_nothing_useful_leaves_nothing_behind(judged):
+def test_a_judge_that_says_nothing_useful_leaves_nothing_behind(scored):
     with ChatServer(content=lambda change: "Hm.") as server:
-        project = judged(10, overrides(server))
+        project = scored(10, overrides(server))
         printed = project.run("python -m stages.llm_judge", fails=True, **LOCAL)
     assert printed.splitlines()[-1] == (
         "error: llm.model: no answer of judge-1 has a verdict; of 10 pairs: no JSON object with a verdict"
@@ -168,11 +168,11 @@ def test_a_judge_that_says_nothing_useful_leaves_nothing_behind(judged):
     assert len(next((project.folder / ".answers").iterdir()).read_bytes().splitlines()) == 10  # they were paid for
 
 
-def test_what_was_left_out_is_told(judged):
+def test_what_was_left_out_is_told(scored):
     changes = [(pair["before"], pair["after"]) for pair in pairs(30)]
     with ChatServer(refuses=("seed",)) as server:
         server.faults = lambda change: [status(400, "content policy")] * 9 if change == changes[7] else []
-        project = judged(30, overrides(server, max_calls=20))
+        project = scored(30, overrides(server, max_calls=20))
         printed = project.run("python -m stages.llm_judge", **LOCAL)
     assert "asked without seed, which the server does not take" in printed
     assert len(pq.read_table(project.folder / "results/llm.parquet")) == 20

@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fluency.corpus.rows import REJECTED_SCHEMA, ROW_SCHEMA, SPLITS, Rejected, Row, rejected_values, row_values
-from fluency.edits.sentence import groups, hash64, normalise
+from fluency.edits.sentence import hash64, normalise
 from fluency.pairs import dataset
 from fluency.pairs.dataset import PAIR_SCHEMA, build_dataset
+from fluency.pairs.groups import groups
 from fluency.pairs.splits import NOT_GIVEN, cut_splits
 from fluency.params import load_params
 from fluency.utils import files

@@ -17,8 +17,8 @@ from packaging.utils import canonicalize_name
 
 from fluency import FluencyScorer
 from fluency.scorer.artifact import locate
+from fluency.utils.caches import cache_folder
 from fluency.utils.errors import UserError
-from fluency.utils.files import cache_folder
 from tests.conftest import ROOT
 from tests.helpers.imports import imported_files
 from tests.helpers.models import untrained

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from playwright.sync_api import expect
 
-from fluency.evaluation.scored_pairs import Judged, figures
+from fluency.evaluation.params import EvaluateParams
+from fluency.evaluation.scored_pairs import ScoredPairs, figures
 from fluency.evaluation.slices import slices
-from fluency.params import EvaluateParams
 from fluency.report.page import Entry, write_report
 
 PARAMS = EvaluateParams(resamples=100, seed=1)
@@ -33,8 +33,8 @@ def pair(row: int, label: int, removed: str = "go", inserted: str = "goes") -> d
 
 
 def entry(name: str, pairs: list[dict], scores: np.ndarray, threshold: float = 0.5) -> Entry:
-    judged = Judged(pairs, scores, threshold)
-    return Entry(name, judged, figures(judged, PARAMS))
+    scored = ScoredPairs(pairs, scores, threshold)
+    return Entry(name, scored, figures(scored, PARAMS))
 
 
 def write(path: Path, count: int = 120, texts: tuple[str, ...] = ()) -> list[dict]:
@@ -44,7 +44,7 @@ def write(path: Path, count: int = 120, texts: tuple[str, ...] = ()) -> list[dic
     model, other = entry("model", pairs, scores), entry("baseline", pairs[5:], 1 - scores[5:])
     picture = path.with_suffix(".png")
     picture.write_bytes(b"\x89PNG\r\n\x1a\n")
-    write_report(path, [model, other], PARAMS, slices=slices(model.judged, set(), PARAMS), pictures={"a & b": picture})
+    write_report(path, [model, other], PARAMS, slices=slices(model.scored, set(), PARAMS), pictures={"a & b": picture})
     return pairs
 
 

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from fluency.evaluation.scored_pairs import Judged
+from fluency.evaluation.scored_pairs import ScoredPairs
 from fluency.evaluation.slices import sentence_keys, slices
 from fluency.report.pictures import training_curves, write_pictures
 from fluency.report.plot_data import write_plots
-from tests.evaluation.test_scored_pairs import PARAMS, judged, pair
+from tests.evaluation.test_scored_pairs import PARAMS, pair, scored
 
 NAMES = {"precision_recall", "roc", "reliability", "histogram", "confusion", "slices"}
 
 
-def draw(folder: Path, its: Judged) -> None:
+def draw(folder: Path, its: ScoredPairs) -> None:
     by_slice = slices(its, sentence_keys([]), PARAMS)
     data = write_plots(folder / "plots", its, its.scores**2, by_slice)
     for name in ("training", "validation"):
@@ -26,7 +26,7 @@ def draw(folder: Path, its: Judged) -> None:
 
 def test_plots_and_pictures_are_the_same_each_time(tmp_path):
     for folder in ("one", "two"):
-        draw(tmp_path / folder, judged())
+        draw(tmp_path / folder, scored())
     written = {path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*.*")}
     assert {path.stem for path in written if path.suffix == ".csv"} == NAMES | {"training", "validation"}
     assert {path.stem for path in written if path.suffix == ".png"} == NAMES | {"training"}
@@ -35,7 +35,7 @@ def test_plots_and_pictures_are_the_same_each_time(tmp_path):
 
 
 def test_the_operating_point_lies_where_the_figures_say(tmp_path):
-    its = judged()
+    its = scored()
     draw(tmp_path, its)
     point = its.points()
     for name, columns in (("precision_recall", ("recall", "precision")), ("roc", ("recall",))):
@@ -46,7 +46,7 @@ def test_the_operating_point_lies_where_the_figures_say(tmp_path):
 
 
 def test_the_histogram_and_the_decisions_count_every_pair(tmp_path):
-    draw(tmp_path, judged())
+    draw(tmp_path, scored())
     rows = list(csv.DictReader((tmp_path / "plots/histogram.csv").open()))
     assert sum(int(row["pairs"]) for row in rows) == 40
     assert (tmp_path / "plots/confusion.csv").read_text().count("\n") == 41
@@ -54,7 +54,7 @@ def test_the_histogram_and_the_decisions_count_every_pair(tmp_path):
 
 @pytest.mark.parametrize("label", [0, 1])
 def test_one_label_alone_can_be_drawn(tmp_path, label):
-    draw(tmp_path, Judged([pair(row, label) for row in range(4)], np.full(4, 0.5), 0.5))
+    draw(tmp_path, ScoredPairs([pair(row, label) for row in range(4)], np.full(4, 0.5), 0.5))
     assert (tmp_path / "pictures/roc.png").stat().st_size > 1000
 
 

@@ -11,11 +11,11 @@ from fluency.params import load_params
 from fluency.report.summary import filled, stage_table, summary
 from fluency.utils.errors import UserError
 from fluency.utils.files import write_json
-from tests.evaluation.test_scored_pairs import judged
+from tests.evaluation.test_scored_pairs import scored
 
 
 def test_the_summary_sets_the_model_beside_the_baseline_with_intervals(tmp_path):
-    result = figures(judged(), load_params().evaluate)
+    result = figures(scored(), load_params().evaluate)
     for name in ("test", "baseline"):
         write_json(tmp_path / f"{name}.json", result)
     table = summary(tmp_path).splitlines()

@@ -12,8 +12,8 @@ from transformers import AutoModelForSequenceClassification, pipeline
 from fluency import FluencyScorer
 from fluency.cli.commands import main
 from fluency.evaluation.behaviour import checked_changes, checks
-from fluency.evaluation.scored_pairs import Judged, figures
-from fluency.params import EvaluateParams
+from fluency.evaluation.params import EvaluateParams
+from fluency.evaluation.scored_pairs import ScoredPairs, figures
 from fluency.scorer.export import export
 from fluency.utils.errors import UserError
 from fluency.utils.files import read_json, write_json
@@ -30,11 +30,11 @@ def finished(tiny_model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("finished")
     untrained(tiny_model, folder / "models")
     pairs = [pair(row, row % 2, f"It is {row} .", f"It be {row} .") for row in range(40)]
-    judged = Judged(pairs, np.random.default_rng(0).random(40), 0.5)
+    scored = ScoredPairs(pairs, np.random.default_rng(0).random(40), 0.5)
     scored = dict.fromkeys(checked_changes(pairs), 0.7)
     write_json(
         folder / "metrics/test.json",
-        figures(judged, EvaluateParams(resamples=100, seed=1)) | {"checks": checks(pairs, scored, 0.5)},
+        figures(scored, EvaluateParams(resamples=100, seed=1)) | {"checks": checks(pairs, scored, 0.5)},
     )
     shutil.copyfile(ROOT / "metrics/data.json", folder / "metrics/data.json")
     shutil.copyfile(ROOT / "CITATION.cff", folder / "CITATION.cff")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fluency.sources.data import fetch_data, fetch_model, local_path
+from fluency.sources.data import fetch_data, local_path
+from fluency.sources.model import fetch_model
 from fluency.utils.errors import UserError
 
 

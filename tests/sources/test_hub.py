@@ -13,7 +13,8 @@ import pytest
 from huggingface_hub import constants
 
 from fluency.sources import hub as client
-from fluency.sources.data import fetch_data, fetch_model
+from fluency.sources.data import fetch_data
+from fluency.sources.model import fetch_model
 from fluency.utils.errors import UserError
 from tests.conftest import Project
 from tests.helpers.hub import Hub

@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer
 
-from fluency.model.device import Devices, plan_for
 from fluency.training.failures import explained, stop_if_diverged
+from fluency.training.plan import Devices, plan_for
 from fluency.utils.errors import UserError
 from tests.helpers.trainings import PARAMS, Training, finished
 

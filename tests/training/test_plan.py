@@ -8,8 +8,9 @@ from accelerate.commands.config import load_config_from_file
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fluency.model.device import Device, Devices, device_at_hand, devices_at_hand, plan_for
+from fluency.model.device import Device, device_at_hand
 from fluency.params import load_params
+from fluency.training.plan import Devices, devices_at_hand, plan_for
 from fluency.utils.errors import UserError
 
 PARAMS = load_params().train

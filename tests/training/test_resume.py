@@ -12,8 +12,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fluency.model.device import Devices, plan_for
 from fluency.training.checkpoints import checkpoint_to_resume, claimed, experiment_digest
+from fluency.training.plan import Devices, plan_for
 from fluency.utils.errors import UserError
 from tests.helpers.processes import Process, ended_within, wait_until
 from tests.helpers.trainings import PARAMS, Training

@@ -15,11 +15,11 @@ import pytest
 import torch
 from transformers import EvalPrediction
 
-from fluency.model.device import Devices, plan_for
 from fluency.model.encoding import COMPILED_LENGTHS, collate
 from fluency.params import load_params
+from fluency.training.callbacks import wandb_wanted
+from fluency.training.plan import Devices, plan_for
 from fluency.training.sampler import GlobalBatchSampler
-from fluency.training.tracking import wandb_wanted
 from fluency.training.trainer import mean_loss, new_classifier, selection_metrics, training_arguments
 from tests.helpers.trainings import Training, read_json
 

