@@ -1,6 +1,5 @@
 """Does one edit keep a sentence fluent? Data, training, evaluation and the scorer of a fluency-edit classifier."""
 
-import os
 from importlib import import_module
 from typing import Any
 
@@ -13,8 +12,6 @@ _PUBLIC = {
     "UserError": "fluency.utils.errors",
 }
 __all__ = list(_PUBLIC)
-
-PROCESS = os.getpid()  # a process that finds another here was forked, and left torch's threads behind
 
 
 def __getattr__(name: str) -> Any:

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from fluency.pairs.dataset import build_dataset
-from fluency.params import load_params
+from fluency.pairs.params import PairsParams
+from fluency.utils.config import read_params
 from fluency.utils.files import write_json, written_aside
-from stages import run
+from fluency.utils.stage import run
 
 RAW, PAIRS, FIGURES = Path("data/raw"), Path("data/pairs"), Path("metrics/data.json")
 
@@ -13,7 +14,7 @@ RAW, PAIRS, FIGURES = Path("data/raw"), Path("data/pairs"), Path("metrics/data.j
 def main() -> None:
     with written_aside(PAIRS) as aside:
         aside.mkdir()
-        audit = build_dataset(RAW, aside, load_params().pairs)
+        audit = build_dataset(RAW, aside, read_params("pairs", PairsParams))
     write_json(FIGURES, audit)
     splits = ", ".join(f"{split}: {its['pairs']} pairs" for split, its in audit["splits"].items())
     print(f"{splits}; {audit['rows']['rejected']} rows rejected; see {PAIRS}/AUDIT.md")

@@ -5,31 +5,32 @@ from pathlib import Path
 import numpy as np
 
 from fluency.evaluation.calibration import calibrate
+from fluency.evaluation.params import DecisionParams, EvaluateParams
 from fluency.evaluation.scored_pairs import ScoredPairs, figures
 from fluency.metrics import probabilities
+from fluency.model.encoding import load_tokenizer
 from fluency.model.inference import predict
-from fluency.params import load_params
+from fluency.utils.config import read_params
 from fluency.utils.files import read_parquet, sha256, write_json
-from stages import run
+from fluency.utils.stage import run
 
 MODEL, VALIDATION = Path("models/fluency"), Path("data/pairs/validation.parquet")
 CALIBRATION, FIGURES = Path("models/calibration.json"), Path("metrics/validation.json")
 
 
 def main() -> None:
-    params = load_params()
     pairs = read_parquet(VALIDATION)
     changes = [(pair["before"], pair["after"]) for pair in pairs]
-    logits = predict(MODEL, changes, max_length=params.train.max_length, progress="validation")
+    logits = predict(MODEL, changes, progress="validation")
     calibration = calibrate(
         logits,
         np.array([pair["label"] for pair in pairs]),
-        params.decision,
-        max_length=params.train.max_length,
+        read_params("decision", DecisionParams),
+        max_length=load_tokenizer(MODEL).model_max_length,
         files={path.name: sha256(path) for path in sorted(MODEL.iterdir())},
     )
     scored = ScoredPairs(pairs, probabilities(logits, calibration.temperature), calibration.threshold)
-    result = figures(scored, params.evaluate, uncalibrated=probabilities(logits))
+    result = figures(scored, read_params("evaluate", EvaluateParams), uncalibrated=probabilities(logits))
     calibration.save(CALIBRATION)
     write_json(FIGURES, result)
     print(f"temperature {calibration.temperature:.3f}, threshold {calibration.threshold:.3f}")

@@ -6,16 +6,17 @@ from pathlib import Path
 from tqdm import tqdm
 
 from fluency.corpus.ingest import read_corpus, write_rows
-from fluency.params import load_params
+from fluency.corpus.params import DataParams
 from fluency.sources.data import corpus_names, fetch_data
+from fluency.utils.config import read_params
 from fluency.utils.files import sha256, write_json, written_aside
-from stages import run
+from fluency.utils.stage import run
 
 RAW = Path("data/raw")
 
 
 def main() -> None:
-    params = load_params().data
+    params = read_params("data", DataParams)
     fetched = dict(zip(corpus_names(params.sources), map(fetch_data, params.sources), strict=True))
     items = chain.from_iterable(
         read_corpus(files, corpus, format=params.format, tasks=params.tasks) for corpus, files in fetched.items()

@@ -3,16 +3,16 @@
 import shutil
 from pathlib import Path
 
-from fluency.params import load_params
-from fluency.sources.model import fetch_model
+from fluency.sources.model import ModelParams, fetch_model
+from fluency.utils.config import read_params
 from fluency.utils.files import sha256, write_json, written_aside
-from stages import run
+from fluency.utils.stage import run
 
 BASE = Path("models/base")
 
 
 def main() -> None:
-    params = load_params().model
+    params = read_params("model", ModelParams)
     fetched = fetch_model(params.source, params.sha256)
     with written_aside(BASE) as aside:
         aside.mkdir()

@@ -3,17 +3,20 @@
 import os
 from pathlib import Path
 
-from fluency.params import load_params
+import yaml
+
 from fluency.training.launch import run_plan
+from fluency.training.params import TrainParams
 from fluency.training.plan import Plan
-from stages import run
+from fluency.utils.config import read_params
+from fluency.utils.stage import run
 
 PAIRS, BASE, MODEL = Path("data/pairs"), Path("models/base"), Path("models/fluency")
 CURVES, FIGURES = Path("metrics/plots"), Path("metrics/training.json")
 
 
 def main() -> None:
-    params = load_params().train
+    params = read_params("train", TrainParams)
 
     def work(plan: Plan, checkpoints: Path) -> None:
         from fluency.training.trainer import train
@@ -23,12 +26,12 @@ def main() -> None:
             checkpoints=checkpoints,
         )  # fmt: skip
 
+    deps = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]["train"]["deps"]
     run_plan(
         work,
         params,
         module="stages.train",
-        pairs=PAIRS,
-        base=BASE,
+        inputs=map(Path, deps),  # what DVC would train again for
         # outside DVC's outputs, which are deleted before a stage runs, and shared by experiments in temporary copies
         checkpoint_root=Path(os.environ.get("DVC_ROOT", "."), ".checkpoints"),
     )

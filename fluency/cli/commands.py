@@ -119,19 +119,9 @@ def _export(chosen: argparse.Namespace) -> None:
 
 
 def _compare(chosen: argparse.Namespace) -> None:
-    from fluency.evaluation.comparison import compare
-    from fluency.evaluation.predictions import on_the_same_pairs, read_predictions
-    from fluency.report.summary import comparison_text
-    from fluency.sources.dvc_project import freshness
+    from fluency.cli.compare import run  # brings scikit-learn and DVC
 
-    a, b = (read_predictions(name) for name in (chosen.a, chosen.b))
-    both = on_the_same_pairs(a, b)
-    if "workspace" in (chosen.a, chosen.b):
-        _note(freshness().note)
-    for name, scored, common in zip((chosen.a, chosen.b), (a, b), both, strict=True):
-        if left := len(scored.pairs) - len(common.pairs):
-            print(f"left out: {left} pairs that only {name} has")
-    print(comparison_text(compare(*both, load_params().evaluate), (chosen.a, chosen.b), limit=chosen.limit), end="")
+    run(chosen)
 
 
 def _verify(chosen: argparse.Namespace) -> None:

@@ -7,17 +7,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from fluency.evaluation.scored_pairs import Pairs, ScoredPairs
 from fluency.metrics import negative_log_likelihood, point_metrics, probabilities
-from fluency.sources.dvc_project import opened
 from fluency.utils.errors import UserError
-from fluency.utils.files import read_json, read_parquet, write_json, write_parquet, write_text
+from fluency.utils.files import read_json, write_json, write_parquet, write_text
 
 SCHEMA = pa.schema([("id", pa.string()), ("label", pa.int64()), ("score", pa.float64()), ("accepted", pa.bool_())])
-
-PREDICTIONS, PAIRS = Path("results/predictions.parquet"), Path("data/pairs/test.parquet")
 
 
 def write_predictions(path: Path, scored: ScoredPairs) -> None:
@@ -30,27 +26,6 @@ def write_predictions(path: Path, scored: ScoredPairs) -> None:
         ],
         SCHEMA,
     )
-
-
-def read_predictions(name: str) -> ScoredPairs:
-    """The predictions that `name` stands for, with their pairs.
-
-    Args:
-        name: a Parquet file, `workspace`, or a git revision or DVC experiment, whose outputs DVC has in its cache or
-            a remote. The pairs are data/pairs/test.parquet, of the revision or else of the workspace.
-
-    Raises:
-        UserError: there is nothing by that name, or it isn't predictions of these pairs.
-    """
-    if name == "workspace" or name.endswith(".parquet"):
-        path = Path(name) if name.endswith(".parquet") else PREDICTIONS
-        return join(read_parquet(path), read_parquet(PAIRS), str(path))
-    return join(_at(name, PREDICTIONS), _at(name, PAIRS), name)
-
-
-def _at(revision: str, path: Path) -> list[dict[str, Any]]:
-    with opened(str(path), revision) as file:
-        return pq.read_table(file).to_pylist()
 
 
 def join(rows: Sequence[Mapping[str, Any]], pairs: Pairs, name: str) -> ScoredPairs:
@@ -132,6 +107,15 @@ def verify_reference(folder: Path) -> dict[str, tuple[float, float]]:
         for name, value in reference_results(logits, labels.astype(int)).items()
         if name in published
     }
+
+
+def read_logits(path: Path) -> np.ndarray:
+    """The logits in a predictions.txt: float32, of shape [pairs, 2].
+
+    Raises:
+        UserError: the file is missing or holds something else.
+    """
+    return _numbers(path).astype(np.float32)  # nine digits give a float32 back
 
 
 def _numbers(path: Path) -> np.ndarray:

@@ -117,8 +117,10 @@ def predict_logits(
     return logits
 
 
-def predict(model_folder: Path, changes: Sequence[Change], *, max_length: int, progress: str) -> np.ndarray:
+def predict(model_folder: Path, changes: Sequence[Change], *, progress: str) -> np.ndarray:
     """Logits of changes by the model in a folder; what occurs twice is computed once.
+
+    A pair that is longer than the model was trained on (`train.max_length`, which its tokenizer keeps) is cut.
 
     Args:
         progress: label of a progress bar.
@@ -130,7 +132,7 @@ def predict(model_folder: Path, changes: Sequence[Change], *, max_length: int, p
     tokenizer = load_tokenizer(model_folder)
     places = {change: place for place, change in enumerate(dict.fromkeys(changes))}
     before, after = zip(*places, strict=True)
-    encoded = encode(tokenizer, before, after, max_length=max_length)
+    encoded = encode(tokenizer, before, after, max_length=tokenizer.model_max_length)
     model = TorchModel(model_folder, device_at_hand())
     logits = predict_logits(model, encoded, pad_token_id=tokenizer.pad_token_id, progress=progress)
     return logits[[places[change] for change in changes]]

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from fluency import PROCESS
 from fluency.edits.forms import AnyEdit, CannotScore, Change, TooLong, as_change
 from fluency.evaluation.calibration import Calibration
 from fluency.metrics import probabilities
@@ -23,6 +22,7 @@ from fluency.model.encoding import Encoded, encode, load_tokenizer
 from fluency.model.inference import Model, TorchModel, predict_logits
 from fluency.scorer.artifact import checked, locate, whole_name
 from fluency.utils.errors import UserError
+from fluency.utils.processes import PROCESS
 
 Backend = Literal["torch", "onnx"]
 Errors = Literal["raise", "nan"]

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -33,20 +33,16 @@ _MEANS = (
 )
 
 
-def experiment_digest(params: TrainParams, plan: Plan, *, pairs: Path, base: Path) -> str:
+def experiment_digest(params: TrainParams, plan: Plan, inputs: Iterable[Path]) -> str:
     """A name that two runs share only if one may go on from the other's checkpoints.
 
     Args:
-        pairs: folder with train.parquet and validation.parquet.
-        base: folder of the base model.
+        inputs: the files and folders that the result comes from: pairs, base model and code.
     """
     recipe = {name: value for name, value in asdict(params).items() if name not in _MEANS}
-    files = [
-        *sorted(Path(__file__).parent.parent.rglob("*.py")),
-        *(pairs / f"{split}.parquet" for split in ("train", "validation")),
-        *sorted(path for path in base.iterdir() if path.is_file()),
-    ]
-    everything = (recipe, plan.global_batch, plan.bf16, plan.sharded, [sha256(path) for path in files])
+    files = [file for path in inputs for file in sorted(path.rglob("*") if path.is_dir() else [path])]
+    digests = [sha256(file) for file in files if file.is_file() and file.suffix != ".pyc"]
+    everything = (recipe, plan.global_batch, plan.bf16, plan.sharded, digests)
     return hashlib.sha256(repr(everything).encode()).hexdigest()[:16]
 
 

@@ -6,7 +6,7 @@ import math
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -18,20 +18,19 @@ from fluency.training.plan import Plan, devices_at_hand, plan_for, read_accelera
 from fluency.utils.errors import UserError
 from fluency.utils.processes import die_with_parent
 
-_ONE_MACHINE = "accelerate_configs/four_gpus.yaml"  # the number of processes is the plan's
+ONE_MACHINE = "accelerate_configs/four_gpus.yaml"  # the number of processes is the plan's
 
 Work = Callable[[Plan, Path], None]
 
 
-def run_plan(work: Work, params: TrainParams, *, module: str, pairs: Path, base: Path, checkpoint_root: Path) -> None:
+def run_plan(work: Work, params: TrainParams, *, module: str, inputs: Iterable[Path], checkpoint_root: Path) -> None:
     """Plan, claim the experiment's checkpoints, and carry `work(plan, checkpoints)` out in every process.
 
     One process works here. Several are started as `python -m MODULE PLAN CHECKPOINTS`, and have to come back to this
     function.
 
     Args:
-        pairs: folder with train.parquet and validation.parquet.
-        base: folder of the base model.
+        inputs: the files and folders that the result comes from; they name its checkpoints.
         checkpoint_root: where checkpoints stand until training has succeeded.
 
     Raises:
@@ -45,7 +44,7 @@ def run_plan(work: Work, params: TrainParams, *, module: str, pairs: Path, base:
     plan = plan_for(params, devices_at_hand(params.accelerate_config))
     machine = int(os.environ.get("MACHINE_RANK", config.get("machine_rank", 0))) if plan.machines > 1 else 0
     print(f"training: {plan}", flush=True)
-    digest = experiment_digest(params, plan, pairs=pairs, base=base)
+    digest = experiment_digest(params, plan, inputs)
     # each machine its own folder, so that they need not share a disk; for a sharded model they have to
     shares = machine > 0 and plan.sharded
     folder = checkpoint_root / (digest if machine == 0 or shares else f"{digest}-{machine}")
@@ -83,7 +82,7 @@ def _launch(
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
     options = {
-        "config_file": accelerate_config or _ONE_MACHINE,
+        "config_file": accelerate_config or ONE_MACHINE,
         "num_processes": plan.processes,
         "num_machines": plan.machines,
         "machine_rank": machine,

@@ -206,6 +206,7 @@ def _trainer(
         torch._dynamo.config.recompile_limit = 4 * len(COMPILED_LENGTHS)
     set_seed(params.seed)
     tokenizer = load_tokenizer(base)
+    tokenizer.model_max_length = params.max_length  # goes with the model, to whoever scores with it
     train_pairs, validation_pairs = (read_parquet(pairs / f"{split}.parquet") for split in ("train", "validation"))
     callbacks = [curves, PlanInTracker(plan)]
     if params.early_stopping_patience is not None:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+PROCESS = os.getpid()  # a process that finds another here was forked, and left torch's threads behind
 _PR_SET_PDEATHSIG = 1  # of prctl(2)
 
 

@@ -10,7 +10,7 @@ from fluency.llm_judge.judgements import SCHEMA, judge
 from fluency.params import load_params
 from fluency.utils.errors import UserError
 from fluency.utils.files import read_parquet, write_json, write_parquet
-from stages import run
+from fluency.utils.stage import run
 
 TEST, FIGURES = Path("data/pairs/test.parquet"), Path("metrics/llm.json")
 PREDICTIONS, ANSWERS = Path("results/llm.parquet"), Path("results/llm_answers.parquet")

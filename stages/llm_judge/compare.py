@@ -11,7 +11,7 @@ from fluency.report.page import Entry, write_report
 from fluency.report.pictures import pictures
 from fluency.report.summary import comparison_text
 from fluency.utils.files import read_json, read_parquet, write_text
-from stages import run
+from fluency.utils.stage import run
 
 TRAIN, TEST = Path("data/pairs/train.parquet"), Path("data/pairs/test.parquet")
 METRICS, RESULTS = Path("metrics"), Path("results")

@@ -57,6 +57,7 @@ class Training:
         self.folder = folder
         for package in ("fluency", "stages", "accelerate_configs"):
             shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copyfile(ROOT / "dvc.yaml", folder / "dvc.yaml")
         shutil.copytree(base, folder / "models/base")
         for split, count in (("train", 86), ("validation", 22)):
             path = folder / "data/pairs" / f"{split}.parquet"

@@ -1,0 +1,39 @@
+"""Draw what evaluation found: the plots' data, pictures of them, and the page to read. No model runs."""
+
+from pathlib import Path
+
+from fluency.evaluation.params import EvaluateParams
+from fluency.evaluation.predictions import join, read_logits
+from fluency.evaluation.slices import sentence_keys, slices
+from fluency.metrics import probabilities
+from fluency.report.page import Entry, write_report
+from fluency.report.pictures import training_curves, write_pictures
+from fluency.report.plot_data import write_plots
+from fluency.utils.config import read_params
+from fluency.utils.files import read_json, read_parquet
+from fluency.utils.stage import run
+
+TRAIN, TEST = Path("data/pairs/train.parquet"), Path("data/pairs/test.parquet")
+METRICS, RESULTS = Path("metrics"), Path("results")
+PLOTS, PICTURES = METRICS / "plots", METRICS / "pictures"
+
+
+def main() -> None:
+    params, pairs = read_params("evaluate", EvaluateParams), read_parquet(TEST)
+    model, baseline = (
+        Entry(name, join(read_parquet(RESULTS / predictions), pairs, predictions), read_json(METRICS / figures))
+        for name, predictions, figures in (
+            ("model", "predictions.parquet", "test.json"),
+            ("baseline", "baseline.parquet", "baseline.json"),
+        )
+    )
+    train = read_parquet(TRAIN, columns=["before", "after"])
+    by_slice = slices(model.scored, sentence_keys(text for pair in train for text in pair.values()), params)
+    uncalibrated = probabilities(read_logits(RESULTS / "predictions.txt"))
+    plots = write_plots(PLOTS, model.scored, uncalibrated, by_slice)
+    pictures = write_pictures(PICTURES, plots | training_curves(PLOTS))
+    write_report(RESULTS / "report.html", [model, baseline], params, slices=by_slice, pictures=pictures)
+
+
+if __name__ == "__main__":
+    run(main)
