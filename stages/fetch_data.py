@@ -5,8 +5,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from fluency.corpus.ingest import read_corpus, write_rows
+from fluency.corpus.ingest import read_corpus
 from fluency.corpus.params import DataParams
+from fluency.corpus.rows import write_rows
 from fluency.sources.data import corpus_names, fetch_data
 from fluency.utils.config import read_params
 from fluency.utils.files import sha256, write_json, written_aside

@@ -13,10 +13,9 @@ import numpy as np
 from fluency.corpus.formats import TABLES, Draft, Known, Reader, checked, read_corrections, read_m2, read_sample
 from fluency.corpus.m2 import blocks, parse
 from fluency.corpus.readers import READERS, BadLine, Record, read_lines, read_records, split_of, suffix_of
-from fluency.corpus.rows import REJECTED_SCHEMA, ROW_SCHEMA, Rejected, Row, rejected_values, row_values
+from fluency.corpus.rows import Rejected, Row
 from fluency.sources.data import SAMPLE, Fetched, references_of
 from fluency.utils.errors import UserError
-from fluency.utils.files import parquet_sink
 
 _HEAD = 100  # records whose columns tell the format of a table
 
@@ -105,37 +104,6 @@ def read_corpus(fetched: Fetched, corpus: str, *, format: str | None = None, tas
 def split_of_path(name: str) -> str | None:
     """The split that a file is in: its own name tells it best, then the folder nearest to it."""
     return next(filter(None, map(split_of, reversed(name.split("/")))), None)
-
-
-def write_rows(items: Iterable[Row | Rejected], corpora: Collection[str], folder: Path) -> dict[str, dict[str, int]]:
-    """Write rows.parquet and rejected.parquet, streamed; returns how many `rows` and `rejected` each corpus has.
-
-    Raises:
-        UserError: a corpus has no usable row.
-    """
-    counts = {corpus: {"rows": 0, "rejected": 0} for corpus in corpora}
-    first: dict[str, Rejected] = {}
-    with (
-        parquet_sink(folder / "rows.parquet", ROW_SCHEMA) as add_row,
-        parquet_sink(folder / "rejected.parquet", REJECTED_SCHEMA) as add_rejected,
-    ):
-        for item in items:
-            if isinstance(item, Row):
-                add_row(row_values(item))
-                counts[item.corpus]["rows"] += 1
-            else:
-                add_rejected(rejected_values(item))
-                counts[item.corpus]["rejected"] += 1
-                first.setdefault(item.corpus, item)
-    for corpus, its in counts.items():
-        if not its["rows"]:
-            one = first.get(corpus)
-            why = f" (the first, {one.file} line {one.line}: {one.reason})" if one else ""
-            raise UserError(
-                f"data.source: {corpus}: no usable row, {its['rejected']} rejected{why}; "
-                "check data.format and data.tasks"
-            )
-    return counts
 
 
 def _chosen(fetched: Fetched, format: str | None) -> list[Path]:

@@ -1,10 +1,17 @@
-"""The canonical row of a corpus, and the row that was rejected."""
+"""The canonical rows of a corpus, and those that were rejected: what they hold, and their files."""
 
 import json
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from operator import attrgetter
+from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fluency.utils.errors import UserError
+from fluency.utils.files import parquet_sink
 
 SPLITS = ("train", "validation", "test")
 
@@ -89,3 +96,45 @@ def category(reason: str) -> str:
 
 row_values = attrgetter(*ROW_SCHEMA.names)
 rejected_values = attrgetter(*REJECTED_SCHEMA.names)
+
+
+def write_rows(items: Iterable[Row | Rejected], corpora: Collection[str], folder: Path) -> dict[str, dict[str, int]]:
+    """Write rows.parquet and rejected.parquet, streamed; returns how many `rows` and `rejected` each corpus has.
+
+    Raises:
+        UserError: a corpus has no usable row.
+    """
+    counts = {corpus: {"rows": 0, "rejected": 0} for corpus in corpora}
+    first: dict[str, Rejected] = {}
+    with (
+        parquet_sink(folder / "rows.parquet", ROW_SCHEMA) as add_row,
+        parquet_sink(folder / "rejected.parquet", REJECTED_SCHEMA) as add_rejected,
+    ):
+        for item in items:
+            if isinstance(item, Row):
+                add_row(row_values(item))
+                counts[item.corpus]["rows"] += 1
+            else:
+                add_rejected(rejected_values(item))
+                counts[item.corpus]["rejected"] += 1
+                first.setdefault(item.corpus, item)
+    for corpus, its in counts.items():
+        if not its["rows"]:
+            one = first.get(corpus)
+            why = f" (the first, {one.file} line {one.line}: {one.reason})" if one else ""
+            raise UserError(
+                f"data.source: {corpus}: no usable row, {its['rejected']} rejected{why}; "
+                "check data.format and data.tasks"
+            )
+    return counts
+
+
+def rows_at(raw: Path, numbers: np.ndarray) -> Iterator[Row]:
+    """The rows of these ascending numbers in the rows.parquet of the folder `raw`."""
+    done = 0
+    if len(numbers):
+        with pq.ParquetFile(raw / "rows.parquet") as file:
+            for batch in file.iter_batches(batch_size=10_000, use_threads=False):
+                wanted = numbers[(numbers >= done) & (numbers < done + len(batch))] - done
+                yield from (Row(**record) for record in batch.take(pa.array(wanted)).to_pylist())
+                done += len(batch)

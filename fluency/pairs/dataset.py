@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fluency.corpus.rows import REJECTED_SCHEMA, SPLITS, Rejected, Row, category, rejected_values
+from fluency.corpus.rows import REJECTED_SCHEMA, SPLITS, Rejected, category, rejected_values, rows_at
 from fluency.edits.sentence import hash64
 from fluency.pairs.audit import Changes, Facts, corpus_figures, leakage_figures, split_repeats
 from fluency.pairs.audit_page import as_markdown
@@ -87,7 +87,7 @@ def build_dataset(raw: Path, folder: Path, params: PairsParams, *, processes: in
     }
     if report["rows"]["read"] != sum(report["rows"][name] for name in ("used", "not_drawn", "rejected")):
         raise RuntimeError(f"rows were lost between reading and writing, which is a bug: {report['rows']}")
-    rows_to_show = {title: list(_raw_rows(raw, its)) for title, its in (examples | placed.leaking).items()}
+    rows_to_show = {title: list(rows_at(raw, its)) for title, its in (examples | placed.leaking).items()}
     write_text(folder / "AUDIT.md", as_markdown(report, rows_to_show, _rejects(folder)))
     return report
 
@@ -233,21 +233,10 @@ def _write_rejected(raw: Path, drafted: Path, folder: Path, dropped: np.ndarray)
                     for record in batch.to_pylist():
                         add(tuple(record.values()))
                         reasons[category(record["reason"])] += 1
-        for row in _raw_rows(raw, dropped):
+        for row in rows_at(raw, dropped):
             add(rejected_values(Rejected.of(row, _LEAKS)))
             reasons[category(_LEAKS)] += 1
     return reasons
-
-
-def _raw_rows(raw: Path, numbers: np.ndarray) -> Iterator[Row]:
-    """The raw rows of these ascending numbers."""
-    done = 0
-    if len(numbers):
-        with pq.ParquetFile(raw / "rows.parquet") as file:
-            for batch in file.iter_batches(batch_size=10_000, use_threads=False):
-                wanted = numbers[(numbers >= done) & (numbers < done + len(batch))] - done
-                yield from (Row(**record) for record in batch.take(pa.array(wanted)).to_pylist())
-                done += len(batch)
 
 
 def _rejects(folder: Path, each: int = 3) -> dict[str, list[dict[str, Any]]]:

@@ -8,8 +8,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from fluency.corpus.formats import as_reference
-from fluency.corpus.ingest import read_corpus, split_of_path, write_rows
-from fluency.corpus.rows import Row
+from fluency.corpus.ingest import read_corpus, split_of_path
+from fluency.corpus.rows import Row, write_rows
 from fluency.edits.edit import Edit
 from fluency.edits.forms import MAX_CHARACTERS
 from fluency.sources.data import corpus_names, fetch_data
