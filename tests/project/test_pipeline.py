@@ -78,6 +78,21 @@ def test_fewer_test_pairs_need_no_training(trained_project):
     assert read_json(trained_project, "metrics/test.json")["examples"] == 20
 
 
+@pytest.mark.parametrize(
+    ("edited", "stages"),
+    [
+        ("fluency/report/pictures.py", {"report"}),
+        ("fluency/llm_judge/params.py", set()),
+        ("fluency/training/sampler.py", {"train"}),  # and after it what reads the model, if that is another
+    ],
+)
+def test_an_edit_reruns_what_depends_on_it_and_nothing_else(trained_project, edited, stages):
+    module = trained_project.folder / edited
+    module.write_text(module.read_text(encoding="utf-8") + "# edited\n", encoding="utf-8")
+    would_run = re.findall(r"Running stage '(\w+)'", trained_project.run("dvc repro --dry"))
+    assert set(would_run) == stages
+
+
 def test_a_run_is_followed_while_it_trains(new_project):
     project = new_project({"train.num_train_epochs": "1000"})
     figures, wanted = project.folder / "metrics/training.json", {"training", "validation"}

@@ -72,7 +72,7 @@ def test_killed_at_ten_moments_it_ends_with_the_same_bytes(tmp_path, tiny_model)
     assert list(killed.checkpoints.iterdir()) == []
 
 
-def test_a_run_goes_on_under_another_plan(tmp_path, tiny_model):
+def test_a_run_goes_on_under_another_plan_and_after_an_edit_elsewhere(tmp_path, tiny_model):
     usual, moved = (Training(tmp_path / name, tiny_model) for name in ("usual", "moved"))
     usual.run_forked()
     process = moved.fork()
@@ -80,6 +80,8 @@ def test_a_run_goes_on_under_another_plan(tmp_path, tiny_model):
     process.kill()
     process.join()
     moved.change(num_processes=1, per_device_train_batch_size=8)
+    report = moved.folder / "fluency/report/page.py"
+    report.write_text(report.read_text(encoding="utf-8") + "# edited\n", encoding="utf-8")
     printed = moved.run_forked()
     assert "1 cpu process x 8 pairs x 1 accumulated = 8 pairs a step" in printed
     assert " 1/44 " not in printed
@@ -155,7 +157,7 @@ def test_only_the_same_experiment_goes_on_whatever_it_runs_on(tmp_path, tiny_mod
     gpus = Devices("cuda", 4, bf16=True)
 
     def digest(params=four, devices=gpus):
-        return experiment_digest(params, plan_for(params, devices), pairs=data, base=tiny_model)
+        return experiment_digest(params, plan_for(params, devices), [data, tiny_model])
 
     same = {
         digest(),
