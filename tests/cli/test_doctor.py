@@ -40,7 +40,7 @@ def test_it_finds_what_would_spoil_a_run(checkup, monkeypatch):
 
 def test_it_finds_wrong_params_and_a_hub_out_of_reach(checkup, monkeypatch):
     project, examined = checkup
-    monkeypatch.setattr("fluency.sources.hub.WAITS", ())
+    monkeypatch.setattr("fluency.sources.hub.WAIT", 0)
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     project.override(**{"data.source": "hub:owner/name"})
     sources = examined()["sources"]

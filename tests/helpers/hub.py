@@ -17,6 +17,7 @@ import pytest
 from huggingface_hub import constants
 
 _INFO = re.compile(r"/api/(?P<kind>models|datasets)/(?P<repo>[^/]+/[^/]+)(/revision/(?P<revision>[^/]+))?")
+_TREE = re.compile(r"/api/(?P<kind>models|datasets)/(?P<repo>[^/]+/[^/]+)/tree/(?P<revision>[^/?]+)")
 _FILE = re.compile(r"/((?P<kind>datasets)/)?(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)")
 
 
@@ -33,8 +34,8 @@ class Repository:
 class Request:
     """A request as the hub got it."""
 
+    method: str
     path: str
-    offset: int  # from which byte on a file was asked for
     token: str | None
 
 
@@ -51,10 +52,9 @@ class Hub:
         silent: what the path has to contain for the next request to hang.
         cuts: after how many bytes to end the connection of each next file; None for not at all.
         resets: whether a cut is a reset rather than an orderly close.
-        ranges: whether a part of a file may be asked for.
         altered: changes of the next files' bytes on their way.
         on_file: called before a file is sent.
-        listing: changes what is told of a repository.
+        info, listing: change what is told of a repository, and of its files.
     """
 
     url: str = ""
@@ -66,10 +66,10 @@ class Hub:
     silent: str | None = None
     cuts: list[int | None] = field(default_factory=list)
     resets: bool = False
-    ranges: bool = True
     altered: list[Callable[[bytes], bytes]] = field(default_factory=list)
     on_file: Callable[[], None] = lambda: None
-    listing: Callable[[dict], object] = lambda info: info
+    info: Callable[[dict], object] = lambda info: info
+    listing: Callable[[list], object] = lambda files: files
 
     def publish(self, repo: str, files: dict[str, bytes], *, kind: str = "datasets", token: str | None = None) -> str:
         """Commit `files` to the main branch; returns the commit."""
@@ -79,9 +79,9 @@ class Hub:
         self.stored |= {_sha256(content): content for content in files.values()}
         return commit
 
-    def downloads(self) -> list[tuple[str, int]]:
-        """The files asked for, each with the byte from which on."""
-        return [(match["path"], asked.offset) for asked in self.requests if (match := _FILE.fullmatch(asked.path))]
+    def downloads(self) -> set[str]:
+        """The files asked for."""
+        return {match["path"] for asked in self.requests if (match := _FILE.fullmatch(asked.path))}
 
     def configure(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         """Make this process's client ask this hub, without a token and with its caches in `folder`.
@@ -118,14 +118,14 @@ def _is_large(path: str) -> bool:
     return path.endswith((".parquet", ".safetensors"))
 
 
-def _told(path: str, content: bytes) -> dict:
+def _entry(path: str, content: bytes) -> dict:
     """What the hub tells of a file: git's object id; of a large one, which git has a pointer for, the SHA-256 too."""
-    entry = {"rfilename": path, "size": len(content)}
+    entry = {"type": "file", "path": path, "size": len(content)}
     if _is_large(path):
-        entry["lfs"] = {"sha256": _sha256(content), "size": len(content), "pointerSize": 130}
-        content = f"a pointer to {entry['lfs']['sha256']}".encode()
+        entry["lfs"] = {"oid": _sha256(content), "size": len(content), "pointerSize": 130}
+        content = f"a pointer to {entry['lfs']['oid']}".encode()
     blob = f"blob {len(content)}\0".encode() + content
-    return entry | {"blobId": hashlib.sha1(blob, usedforsecurity=False).hexdigest()}
+    return entry | {"oid": hashlib.sha1(blob, usedforsecurity=False).hexdigest()}
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -137,9 +137,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         hub, path = self.hub, self.path.partition("?")[0]
-        offset = int((self.headers["Range"] or "bytes=0-")[len("bytes=") : -1])
         token = (self.headers["Authorization"] or "").removeprefix("Bearer ") or None
-        hub.requests.append(Request(path, offset, token))
+        hub.requests.append(Request(self.command, path, token))
         if hub.silent and hub.silent in path:
             hub.silent = None
             return self.connection.recv(1)  # until the client hangs up
@@ -147,8 +146,8 @@ class _Handler(BaseHTTPRequestHandler):
             _, status, headers = hub.busy.pop(0)
             return self.answer(status, b"", **headers)
         if path.startswith("/storage/"):
-            return self.send_file(hub.stored[path.removeprefix("/storage/")], offset)
-        match = _INFO.fullmatch(path) or _FILE.fullmatch(path)
+            return self.send_file(hub.stored[path.removeprefix("/storage/")])
+        match = _TREE.fullmatch(path) or _INFO.fullmatch(path) or _FILE.fullmatch(path)
         repository = match and hub.repositories.get(f"{match['kind'] or 'models'}/{match['repo']}")
         if not repository:
             return self.answer(401, b"", **{"X-Error-Code": "RepoNotFound"})
@@ -156,25 +155,29 @@ class _Handler(BaseHTTPRequestHandler):
         if commit not in repository.commits:
             return self.answer(404, b"", **{"X-Error-Code": "RevisionNotFound"})
         files = repository.commits[commit]
+        if match.re is _TREE:
+            return self.answer(200, json.dumps(hub.listing([_entry(*file) for file in files.items()])))
         if match.re is _INFO:
-            listed = [_told(*file) if "blobs=true" in self.path else {"rfilename": file[0]} for file in files.items()]
-            return self.answer(200, json.dumps(hub.listing({"id": match["repo"], "sha": commit, "siblings": listed})))
+            listed = [{"rfilename": name} for name in files]
+            return self.answer(200, json.dumps(hub.info({"id": match["repo"], "sha": commit, "siblings": listed})))
         if repository.token and token != repository.token:
             return self.answer(403 if token else 401, b"", **{"X-Error-Code": "GatedRepo"})
+        content = files[match["path"]]
+        entry = _entry(match["path"], content)
+        headers = {"X-Repo-Commit": commit, "ETag": f'"{entry["oid"]}"'}
         if _is_large(match["path"]):
-            return self.answer(302, b"", Location=f"{hub.storage}/{_sha256(files[match['path']])}")
-        self.send_file(files[match["path"]], offset)
+            linked = {"X-Linked-Etag": f'"{entry["lfs"]["oid"]}"', "X-Linked-Size": str(len(content))}
+            return self.answer(302, b"", Location=f"{hub.storage}/{_sha256(content)}", **headers, **linked)
+        self.send_file(content, **headers)
 
-    def send_file(self, content: bytes, offset: int):
+    do_HEAD = do_GET  # noqa: N815
+
+    def send_file(self, content: bytes, **headers: str):
+        if self.command == "HEAD":
+            return self.answer(200, content, **headers)
         self.hub.on_file()
         content = self.hub.altered.pop(0)(content) if self.hub.altered else content
-        cut = self.hub.cuts.pop(0) if self.hub.cuts else None
-        if not (offset and self.hub.ranges):
-            return self.answer(200, content, cut)
-        if offset >= len(content):
-            return self.answer(416, b"", **{"Content-Range": f"bytes */{len(content)}"})
-        span = f"bytes {offset}-{len(content) - 1}/{len(content)}"
-        self.answer(206, content[offset:], cut, **{"Content-Range": span})
+        self.answer(200, content, self.hub.cuts.pop(0) if self.hub.cuts else None, **headers)
 
     def answer(self, status: int, content: bytes | str, cut: int | None = None, **headers: str):
         content = content.encode() if isinstance(content, str) else content
@@ -182,6 +185,8 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in (headers | {"Content-Length": str(len(content))}).items():
             self.send_header(name, value)
         self.end_headers()
+        if self.command == "HEAD":
+            return
         self.wfile.write(content[:cut])
         if cut is not None and self.hub.resets:
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
