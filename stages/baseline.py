@@ -10,8 +10,8 @@ from fluency.evaluation.params import DecisionParams, EvaluateParams
 from fluency.evaluation.predictions import write_predictions
 from fluency.evaluation.scored_pairs import ScoredPairs, figures
 from fluency.utils.config import read_params
+from fluency.utils.errors import run_stage
 from fluency.utils.files import read_parquet, write_json
-from fluency.utils.stage import run
 
 PAIRS = Path("data/pairs")
 FIGURES, PREDICTIONS = Path("metrics/baseline.json"), Path("results/baseline.parquet")
@@ -30,4 +30,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

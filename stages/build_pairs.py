@@ -5,8 +5,8 @@ from pathlib import Path
 from fluency.pairs.dataset import build_dataset
 from fluency.pairs.params import PairsParams
 from fluency.utils.config import read_params
+from fluency.utils.errors import run_stage
 from fluency.utils.files import write_json, written_aside
-from fluency.utils.stage import run
 
 RAW, PAIRS, FIGURES = Path("data/raw"), Path("data/pairs"), Path("metrics/data.json")
 
@@ -21,4 +21,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

@@ -11,8 +11,8 @@ from fluency.metrics import probabilities
 from fluency.model.encoding import load_tokenizer
 from fluency.model.inference import predict
 from fluency.utils.config import read_params
+from fluency.utils.errors import run_stage
 from fluency.utils.files import read_parquet, sha256, write_json
-from fluency.utils.stage import run
 
 MODEL, VALIDATION = Path("models/fluency"), Path("data/pairs/validation.parquet")
 CALIBRATION, FIGURES = Path("models/calibration.json"), Path("metrics/validation.json")
@@ -37,4 +37,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

@@ -10,8 +10,8 @@ from fluency.evaluation.scored_pairs import ScoredPairs, figures
 from fluency.metrics import probabilities
 from fluency.model.inference import predict
 from fluency.utils.config import read_params
+from fluency.utils.errors import run_stage
 from fluency.utils.files import read_parquet, write_json
-from fluency.utils.stage import run
 
 MODEL, CALIBRATION, TEST = Path("models/fluency"), Path("models/calibration.json"), Path("data/pairs/test.parquet")
 FIGURES, RESULTS = Path("metrics/test.json"), Path("results")
@@ -31,4 +31,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

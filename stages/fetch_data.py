@@ -10,8 +10,8 @@ from fluency.corpus.params import DataParams
 from fluency.corpus.rows import write_rows
 from fluency.sources.data import corpus_names, fetch_data
 from fluency.utils.config import read_params
+from fluency.utils.errors import run_stage
 from fluency.utils.files import sha256, write_json, written_aside
-from fluency.utils.stage import run
 
 RAW = Path("data/raw")
 
@@ -44,4 +44,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from fluency.sources.model import ModelParams, fetch_model
 from fluency.utils.config import read_params
+from fluency.utils.errors import run_stage
 from fluency.utils.files import sha256, write_json, written_aside
-from fluency.utils.stage import run
 
 BASE = Path("models/base")
 
@@ -24,4 +24,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

@@ -10,8 +10,8 @@ from fluency.report.page import Entry, write_report
 from fluency.report.pictures import training_curves, write_pictures
 from fluency.report.plot_data import write_plots
 from fluency.utils.config import read_params
+from fluency.utils.errors import run_stage
 from fluency.utils.files import read_json, read_parquet
-from fluency.utils.stage import run
 
 TRAIN, TEST = Path("data/pairs/train.parquet"), Path("data/pairs/test.parquet")
 METRICS, RESULTS = Path("metrics"), Path("results")
@@ -36,4 +36,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

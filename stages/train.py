@@ -9,7 +9,7 @@ from fluency.training.launch import run_plan
 from fluency.training.params import TrainParams
 from fluency.training.plan import Plan
 from fluency.utils.config import read_params
-from fluency.utils.stage import run
+from fluency.utils.errors import run_stage
 
 PAIRS, BASE, MODEL = Path("data/pairs"), Path("models/base"), Path("models/fluency")
 CURVES, FIGURES = Path("metrics/plots"), Path("metrics/training.json")
@@ -38,4 +38,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from fluency.utils.errors import UserError
+from fluency.utils.errors import UserError, exit_in_one_line
 
 try:
     from fluency.cli import score as score_command
@@ -78,10 +78,7 @@ def main(arguments: list[str] | None = None) -> None:
     command.set_defaults(run=_convert)
 
     chosen = parser.parse_args(arguments)
-    try:
-        chosen.run(chosen)
-    except (UserError, OSError) as error:
-        sys.exit(f"error: {' '.join(str(error).split())}")
+    exit_in_one_line(lambda: chosen.run(chosen))
 
 
 def _summary(_: argparse.Namespace) -> None:

@@ -1,8 +1,36 @@
 """What a user can mend is told in one line, without a traceback."""
 
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import fluency
+
 
 class UserError(Exception):
     """Something outside the code is wrong: a parameter, a file, a row, a source.
 
     The message names the key, file or row and the remedy, in one line.
     """
+
+
+def exit_in_one_line(main: Callable[[], None]) -> None:
+    """Call `main`; what the user can mend ends in one line on stderr and exit code 1."""
+    try:
+        main()
+    except (UserError, OSError) as error:
+        sys.exit(f"error: {' '.join(str(error).split())}")
+
+
+def run_stage(main: Callable[[], None]) -> None:
+    """Run a stage of the pipeline, and end as `exit_in_one_line` does.
+
+    DVC runs queued experiments in a copy of the repository. A stage that imported the library from elsewhere would
+    report the results of other code, so it refuses to run.
+    """
+    imported, here = Path(fluency.__file__).parent.parent, Path.cwd()
+    if imported.resolve() != here.resolve():
+        sys.exit(f"error: fluency was imported from {imported}, not from {here}; uninstall that copy, run at the root")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # a new classification head is no news here
+    exit_in_one_line(main)

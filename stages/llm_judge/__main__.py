@@ -8,9 +8,8 @@ from fluency.evaluation.scored_pairs import figures
 from fluency.llm_judge.client import ask
 from fluency.llm_judge.judgements import SCHEMA, judge
 from fluency.params import load_params
-from fluency.utils.errors import UserError
+from fluency.utils.errors import UserError, run_stage
 from fluency.utils.files import read_parquet, write_json, write_parquet
-from fluency.utils.stage import run
 
 TEST, FIGURES = Path("data/pairs/test.parquet"), Path("metrics/llm.json")
 PREDICTIONS, ANSWERS = Path("results/llm.parquet"), Path("results/llm_answers.parquet")
@@ -36,4 +35,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

@@ -10,8 +10,8 @@ from fluency.params import load_params
 from fluency.report.page import Entry, write_report
 from fluency.report.pictures import pictures
 from fluency.report.summary import comparison_text
+from fluency.utils.errors import run_stage
 from fluency.utils.files import read_json, read_parquet, write_text
-from fluency.utils.stage import run
 
 TRAIN, TEST = Path("data/pairs/train.parquet"), Path("data/pairs/test.parquet")
 METRICS, RESULTS = Path("metrics"), Path("results")
@@ -40,4 +40,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)
