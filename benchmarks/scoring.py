@@ -1,4 +1,4 @@
-"""Scoring speed: the reference's way, a transformers pipeline, and ours in torch and ONNX, with the same weights.
+"""Scoring speed: the reference's way, a transformers pipeline, and ours, with the same weights.
 
 `make bench` measures the trained model on the pipeline's pairs (`make repro` makes both). The ways take turns, and the
 median of the rounds counts. The limit is what the machine's own matrix products would allow without any padding.
@@ -82,13 +82,11 @@ def main() -> None:
     best = FluencyScorer.load(chosen.model)
     if best.model.device.bf16:
         scorers["ours, bf16"] = best
-    scorers["ours, ONNX int8"] = FluencyScorer.load(chosen.model, backend="onnx")
     slow = {"one call a pair": reference_way(chosen.model), "pipeline, batches of 32": pipeline_way(chosen.model)}
     ways: dict[str, Score] = slow | {name: scorer.score_edits for name, scorer in scorers.items()}
 
     speed = measured(ways, changes, chosen.rounds)
-    ours = "ours, bf16" if "ours, bf16" in speed else "ours, float32"
-    floating = {name: torch.bfloat16 if name == "ours, bf16" else torch.float32 for name in speed if "int8" not in name}
+    floating = {name: torch.bfloat16 if name == "ours, bf16" else torch.float32 for name in speed}
     peak = {dtype: matrix_peak(_device(), dtype) for dtype in (torch.float32, torch.bfloat16)}
     tokens, flops = work(scorers["ours, float32"], changes)
     result = {
@@ -102,7 +100,6 @@ def main() -> None:
         "pairs_per_second": {name: round(value, 1) for name, value in speed.items()},
         "times_one_call_a_pair": {name: round(value / speed["one call a pair"], 2) for name, value in speed.items()},
         "times_pipeline": {name: round(value / speed["pipeline, batches of 32"], 2) for name, value in speed.items()},
-        "onnx_times_torch": round(speed["ours, ONNX int8"] / speed[ours], 2),
         "share_of_matrix_peak": {name: round(speed[name] * flops / peak[dtype], 3) for name, dtype in floating.items()},
         "milliseconds_of_one_pair": {name: latency(scorer, changes) for name, scorer in scorers.items()},
         "decisions": agreement(scorers, changes, labels),

@@ -1,6 +1,6 @@
 """A million pairs through the command line: memory against a tenth of them, and ten kills at random moments.
 
-Run as `python -m benchmarks.scoring_file`; writes benchmarks/scoring_file.json. It is reading, journal and writing that
+Run as `python -m benchmarks.scoring_file`; writes benchmarks/scoring_file.json. It is reading, parts and writing that
 are measured, so the model is a tiny one with random weights. The sentences are those of a corpus at hand, each with a
 number that makes it another one.
 """
@@ -21,7 +21,7 @@ from transformers import BertConfig, BertForSequenceClassification, PreTrainedTo
 
 from fluency.corpus.readers import read_records
 from fluency.evaluation.calibration import Calibration
-from fluency.scorer.artifact import LABELS
+from fluency.metrics import LABELS
 from fluency.utils.files import sha256, write_json
 
 RESULT, REFERENCE = Path(__file__).with_suffix(".json"), Path("../shared/corpora/fluency_edits/train.parquet")
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def _killed(folder: Path, rows: int, seconds: float) -> list[int]:
-    """Kill the run at random moments, and then let it end; returns how many chunks were noted at each kill."""
+    """Kill the run at random moments, and then let it end; returns how many parts were finished at each kill."""
     rng, noted = random.Random(0), []
     while len(noted) < KILLS:
         process = _started(folder, rows, "killed")
@@ -57,9 +57,8 @@ def _killed(folder: Path, rows: int, seconds: float) -> list[int]:
         process.wait()
         if (folder / "killed.jsonl").exists():
             raise SystemExit(f"it ended before it was killed {KILLS} times")
-        journal = folder / ".killed.jsonl.scores"
-        noted.append(max(journal.read_bytes().count(b"\n") - 1, 0) if journal.exists() else 0)
-        print(f"killed, {noted[-1]} chunks noted", flush=True)
+        noted.append(len(list(folder.glob(".killed.jsonl.parts/*/[0-9]*.parquet"))))
+        print(f"killed, {noted[-1]} parts finished", flush=True)
     _finished(_started(folder, rows, "killed"))
     return noted
 
@@ -100,7 +99,7 @@ def _write_model(folder: Path, sentences: list[str]) -> None:
     torch.manual_seed(0)
     config = BertConfig(
         vocab_size=len(words), hidden_size=16, num_hidden_layers=1, num_attention_heads=1, intermediate_size=16,
-        label2id=LABELS, id2label={number: name for name, number in LABELS.items()},
+        label2id={name: label for label, name in enumerate(LABELS)}, id2label=dict(enumerate(LABELS)),
     )  # fmt: skip
     BertForSequenceClassification(config).save_pretrained(folder / "fluency")
     files = {path.name: sha256(path) for path in sorted((folder / "fluency").iterdir())}

@@ -3,14 +3,17 @@
 import argparse
 import os
 import sys
+from collections import Counter
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING
+
+from tqdm import tqdm
 
 from fluency.corpus.readers import PIPE, suffix_of
 from fluency.edits.forms import CannotScore
-from fluency.scorer.scored import Counts
-from fluency.scorer.scoring import Progress, score_file, score_pipe, tables_of
-from fluency.scorer.survey import rejected_file, survey
+from fluency.scorer.table_files import KNOWN, is_table, rejected_file
+from fluency.scorer.tables import look_over, score_pipe, score_table
 from fluency.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -23,7 +26,8 @@ operating point that validation chose.
 A table is JSON Lines (.jsonl, .ndjson), CSV, TSV (all three also .gz) or Parquet, with columns `before, after`;
 `sentence, part, rewrite`; or `original_sentence, inappropriate_part, rewritten_part` (the last two also with
 `occurrence`). Every row goes out as it came, with `score` and `accepted`; a row that cannot be scored goes, with its
-line and the reason, to OUTPUT.rejected.jsonl beside it. A run that was cut off goes on when it is started again."""
+line and the reason, to OUTPUT.rejected.jsonl beside it. A run that was cut off goes on when it is started again, and
+another threshold asks no model again: the scores stay in a hidden folder, .OUTPUT.parts, which you may delete."""
 
 _EXAMPLES = """\
 examples:
@@ -57,11 +61,35 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         help="the model's folder, a git repository of this project, or a hub's OWNER/NAME (%(default)s)",
     )  # fmt: skip
     command.add_argument("--revision", help="of the repository: a branch, tag, commit or DVC experiment")
-    command.add_argument("--backend", choices=("torch", "onnx"), default="torch", help="what computes (%(default)s)")
     point = command.add_mutually_exclusive_group()
     point.add_argument("--threshold", type=probability, help="accept from this score on")
     point.add_argument("--min-precision", type=probability, help="accept most at this precision on validation")
     command.set_defaults(run=score)
+
+
+class Progress:
+    """A bar on a terminal, and anywhere the rate at which rows are scored; called as `tables.Progress` says.
+
+    Args:
+        total: rows to come, where that is known.
+        shown: whether there is to be a bar on a terminal.
+    """
+
+    def __init__(self, total: int | None = None, *, shown: bool = True) -> None:
+        self._bar = tqdm(total=total, unit=" rows", smoothing=0.05, disable=None if shown else True)
+        self._scored, self._began = 0, monotonic()
+
+    def __call__(self, rows: int, before: bool) -> None:
+        if not before:
+            self._scored += rows
+        elif not self._bar.disable:
+            self._bar.initial += rows  # they don't count in its rate
+        self._bar.update(rows)
+
+    def close(self) -> str:
+        """Leave the bar as it is; returns the rate."""
+        self._bar.close()
+        return f"{self._scored / max(monotonic() - self._began, 1e-9):,.0f} rows a second"
 
 
 def score(chosen: argparse.Namespace) -> None:
@@ -99,7 +127,7 @@ def _score_pipe(chosen: argparse.Namespace) -> None:
         raise UserError(f"{chosen.table}: a folder needs another to go to, -o FOLDER")
     if suffix_of(chosen.output) not in (".jsonl", ".ndjson"):
         raise UserError(f"{chosen.output}: from a pipe come JSON Lines; name a .jsonl, or score a file")
-    rows = None if chosen.table == PIPE else survey(chosen.table).rows
+    rows = None if chosen.table == PIPE else look_over(chosen.table).rows
     scorer, threshold = _loaded(chosen)
     progress = Progress(rows)
     counts = score_pipe(scorer, chosen.table, chosen.output, threshold=threshold, progress=progress)
@@ -121,13 +149,36 @@ def _score_files(chosen: argparse.Namespace) -> None:
     if others and rank == 0:
         print(f"left out, for they are no tables: {', '.join(map(str, others))}", file=sys.stderr)
     work = tables[rank::processes]
-    seen = [survey(*files) for files in work]  # all of them: what is amiss is to be said at once
+    seen = [look_over(*files) for files in work]  # all of them: what is amiss is to be said at once
     scorer, threshold = _loaded(chosen)
-    progress, counts = Progress(sum(its.rows for its in seen), shown=rank == 0), Counts()
+    progress, counts = Progress(sum(its.rows for its in seen), shown=rank == 0), Counter(scored=0, rejected=0)
     for (table, to), its in zip(work, seen, strict=True):
-        counts += score_file(scorer, table, to, its, threshold=threshold, progress=progress, once=folder)
+        counts.update(score_table(scorer, table, to, its, threshold=threshold, progress=progress))
     which = f" ({len(work)} tables of process {rank})" if processes > 1 else ""
     _tell(f"{target}{which}", counts, "*.rejected.jsonl" if folder else rejected_file(target), progress)
+
+
+def tables_of(folder: Path, into: Path) -> tuple[list[tuple[Path, Path]], list[Path]]:
+    """The tables in a folder and where each goes, which is the same name in another folder; and what is no table.
+
+    Raises:
+        UserError: there are none, or they would get in each other's way.
+    """
+    if into.resolve().is_relative_to(folder.resolve()):
+        raise UserError(f"{into}: stands in the folder that is to be scored; name another")
+    files = [file for file in sorted(folder.rglob("*")) if file.is_file() and not _hidden(file.relative_to(folder))]
+    tables = [(file, into / file.relative_to(folder)) for file in files if is_table(file)]
+    if not tables:
+        raise UserError(f"{folder}: holds no table; {KNOWN}")
+    written = Counter(path for _, target in tables for path in (target, rejected_file(target)))
+    for path, times in written.items():
+        if times > 1:
+            raise UserError(f"{path}: two tables of {folder} would go there; rename one")
+    return tables, [file for file in files if not is_table(file)]
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def _loaded(chosen: argparse.Namespace) -> "tuple[FluencyScorer, float]":
@@ -136,15 +187,15 @@ def _loaded(chosen: argparse.Namespace) -> "tuple[FluencyScorer, float]":
     from fluency.model.device import use_cores
 
     use_cores()
-    scorer = FluencyScorer.load(chosen.model, revision=chosen.revision, backend=chosen.backend)
+    scorer = FluencyScorer.load(chosen.model, revision=chosen.revision)
     point = scorer.calibration.threshold_at(threshold=chosen.threshold, min_precision=chosen.min_precision)
     return scorer, point
 
 
-def _tell(where: str, counts: Counts, aside: Path | str, progress: Progress) -> None:
+def _tell(where: str, counts: Counter, aside: Path | str, progress: Progress) -> None:
     """The last line."""
-    rejected = f"{counts.rejected:,} rejected{f' ({aside})' if counts.rejected else ''}"
-    print(f"{where}: {counts.scored:,} rows scored, {rejected}, {progress.close()}", file=sys.stderr)
+    rejected = f"{counts['rejected']:,} rejected{f' ({aside})' if counts['rejected'] else ''}"
+    print(f"{where}: {counts['scored']:,} rows scored, {rejected}, {progress.close()}", file=sys.stderr)
 
 
 def probability(text: str) -> float:

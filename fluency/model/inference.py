@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -18,26 +17,12 @@ from fluency.model.encoding import Encoded, collate, encode, load_tokenizer, pad
 Batch = dict[str, torch.Tensor]
 
 
-class Model(Protocol):
-    """A classifier on some device.
+class TorchModel:
+    """The classifier in a local folder, run by torch; safetensors only, no remote code.
 
     Attributes:
         max_tokens: padded tokens of a batch that suit the device.
     """
-
-    max_tokens: int
-
-    def __call__(self, batch: Batch) -> np.ndarray:
-        """The logits of a padded batch: float32, of shape [pairs, 2]."""
-        ...
-
-    def after_fork(self) -> None:
-        """Do without what a forked process doesn't inherit: threads."""
-        ...
-
-
-class TorchModel:
-    """The classifier in a local folder, run by torch; safetensors only, no remote code."""
 
     def __init__(self, folder: str | Path, device: Device) -> None:
         with _without_bar():
@@ -94,7 +79,7 @@ def batches(lengths: Sequence[int], max_tokens: int) -> Iterator[list[int]]:
 
 
 def predict_logits(
-    model: Model,
+    model: TorchModel,
     encoded: Sequence[Encoded],
     *,
     pad_token_id: int,

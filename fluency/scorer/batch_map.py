@@ -3,14 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fluency.edits.forms import from_record
 from fluency.scorer.artifact import checked, locate, whole_name
-from fluency.scorer.survey import RESULTS
-
-if TYPE_CHECKING:
-    from fluency.scorer.scorer import Backend
+from fluency.scorer.table_files import RESULTS
 
 
 class ScoreBatch:
@@ -19,7 +16,7 @@ class ScoreBatch:
     It is pickled without the model, which each worker loads once.
 
     Args:
-        source, revision, backend, bf16: of the model, as for `FluencyScorer.load`.
+        source, revision, bf16: of the model, as for `FluencyScorer.load`.
         threshold, min_precision: of the operating point, as for `FluencyScorer.decide`.
 
     Raises:
@@ -34,7 +31,6 @@ class ScoreBatch:
         source: str | Path,
         *,
         revision: str | None = None,
-        backend: "Backend" = "torch",
         bf16: bool | None = None,
         threshold: float | None = None,
         min_precision: float | None = None,
@@ -43,7 +39,7 @@ class ScoreBatch:
         self.threshold = calibration.threshold_at(threshold=threshold, min_precision=min_precision)
         # A cache of results, as datasets has one, tells models apart by the digests in it.
         self.calibration = replace(calibration, curve={})
-        self._origin = whole_name(source), revision, backend, bf16
+        self._origin = whole_name(source), revision, bf16
 
     def __call__(self, batch: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
         """The batch with both columns.

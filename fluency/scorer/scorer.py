@@ -19,12 +19,10 @@ from fluency.evaluation.calibration import Calibration
 from fluency.metrics import probabilities
 from fluency.model.device import device_at_hand
 from fluency.model.encoding import Encoded, encode, load_tokenizer
-from fluency.model.inference import Model, TorchModel, predict_logits
+from fluency.model.inference import TorchModel, predict_logits
 from fluency.scorer.artifact import checked, locate, whole_name
-from fluency.utils.errors import UserError
 from fluency.utils.processes import PROCESS
 
-Backend = Literal["torch", "onnx"]
 Errors = Literal["raise", "nan"]
 Outcome = float | CannotScore
 
@@ -47,7 +45,7 @@ class FluencyScorer:
 
     at_once = 4096
 
-    def __init__(self, model: Model, tokenizer: PreTrainedTokenizerBase, calibration: Calibration) -> None:
+    def __init__(self, model: TorchModel, tokenizer: PreTrainedTokenizerBase, calibration: Calibration) -> None:
         self.model = model
         self.tokenizer = tokenizer
         self.calibration = calibration
@@ -60,7 +58,6 @@ class FluencyScorer:
         source: str | Path,
         *,
         revision: str | None = None,
-        backend: Backend = "torch",
         bf16: bool | None = None,
     ) -> "FluencyScorer":
         """Load a model and its calibration; no code of a model folder is ever run.
@@ -69,7 +66,6 @@ class FluencyScorer:
             source: a model's folder; a git repository of this project (an address or a folder), whose DVC remote has
                 the model; or a hub's OWNER/NAME.
             revision: of the repository: a branch, tag, commit or DVC experiment.
-            backend: `torch`, or `onnx` for ONNX Runtime with int8 weights on the CPU.
             bf16: whether torch computes in bfloat16; None does where the hardware multiplies in it.
 
         Raises:
@@ -79,20 +75,10 @@ class FluencyScorer:
         folder = locate(source, revision)
         calibration = checked(folder)
         tokenizer = load_tokenizer(folder)
-        if backend == "onnx":
-            try:
-                from fluency.model.onnx import OnnxModel
-            except ModuleNotFoundError as missing:
-                raise UserError(f"backend onnx: {missing}; pip install onnx onnxruntime onnxscript") from None
-
-            model: Model = OnnxModel(folder, tokenizer, calibration)
-        elif backend == "torch":
-            device = device_at_hand(cpu_bf16=True)
-            model = TorchModel(folder, device if bf16 is None else replace(device, bf16=bf16))
-        else:
-            raise ValueError(f"backend: {backend!r} is none of torch, onnx")
+        device = device_at_hand(cpu_bf16=True)
+        model = TorchModel(folder, device if bf16 is None else replace(device, bf16=bf16))
         scorer = cls(model, tokenizer, calibration)
-        scorer._origin = whole_name(source), revision, backend, bf16
+        scorer._origin = whole_name(source), revision, bf16
         return scorer
 
     def score(self, before: str, after: str) -> float:
@@ -231,6 +217,6 @@ def _leave_threads() -> None:
 
 
 @cache
-def loaded_once(source: str, revision: str | None, backend: Backend, bf16: bool | None) -> FluencyScorer:
+def loaded_once(source: str, revision: str | None, bf16: bool | None) -> FluencyScorer:
     """The scorer that this process shares, by the arguments of `FluencyScorer.load`."""
-    return FluencyScorer.load(source, revision=revision, backend=backend, bf16=bf16)
+    return FluencyScorer.load(source, revision=revision, bf16=bf16)

@@ -1,0 +1,284 @@
+"""Tables and folders whose scoring is cut off, again or shared: no row is scored twice, and the bytes are the same."""
+
+import multiprocessing
+import os
+import random
+import re
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from unittest.mock import Mock
+
+import psutil
+import pyarrow.parquet as pq
+import pytest
+
+from fluency import FluencyScorer
+from fluency.cli.commands import main
+from fluency.cli.score import Progress
+from fluency.corpus.readers import read_records
+from fluency.scorer.parts import claimed, parts_folder
+from fluency.scorer.tables import look_over, score_table
+from fluency.utils.errors import UserError
+from tests.conftest import ROOT
+from tests.helpers.processes import ended_within, wait_until
+from tests.helpers.tables import BAD, Watched, edits, records, write
+
+
+@pytest.fixture
+def cut_off(scorer, tmp_path, monkeypatch):
+    """A folder in which scoring of 100 edits has ended after 4 chunks of 16."""
+    monkeypatch.chdir(tmp_path)
+    write(Path("edits.jsonl"), [*edits(100), BAD])
+    with pytest.raises(KeyboardInterrupt):
+        Watched(scorer, chunks=4).score("edits.jsonl", "scored.jsonl")
+    assert not Path("scored.jsonl").exists()
+
+
+def test_what_was_scored_is_not_scored_again(cut_off, scorer):
+    whole, rest, again = Watched(scorer), Watched(scorer), Watched(scorer)
+    whole.score("edits.jsonl", "whole.jsonl")
+    rest.score("edits.jsonl", "scored.jsonl")
+    assert (whole.asked, rest.asked) == (100, 100 - 4 * 16)
+    assert Path("scored.jsonl").read_bytes() == Path("whole.jsonl").read_bytes()
+    assert {path.name for path in Path().glob(".*")} == {".scored.jsonl.parts", ".whole.jsonl.parts"}
+    again.score("edits.jsonl", "scored.jsonl", threshold=0.4)  # which is no matter of the model's
+    decided = [record["score"] >= 0.4 for record in records(Path("scored.jsonl"))]
+    assert [record["accepted"] for record in records(Path("scored.jsonl"))] == decided
+    again.score("edits.jsonl", "scored.jsonl")
+    assert Path("scored.jsonl").read_bytes() == Path("whole.jsonl").read_bytes()
+    assert again.asked == 0
+
+
+def test_a_scored_table_that_was_lost_or_changed_is_written_again(cut_off, scorer):
+    again = Watched(scorer)
+    again.score("edits.jsonl", "scored.jsonl")
+    whole = Path("scored.jsonl").read_bytes()
+    Path("scored.jsonl").write_bytes(b"")
+    Path("scored.jsonl.rejected.jsonl").unlink()
+    again.score("edits.jsonl", "scored.jsonl")
+    assert Path("scored.jsonl").read_bytes() == whole
+    assert [record["row"] for record in records(Path("scored.jsonl.rejected.jsonl"))] == [BAD]
+    assert again.asked == 100 - 4 * 16
+
+
+@pytest.mark.parametrize("changed", ["input", "model", "precision", "chunks"])
+def test_scores_of_something_else_are_not_used(cut_off, scorer, changed):
+    again = Watched(scorer, temperature=3.0 if changed == "model" else 2.0)
+    if changed == "input":
+        write(Path("edits.jsonl"), [*edits(100)[::-1], BAD])
+    elif changed == "precision":
+        again.device = replace(again.device, bf16=True)
+    elif changed == "chunks":
+        again.scorer.at_once = 32
+    again.score("edits.jsonl", "scored.jsonl")
+    assert again.asked == 100
+
+
+def test_a_run_that_ends_while_it_writes_goes_on_too(cut_off, scorer, monkeypatch):
+    Watched(scorer).score("edits.jsonl", "whole.jsonl")
+    with monkeypatch.context() as broken:
+        broken.setattr(
+            "fluency.scorer.table_files._json_line", Mock(side_effect=[b""] * 50 + [OSError("no space left")])
+        )
+        with pytest.raises(OSError, match="no space left"):
+            Watched(scorer).score("edits.jsonl", "scored.jsonl")
+    assert sorted(path.name for path in Path().glob("*scored*")) == [".scored.jsonl.parts"]
+    rest = Watched(scorer)
+    rest.score("edits.jsonl", "scored.jsonl")
+    assert rest.asked == 0
+    assert Path("scored.jsonl").read_bytes() == Path("whole.jsonl").read_bytes()
+
+
+def test_a_table_that_changes_while_it_is_scored_is_not_written(scorer, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(Path("edits.jsonl"), edits(40))
+    seen = look_over(Path("edits.jsonl"))
+    write(Path("edits.jsonl"), edits(41))
+    with pytest.raises(UserError, match=r"edits\.jsonl: changed while it was scored"):
+        score_table(scorer, Path("edits.jsonl"), Path("s.jsonl"), seen, threshold=0.5, progress=Progress())
+    assert not Path("s.jsonl").exists()
+
+
+def test_few_rows_are_in_memory_at_a_time(scorer, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(Path("edits.jsonl"), edits(400))
+    files = Path("edits.jsonl"), Path("scored.jsonl")
+    seen, (taken, given), most = look_over(*files), (0, 0), 0
+
+    def counted(path):
+        nonlocal taken, given, most
+        taken = given = 0
+        for item in read_records(path):
+            taken += 1
+            most = max(most, taken - given)
+            yield item
+
+    def gave(rows):
+        nonlocal given
+        given += rows
+
+    def line(record):
+        gave(1)
+        return b""
+
+    for module in ("tables", "table_files"):
+        monkeypatch.setattr(f"fluency.scorer.{module}.read_records", counted)
+    monkeypatch.setattr("fluency.scorer.table_files._json_line", line)
+    progress = lambda rows, before: gave(rows)  # noqa: E731
+    score_table(Watched(scorer).scorer, *files, seen, threshold=0.5, progress=progress)
+    assert taken == given == 400
+    assert 16 < most <= 3 * 16
+
+
+def killed_at(folder: Path, moment: float, finished: int) -> int:
+    """Score in a process of its own, and kill it so long after it has finished more parts; returns how many it has."""
+
+    def parts() -> int:
+        return len(list(parts_folder(folder / "scored.jsonl.gz").glob("*/[0-9]*.parquet")))
+
+    process = _FORKS.Process(target=score_in, args=(folder,))
+    process.start()
+    wait_until(lambda: parts() > finished, process)
+    ended_within(moment, process)
+    process.kill()
+    process.join()
+    return parts()
+
+
+def score_in(folder: Path) -> None:
+    os.chdir(folder)
+    FluencyScorer.at_once = 8
+    main(["score", "edits.csv", "-o", "scored.jsonl.gz"])
+
+
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(["fluency.scorer.scorer", "transformers.models.modernbert.modeling_modernbert"])
+
+
+def test_killed_at_ten_moments_it_ends_with_the_same_bytes(models, tmp_path):
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "models").symlink_to(models)
+        rows = edits(1000)
+        rows[17] |= {"after": ""}
+        write(tmp_path / name / "edits.csv", rows)
+    whole = _FORKS.Process(target=score_in, args=(tmp_path / "whole",))
+    whole.start()
+    rng, finished = random.Random(1), 0
+    for _ in range(10):
+        finished = killed_at(tmp_path / "killed", rng.uniform(0, 0.03), finished)
+        assert not list((tmp_path / "killed").glob("scored*"))
+    last = _FORKS.Process(target=score_in, args=(tmp_path / "killed",))
+    last.start()
+    for process in (whole, last):
+        process.join()
+        assert process.exitcode == 0
+    for name in ("scored.jsonl.gz", "scored.jsonl.gz.rejected.jsonl"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert len(records(tmp_path / "killed/scored.jsonl.gz")) == 999
+    assert not list((tmp_path / "killed").rglob("*.part"))
+
+
+def test_a_second_run_of_the_same_output_is_refused(refused):
+    write(Path("edits.jsonl"), edits(3))
+    with claimed(Path("scored.jsonl")):
+        for source in ("edits.jsonl", "-"):
+            assert "scored.jsonl: another run is writing it" in refused(source, "-o", "scored.jsonl")
+
+
+@pytest.fixture
+def shards() -> list[str]:
+    """A folder of tables, one of them in a folder of its own, and something else."""
+    names = ["0.parquet", "1.parquet", "2.jsonl", "more/3.csv.gz", "more/4.parquet"]
+    for number, name in enumerate(names):
+        (Path("shards") / name).parent.mkdir(parents=True, exist_ok=True)
+        write(Path("shards") / name, [*edits(20, seed=number), *[BAD | {"note": ""}] * (number == 2)])
+    Path("shards/README.md").touch()
+    return names
+
+
+def written(folder: str) -> dict[str, bytes]:
+    """What stands in a folder; hidden files do not count."""
+    files = [path.relative_to(folder) for path in Path(folder).rglob("*") if path.is_file()]
+    shown = [file for file in files if not any(part.startswith(".") for part in file.parts)]
+    return {file.as_posix(): Path(folder, file).read_bytes() for file in shown}
+
+
+def test_a_folder_becomes_a_folder_and_what_is_done_is_left_alone(run, shards, scorer, monkeypatch):
+    watched = Watched(scorer)
+    monkeypatch.setattr(FluencyScorer, "load", lambda *_, **__: watched.scorer)
+    told = run("shards", "-o", "scored")[1]
+    assert watched.asked == 100
+    assert told.startswith("left out, for they are no tables: shards/README.md\nscored: 100 rows scored, 1 rejected (")
+    assert sorted(written("scored")) == sorted([*shards, "2.jsonl.rejected.jsonl"])
+    for name in shards:
+        assert [row["before"] for row in records(Path("scored", name))] == [
+            row["before"] for row in records(Path("shards", name)) if row["after"].strip()
+        ]
+    before = written("scored")
+    assert "scored: 100 rows scored, 1 rejected (" in run("shards", "-o", "scored")[1]
+    assert watched.asked == 100
+    Path("scored/0.parquet").unlink()
+    write(Path("shards/1.parquet"), edits(10, seed=9))
+    run("shards", "-o", "scored")
+    assert watched.asked == 110  # the ten new rows; the lost table is written from its scores
+    assert written("scored")["0.parquet"] == before["0.parquet"]
+    run("shards", "-o", "scored", "--threshold", "0.1")
+    assert watched.asked == 110
+    assert pq.read_table("scored/1.parquet")["accepted"].to_pylist() == [True] * 10
+
+
+def test_processes_share_the_tables_of_a_folder_but_not_a_file(run, refused, shards, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    found = {}
+    for rank, names in enumerate((shards[::2], shards[1::2])):
+        monkeypatch.setenv("RANK", str(rank))
+        assert f"scored ({len(names)} tables of process {rank}): " in run("shards", "-o", "scored")[1]
+        found |= written("scored")
+        assert {*names, "2.jsonl.rejected.jsonl"} <= set(found)
+    assert sorted(found) == sorted([*shards, "2.jsonl.rejected.jsonl"])
+    assert "0.parquet: 2 processes were started; they share a folder" in refused("shards/0.parquet", "-o", "s.parquet")
+
+
+def test_tables_that_would_get_in_each_others_way_are_refused(refused):
+    Path("shards").mkdir()
+    for name in ("a.csv", "a.csv.rejected.jsonl"):
+        write(Path("shards", name), edits(3))
+    assert "scored/a.csv.rejected.jsonl: two tables of shards would go there" in refused("shards", "-o", "scored")
+
+
+def example(page: str, having: str) -> str:
+    """The command of a page of docs/ that has these words."""
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / page).read_text(encoding="utf-8"), re.DOTALL)
+    commands = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    (found,) = (command for command in commands if having in command)
+    return found
+
+
+def test_two_processes_of_a_launch_score_a_folder_and_go_on_after_a_kill(models, tmp_path, monkeypatch):
+    """The command is that of the documentation."""
+    monkeypatch.chdir(tmp_path)
+    Path("models").symlink_to(models)
+    Path("shards").mkdir()
+    for number in range(60):
+        write(Path(f"shards/{number:02}.parquet"), edits(40, seed=number))
+    command = f"exec {example('at_scale.md', '--num_processes 2')}"
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    launcher = subprocess.Popen(command, shell=True, env=environment, stderr=subprocess.DEVNULL)
+    wait_until(lambda: len(written("scored")) >= 4, launcher)
+    processes = psutil.Process(launcher.pid).children(recursive=True)
+    launcher.kill()
+    launcher.wait()
+    _, alive = psutil.wait_procs(processes, timeout=30)
+    assert not alive
+    assert len(processes) == 2
+    done = {path: path.stat().st_mtime_ns for path in Path("scored").glob("*.parquet")}
+    assert len(done) < 60
+
+    told = subprocess.run(command, shell=True, env=environment, check=True, capture_output=True, text=True).stderr
+    assert all(f"scored (30 tables of process {rank}): 1,200 rows scored, 0 rejected" in told for rank in (0, 1))
+    assert {path: path.stat().st_mtime_ns for path in done} == done
+    assert sorted(written("scored")) == [f"{number:02}.parquet" for number in range(60)]
+    main(["score", "shards", "-o", "alone"])
+    assert written("alone") == written("scored")
