@@ -3,11 +3,13 @@
 import os
 from pathlib import Path
 
+from fluency.evaluation.params import EvaluateParams
 from fluency.evaluation.predictions import write_predictions
 from fluency.evaluation.scored_pairs import figures
 from fluency.llm_judge.client import ask
 from fluency.llm_judge.judgements import SCHEMA, judge
-from fluency.params import load_params
+from fluency.llm_judge.params import LLMParams
+from fluency.utils.config import read_params
 from fluency.utils.errors import UserError, run_stage
 from fluency.utils.files import read_parquet, write_json, write_parquet
 
@@ -18,13 +20,15 @@ KEPT = Path(os.environ.get("DVC_ROOT", "."), ".answers")
 
 
 def main() -> None:
-    params = load_params()
-    if not params.llm.splits:
+    params = read_params("llm", LLMParams)
+    if not params.splits:
         raise UserError("llm.splits: names no split to ask about; [test] asks, and may cost money")
     pairs = read_parquet(TEST)
-    asked = ask([(pair["before"], pair["after"]) for pair in pairs], params.llm, KEPT)
-    judgements = judge(pairs, asked, params.llm)
-    write_json(FIGURES, figures(judgements.scored, params.evaluate) | {"answers": judgements.counts})
+    asked = ask([(pair["before"], pair["after"]) for pair in pairs], params, KEPT)
+    judgements = judge(pairs, asked, params)
+    write_json(
+        FIGURES, figures(judgements.scored, read_params("evaluate", EvaluateParams)) | {"answers": judgements.counts}
+    )
     write_predictions(PREDICTIONS, judgements.scored)
     write_parquet(ANSWERS, judgements.rows, SCHEMA)
     if asked.refused:

@@ -3,13 +3,15 @@
 from pathlib import Path
 
 from fluency.evaluation.comparison import compare
+from fluency.evaluation.params import EvaluateParams
 from fluency.evaluation.predictions import join, on_the_same_pairs
 from fluency.evaluation.slices import sentence_keys, slices
+from fluency.llm_judge.params import LLMParams
 from fluency.llm_judge.prompt import OUTCOMES
-from fluency.params import load_params
 from fluency.report.page import Entry, write_report
 from fluency.report.pictures import pictures
 from fluency.report.summary import comparison_text
+from fluency.utils.config import read_params
 from fluency.utils.errors import run_stage
 from fluency.utils.files import read_json, read_parquet, write_text
 
@@ -18,25 +20,25 @@ METRICS, RESULTS = Path("metrics"), Path("results")
 
 
 def main() -> None:
-    params = load_params()
+    evaluate = read_params("evaluate", EvaluateParams)
     pairs = read_parquet(TEST)
     entries = [
         Entry(name, join(read_parquet(predictions), pairs, predictions.name), read_json(METRICS / figures))
         for name, predictions, figures in (
             ("model", RESULTS / "predictions.parquet", "test.json"),
             ("baseline", RESULTS / "baseline.parquet", "baseline.json"),
-            (params.llm.model, RESULTS / "llm.parquet", "llm.json"),
+            (read_params("llm", LLMParams).model, RESULTS / "llm.parquet", "llm.json"),
         )
     ]
     model, _, llm = entries
-    comparison = compare(*on_the_same_pairs(llm.scored, model.scored), params.evaluate)
+    comparison = compare(*on_the_same_pairs(llm.scored, model.scored), evaluate)
     table = comparison_text(comparison, (llm.name, model.name), limit=20)
     outcomes = ", ".join(f"{llm.figures['answers'][outcome]} {outcome}" for outcome in OUTCOMES)
     write_text(RESULTS / "llm_comparison.md", f"{llm.name} on the test pairs: {outcomes}.\n\n{table}")
     train = read_parquet(TRAIN, columns=["before", "after"])
-    by_slice = slices(model.scored, sentence_keys(text for pair in train for text in pair.values()), params.evaluate)
+    by_slice = slices(model.scored, sentence_keys(text for pair in train for text in pair.values()), evaluate)
     report = RESULTS / "report_with_judge.html"
-    write_report(report, entries, params.evaluate, slices=by_slice, pictures=pictures(METRICS / "pictures"))
+    write_report(report, entries, evaluate, slices=by_slice, pictures=pictures(METRICS / "pictures"))
 
 
 if __name__ == "__main__":
