@@ -1,7 +1,7 @@
 """The report people read: results/report.html, the figures and every test edit in one file that needs no network.
 
-The template beside this module has the page's frame, its style and its script. The figures are put into it as HTML, the
-edits as JSON, column by column, which the script shows as text. So nothing of a corpus is ever read as markup.
+The template beside this module has all markup, the style and the script. Figures are escaped, and the edits are JSON,
+column by column, which the script shows as text. So nothing of a corpus is ever read as markup.
 """
 
 import hashlib
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from fluency.evaluation.comparison import compare
 from fluency.evaluation.params import EvaluateParams
@@ -22,17 +23,17 @@ from fluency.evaluation.scored_pairs import Pairs, ScoredPairs
 from fluency.report.page_tables import (
     checks_table,
     comparison_tables,
-    gallery,
+    decimal,
     judges_table,
-    lead,
-    section,
+    number,
     slices_table,
+    tiles,
 )
 from fluency.utils.files import write_text
+from fluency.utils.templates import render, template_of
 
 OUTCOMES = ("false positive", "false negative", "true positive", "true negative")  # in the order of the page
 _FACETS = ("kind", "edit_type", "part", "corpus")
-_TEMPLATE = Path(__file__).with_suffix(".html")
 _UNSAFE = re.compile("[<>&\x7f-\x9f\u2028\u2029\ud800-\udfff]")  # in a script element, or in UTF-8
 
 
@@ -69,25 +70,36 @@ def write_report(
         slices: of the first judge (`slices.slices`).
         pictures: PNG files, by their captions.
     """
-    template, (model, *others) = _TEMPLATE.read_text(encoding="utf-8"), entries
+    model, *others = entries
     outcomes = _outcomes(model.scored)
+    counts = np.bincount(outcomes, minlength=4).tolist()
     comparisons = {other.name: compare(*on_the_same_pairs(other.scored, model.scored), params) for other in others}
-    blocks = {
-        "policy": _policy(template),
-        "lead": lead(model.figures, np.bincount(outcomes, minlength=4).tolist()),
-        "sections": "".join(
-            [
-                section("figures", "Figures", judges_table({entry.name: entry.figures for entry in entries})),
-                section("checks", "Direction and identity", checks_table(model.figures.get("checks", {}))),
-                section("comparisons", "Is it better?", comparison_tables(comparisons, model.name)),
-                section("slices", "Where it fails", slices_table(slices, model.figures)),
-                section("curves", "Curves", gallery(pictures)),
-            ]
-        ),
-        "edits": edits_json(entries, outcomes),
-    }
-    # In one pass, so that a mark inside a block stays as it is.
-    write_text(path, re.sub(r"\{\{(\w+)\}\}", lambda mark: blocks[mark[1]], template))
+    sections = [
+        _section("figures", "Figures", judges_table({entry.name: entry.figures for entry in entries})),
+        _section("checks", "Direction and identity", checks_table(model.figures.get("checks", {}))),
+        _section("comparisons", "Is it better?", comparison_tables(comparisons, model.name)),
+        _section("slices", "Where it fails", slices_table(slices, model.figures)),
+        _section("curves", "Curves", [], pictures),
+    ]
+    page = render(
+        __file__,
+        filters={"number": number, "decimal": decimal},
+        policy=_policy(template_of(__file__).read_text(encoding="utf-8")),
+        read=sum(counts),
+        threshold=model.figures["operating_point"]["threshold"],
+        tiles=tiles(model.figures, counts),
+        sections=sections,
+        edits=Markup(edits_json(entries, outcomes)),  # noqa: S704 (escaped for a script element there)
+    )
+    write_text(path, page)
+
+
+def _section(
+    name: str, title: str, tables: list[dict[str, Any]], pictures: Mapping[str, Path] | None = None
+) -> dict[str, Any]:
+    """A section of the page; one that holds nothing is left out."""
+    embedded = [(caption, b64encode(Path(path).read_bytes()).decode()) for caption, path in (pictures or {}).items()]
+    return {"id": name, "title": title, "tables": tables, "pictures": embedded}
 
 
 def _outcomes(scored: ScoredPairs) -> np.ndarray:

@@ -20,7 +20,7 @@ def imported_files(module: Path, *, lazy: bool = True) -> set[Path]:
         if path not in found:
             found.add(path)
             waiting += imports_of(path, lazy=lazy)
-    return found | {page for path in found for page in path.parent.glob(f"{path.stem}.html")}
+    return found | {page for path in found for page in path.parent.glob(f"{path.stem}.*.jinja")}
 
 
 def imports_of(path: Path, *, lazy: bool = True) -> Iterator[Path]:
