@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from fluency.corpus.rows import REJECTED_SCHEMA, SPLITS, Rejected, category, rejected_values, rows_at
 from fluency.edits.sentence import hash64
 from fluency.pairs.audit import Changes, Facts, corpus_figures, leakage_figures, split_repeats
-from fluency.pairs.audit_page import as_markdown
+from fluency.pairs.audit_page import audit_page
 from fluency.pairs.corruption import RULES
 from fluency.pairs.groups import groups, occurrence, seen_in
 from fluency.pairs.parallel import PAIR_FIELDS, draft_all
@@ -88,7 +88,7 @@ def build_dataset(raw: Path, folder: Path, params: PairsParams, *, processes: in
     if report["rows"]["read"] != sum(report["rows"][name] for name in ("used", "not_drawn", "rejected")):
         raise RuntimeError(f"rows were lost between reading and writing, which is a bug: {report['rows']}")
     rows_to_show = {title: list(rows_at(raw, its)) for title, its in (examples | placed.leaking).items()}
-    write_text(folder / "AUDIT.md", as_markdown(report, rows_to_show, _rejects(folder)))
+    write_text(folder / "AUDIT.md", audit_page(report, rows_to_show, _rejects(folder)))
     return report
 
 

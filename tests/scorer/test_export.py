@@ -31,10 +31,10 @@ def finished(tiny_model, tmp_path_factory):
     untrained(tiny_model, folder / "models")
     pairs = [pair(row, row % 2, f"It is {row} .", f"It be {row} .") for row in range(40)]
     scored = ScoredPairs(pairs, np.random.default_rng(0).random(40), 0.5)
-    scored = dict.fromkeys(checked_changes(pairs), 0.7)
+    scores = dict.fromkeys(checked_changes(pairs), 0.7)
     write_json(
         folder / "metrics/test.json",
-        figures(scored, EvaluateParams(resamples=100, seed=1)) | {"checks": checks(pairs, scored, 0.5)},
+        figures(scored, EvaluateParams(resamples=100, seed=1)) | {"checks": checks(pairs, scores, 0.5)},
     )
     shutil.copyfile(ROOT / "metrics/data.json", folder / "metrics/data.json")
     shutil.copyfile(ROOT / "CITATION.cff", folder / "CITATION.cff")
