@@ -12,6 +12,7 @@ from fluency.metrics import RECALLS
 
 _CELLS = 1 << 21  # of the resampling matrix held at once: 8 MiB, which the cache of a processor nearly holds
 _BINS = 10
+_GRID = 2.0**-29  # of all that is summed: float64 holds sums of up to 2^24 such terms exactly
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
@@ -62,14 +63,17 @@ def _draws(groups: int, pairs: int, resamples: int, seed: int) -> Iterator[np.nd
 
 
 def _sums(scores: np.ndarray, labels: np.ndarray, accepted: np.ndarray, group: np.ndarray) -> dict[str, np.ndarray]:
-    """What adds up over pairs, in each group: of shape [groups]."""
+    """What adds up over pairs, in each group: of shape [groups].
+
+    Terms are rounded to a grid on which every sum is exact: BLAS adds in an order of its own for each shape and processor.
+    """
     fluent, bins = labels == 1, np.minimum((scores * _BINS).astype(int), _BINS - 1)
     terms = {"pairs": np.ones(len(labels)), "positives": fluent, "squares": (scores - labels) ** 2}
     for prefix, claimed in (("", scores > 0.5), ("operating_point.", accepted)):
         terms |= {f"{prefix}claimed": claimed, f"{prefix}hits": claimed & fluent}
     for bin_ in range(_BINS):
         terms[f"bin {bin_}"] = np.where(bins == bin_, scores - labels, 0.0)
-    return {name: np.bincount(group, weights=term) for name, term in terms.items()}
+    return {name: np.bincount(group, weights=np.round(term / _GRID) * _GRID) for name, term in terms.items()}
 
 
 def _from_sums(sums: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
