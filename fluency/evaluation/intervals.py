@@ -65,7 +65,7 @@ def _draws(groups: int, pairs: int, resamples: int, seed: int) -> Iterator[np.nd
 def _sums(scores: np.ndarray, labels: np.ndarray, accepted: np.ndarray, group: np.ndarray) -> dict[str, np.ndarray]:
     """What adds up over pairs, in each group: of shape [groups].
 
-    Terms are rounded to a grid on which every sum is exact: BLAS adds in an order of its own for each shape and processor.
+    Terms are rounded to a grid on which every sum is exact: BLAS adds in another order for another shape or processor.
     """
     fluent, bins = labels == 1, np.minimum((scores * _BINS).astype(int), _BINS - 1)
     terms = {"pairs": np.ones(len(labels)), "positives": fluent, "squares": (scores - labels) ** 2}
