@@ -8,10 +8,10 @@ export TOKENIZERS_PARALLELISM := false
 
 FIGURE := metrics/test.json:operating_point
 
-.PHONY: help repro experiments test coverage lint bench bench-gpu reference clean
+.PHONY: help repro experiments test test-processors coverage lint bench bench-gpu reference clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 20
 
 repro: .venv/installed ## Run the pipeline (fetch, build, train, calibrate, evaluate) and print its results
 	dvc repro
@@ -24,6 +24,10 @@ experiments: .venv/installed ## Compare the experiments: what each changed, and 
 
 test: .venv/installed ## Run the tests
 	python -m pytest -n 2
+
+test-processors: .venv/installed ## Run the numeric tests as a processor without AVX-512 computes
+	OPENBLAS_CORETYPE=Haswell ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 \
+	  python -m pytest tests/test_metrics.py tests/evaluation tests/model
 
 coverage: .venv/installed ## Run the tests, and tell which lines and branches of fluency/ none of them reaches
 	coverage erase

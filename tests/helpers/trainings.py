@@ -1,12 +1,12 @@
 """A folder in which the train stage runs as it does under DVC, on few pairs and a tiny model."""
 
 import csv
+import gc
 import json
 import multiprocessing
 import os
 import random
 import shutil
-import subprocess
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -29,7 +29,7 @@ RECIPE = {
     "num_processes": 4,
     "per_device_train_batch_size": 2,
     "num_train_epochs": 4.0,
-    "learning_rate": 1e-3,
+    "learning_rate": 3e-4,  # at a higher one gradients vanish, and builds of torch differ in what is left
     "min_recall": 0.0,
 }
 
@@ -47,7 +47,16 @@ def pairs(count: int) -> list[dict]:
 
 
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["fluency.training.trainer"])  # importing it is most of the time of a short training
+# importing these is most of the time of a short training
+_FORKS.set_forkserver_preload(
+    [
+        "fluency.training.trainer",
+        "accelerate.commands.launch",
+        "transformers.models.modernbert.modeling_modernbert",
+        "sklearn.metrics",
+        __name__,
+    ]
+)
 
 
 class Training:
@@ -79,34 +88,29 @@ class Training:
         copy.folder, copy.params = folder, self.params
         return copy
 
-    def start(self, **environment: str) -> subprocess.Popen:
-        """Start the stage as a process of its own group, as a shell does."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "stages.train"], cwd=self.folder, env=os.environ | environment, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
-
     def fork(self, **environment: str) -> multiprocessing.Process:
-        """Start the stage in a process that has the library imported already; it prints to the file `printed`."""
+        """Start the stage as a process of its own group, as a shell does, but with the library imported already."""
         process = _FORKS.Process(target=_run_stage, args=(self.folder, environment))
         process.start()
         return process
 
-    def run_forked(self, *, fails: bool = False, **environment: str) -> str:
-        """Run the stage to its end as `fork` does; returns what it printed."""
-        process = self.fork(**environment)
+    def ended(self, process: multiprocessing.Process, *, fails: bool = False) -> str:
+        """Wait for a process of `fork`; returns what it printed. It has to succeed, or to fail in one clear line."""
         process.join()
-        printed = (self.folder / "printed").read_text(encoding="utf-8")
-        _check(process.exitcode, printed, fails)
-        return printed
+        return checked(process.exitcode, self.printed, fails=fails)
 
     def run(self, *, fails: bool = False, **environment: str) -> str:
-        """Run the stage to its end; returns what it printed."""
-        return finished(self.start(**environment), fails=fails)
+        """Run the stage to its end as `fork` and `ended` do."""
+        return self.ended(self.fork(**environment), fails=fails)
 
     def accelerate(self, **config: Any) -> None:
         """Give it an accelerate configuration of its own."""
         (self.folder / "own.yaml").write_text(yaml.safe_dump({"compute_environment": "LOCAL_MACHINE"} | config))
+
+    @property
+    def printed(self) -> str:
+        """What the last run has printed so far."""
+        return (self.folder / "printed").read_text(encoding="utf-8")
 
     @property
     def model(self) -> Path:
@@ -124,21 +128,18 @@ class Training:
             return [float(row[column]) for row in csv.DictReader(file)]
 
 
-def finished(process: subprocess.Popen, *, fails: bool = False) -> str:
-    """What a started stage printed; it has to succeed, or to fail in one clear line where `fails`."""
-    printed, _ = process.communicate()
-    _check(process.returncode, printed, fails)
-    return printed
-
-
-def _check(code: int, printed: str, fails: bool) -> None:
+def checked(code: int, printed: str, *, fails: bool) -> str:
+    """What a stage printed that ended with `code`: it has to be 0, or where `fails` another and the reason one line."""
     assert (code != 0) == fails, printed
     if fails:
         assert len([line for line in printed.splitlines() if line.startswith("error: ")]) == 1, printed
         assert "Traceback" not in printed, printed
+    return printed
 
 
 def _run_stage(folder: Path, environment: dict[str, str]) -> None:
+    gc.freeze()  # what was imported is no garbage, and takes long to look through
+    os.setsid()
     os.chdir(folder)
     os.environ |= environment
     file = os.open("printed", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)

@@ -13,7 +13,7 @@ from transformers import AutoTokenizer
 from fluency.training.failures import explained, stop_if_diverged
 from fluency.training.plan import Devices, plan_for
 from fluency.utils.errors import UserError
-from tests.helpers.trainings import PARAMS, Training, finished
+from tests.helpers.trainings import PARAMS, Training, checked
 
 FOUR = replace(PARAMS, num_processes=4)
 
@@ -33,7 +33,7 @@ def test_one_batch_of_nan_stops_training_before_it_is_saved(tiny_model, tmp_path
     (embeddings,) = [name for name in weights if name.endswith("tok_embeddings.weight")]
     weights[embeddings][rare] = float("nan")
     save_file(weights, path, metadata={"format": "pt"})
-    assert "error: training diverged: loss is nan at step" in training.run_forked(fails=True)
+    assert "error: training diverged: loss is nan at step" in training.run(fails=True)
     assert list(training.checkpoints.glob("*/checkpoint-*")) == []
     assert not training.model.exists()
 
@@ -50,7 +50,9 @@ def test_a_full_disk_is_said_and_the_earlier_model_stays(tiny_model, tmp_path):
         [*isolated, f"{mount} && exec {sys.executable} -m stages.train"], cwd=training.folder, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
-    assert "error: the disk is full: a checkpoint or the model could not be written" in finished(process, fails=True)
+    printed, _ = process.communicate()
+    checked(process.returncode, printed, fails=True)
+    assert "error: the disk is full: a checkpoint or the model could not be written" in printed
     assert [path.name for path in training.model.parent.iterdir() if path.name != "base"] == ["fluency"]
     assert (training.model / "earlier").exists()
 

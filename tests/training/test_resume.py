@@ -55,7 +55,7 @@ def changed(path) -> float:
 
 def test_killed_at_ten_moments_it_ends_with_the_same_bytes(tmp_path, tiny_model):
     whole, killed = (Training(tmp_path / name, tiny_model, **OFTEN) for name in ("whole", "killed"))
-    whole.run_forked()
+    whole.run()
     rng = random.Random(1)
     for _ in range(10):
         started = time.time()
@@ -67,14 +67,13 @@ def test_killed_at_ten_moments_it_ends_with_the_same_bytes(tmp_path, tiny_model)
         assert not killed.model.exists()
         held = list(killed.checkpoints.glob("*/checkpoint-*"))
         assert len(held) <= 4, held  # the best, the last, and those that were being written and removed
-    killed.run_forked()
+    killed.run()
     same_results(whole, killed)
     assert list(killed.checkpoints.iterdir()) == []
 
 
-def test_a_run_goes_on_under_another_plan_and_after_an_edit_elsewhere(tmp_path, tiny_model):
-    usual, moved = (Training(tmp_path / name, tiny_model) for name in ("usual", "moved"))
-    usual.run_forked()
+def test_a_run_goes_on_under_another_plan_and_after_an_edit_elsewhere(usual, tmp_path, tiny_model):
+    moved = Training(tmp_path / "moved", tiny_model)
     process = moved.fork()
     wait_for(moved, ".checkpoints/*/checkpoint-*/trainer_state.json", process)
     process.kill()
@@ -82,7 +81,7 @@ def test_a_run_goes_on_under_another_plan_and_after_an_edit_elsewhere(tmp_path, 
     moved.change(num_processes=1, per_device_train_batch_size=8)
     report = moved.folder / "fluency/report/page.py"
     report.write_text(report.read_text(encoding="utf-8") + "# edited\n", encoding="utf-8")
-    printed = moved.run_forked()
+    printed = moved.run()
     assert "1 cpu process x 8 pairs x 1 accumulated = 8 pairs a step" in printed
     assert " 1/44 " not in printed
     for name, weights in usual.weights().items():
@@ -92,12 +91,12 @@ def test_a_run_goes_on_under_another_plan_and_after_an_edit_elsewhere(tmp_path, 
 def test_training_that_ended_early_does_not_go_on_when_only_the_model_was_not_written(tmp_path, tiny_model):
     ended = {"eval_steps": 3.0, "early_stopping_patience": 2}
     whole, killed = (Training(tmp_path / name, tiny_model, **ended) for name in ("whole", "killed"))
-    whole.run_forked()
+    whole.run()
     killed.model.touch()  # a file where the folder has to go
     with pytest.raises(AssertionError, match="NotADirectoryError"):
-        killed.run_forked()
+        killed.run()
     killed.model.unlink()
-    killed.run_forked()
+    killed.run()
     same_results(whole, killed)
     assert len(whole.curve("validation.csv", "step")) < 44 // 3
 
@@ -110,7 +109,7 @@ def test_a_second_run_of_the_same_experiment_is_refused(tmp_path, tiny_model):
     # the same experiment from a copy, as DVC's temporary experiments are
     shutil.copytree(training.folder, tmp_path / "copy", ignore=shutil.ignore_patterns(".checkpoints"))
     copy = training.elsewhere(tmp_path / "copy")
-    printed = copy.run_forked(fails=True, DVC_ROOT=str(training.folder))
+    printed = copy.run(fails=True, DVC_ROOT=str(training.folder))
     assert f"is being trained already, by process {first.pid}" in printed
     first.kill()
     first.join()

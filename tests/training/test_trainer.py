@@ -174,29 +174,23 @@ def test_a_new_classifier_has_our_labels_and_no_dropout(tiny_model):
 # --- whole trainings ---
 
 
-def test_the_model_folder_is_safe_and_loads(tiny_model, tmp_path):
-    training = Training(tmp_path / "one", tiny_model)
-    leftover = training.folder / "models/.fluency.99999999.part"
-    leftover.mkdir()
-    training.run_forked()
-    assert {path.suffix for path in training.model.iterdir()} <= {".json", ".safetensors", ".txt", ".jinja"}
-    assert read_json(training.model / "config.json")["id2label"] == {"0": "non-fluent", "1": "fluent"}
-    assert not leftover.exists()
+def test_the_model_folder_is_safe_and_alone(usual):
+    assert {path.suffix for path in usual.model.iterdir()} <= {".json", ".safetensors", ".txt", ".jinja"}
+    assert read_json(usual.model / "config.json")["id2label"] == {"0": "non-fluent", "1": "fluent"}
+    assert {path.name for path in usual.model.parent.iterdir()} == {"base", "fluency"}
 
 
-def test_the_figures_are_the_last_of_the_curves(tiny_model, tmp_path):
-    training = Training(tmp_path / "run", tiny_model, num_train_epochs=2.0)
-    training.run_forked()
-    figures = read_json(training.folder / "metrics/training.json")
+def test_the_figures_are_the_last_of_the_curves(usual):
+    figures = read_json(usual.folder / "metrics/training.json")
     assert figures["training"].keys() >= {"step", "epoch", "loss"}
     assert figures["validation"].keys() >= {"step", "loss", "precision", "recall", "average_precision"}
     for name, its in figures.items():
-        assert its == {column: training.curve(f"{name}.csv", column)[-1] for column in its}
+        assert its == {column: usual.curve(f"{name}.csv", column)[-1] for column in its}
 
 
 def test_wandb_offline_is_written_with_the_metrics_and_the_plan(tiny_model, tmp_path):
     training = Training(tmp_path / "run", tiny_model, num_train_epochs=2.0)
-    training.run_forked(WANDB_MODE="offline", WANDB_DIR=str(tmp_path), WANDB_SILENT="true")
+    training.run(WANDB_MODE="offline", WANDB_DIR=str(tmp_path), WANDB_SILENT="true")
     (log,) = tmp_path.glob("wandb/offline-run-*/run-*.wandb")
     records = list(wandb_records(log))
     (run,) = [record.run for record in records if record.WhichOneof("record_type") == "run"]
@@ -234,16 +228,16 @@ def wandb_records(log: Path) -> Iterator[Any]:
             record = b""
 
 
-def test_one_bar_shows_loss_and_precision(tiny_model, tmp_path):
-    printed = Training(tmp_path / "run", tiny_model, num_train_epochs=1.0).run_forked()
-    assert re.search(r"100%.* 11/11 .*loss=0\.\d+, precision=\d\.\d+, recall=", printed)
+def test_one_bar_shows_loss_and_precision(usual):
+    printed = usual.printed
+    assert re.search(r"100%.* 44/44 .*loss=0\.\d+, precision=\d\.\d+, recall=", printed)
     assert "{'loss'" not in printed
-    assert {line.partition("%")[2].split()[2].split("/")[-1] for line in printed.split("\r") if "%|" in line} == {"11"}
+    assert {line.partition("%")[2].split()[2].split("/")[-1] for line in printed.split("\r") if "%|" in line} == {"44"}
 
 
 def test_the_best_of_several_evaluations_an_epoch_is_kept_and_patience_ends_training(tiny_model, tmp_path):
     training = Training(tmp_path / "often", tiny_model, eval_steps=3.0, early_stopping_patience=2)
-    training.run_forked()
+    training.run()
     steps, precision = training.curve("validation.csv", "step"), training.curve("validation.csv", "precision")
     assert steps == [3.0 * count for count in range(1, len(steps) + 1)]
     best = precision.index(max(precision))  # the first of equals
@@ -254,7 +248,7 @@ def test_of_equal_checkpoints_the_earliest_is_kept(tiny_model, tmp_path):
     training = Training(tmp_path / "ties", tiny_model, learning_rate=1e-7)  # so little that no decision changes
     training.model.touch()  # a file where the folder has to go, so that the chosen checkpoint stays
     with pytest.raises(AssertionError, match="NotADirectoryError"):
-        training.run_forked()
+        training.run()
     precision, steps = training.curve("validation.csv", "precision"), training.curve("validation.csv", "step")
     assert (len(set(precision)), steps) == (1, [11, 22, 33, 44])
     assert [path.name for path in training.checkpoints.glob("*/checkpoint-*")] == ["checkpoint-11"]
@@ -269,22 +263,20 @@ def test_a_compiled_model_is_trained_and_written_as_any_other(tiny_model, tmp_pa
         )
         for name in ("usual", "compiled")
     )  # fmt: skip
-    usual.run_forked()
-    compiled.run_forked(TORCH_LOGS="recompiles")
+    usual.run()
+    compiled.run(TORCH_LOGS="recompiles")
     weights = compiled.weights()
     assert weights.keys() == usual.weights().keys()
     for name, expected in usual.weights().items():
         assert torch.allclose(weights[name], expected, atol=1e-5), name
 
 
-def test_less_memory_gives_the_same_model(tiny_model, tmp_path):
+def test_less_memory_gives_the_same_model(usual, tiny_model, tmp_path):
     """What the message on running out of memory proposes."""
-    usual = Training(tmp_path / "usual", tiny_model)
-    usual.run_forked()
     less = Training(
         tmp_path / "less", tiny_model, gradient_checkpointing=True,
         per_device_train_batch_size=1, gradient_accumulation_steps=2,
     )  # fmt: skip
-    assert "1 cpu process x 1 pairs x 8 accumulated" in less.run_forked()
+    assert "1 cpu process x 1 pairs x 8 accumulated" in less.run()
     for name, weights in usual.weights().items():
         assert torch.allclose(weights, less.weights()[name], atol=1e-4), name
