@@ -124,10 +124,10 @@ def score_table(
         if (written := parts.written()) and written == _written(target, threshold, written["counts"]):
             return Counter(written["counts"])
         for outcomes in scorer.score_chunks(in_chunks(islice(_edits(source), done, None), scorer.at_once)):
+            _check_state(source, seen)  # else scores of another file would be kept under this one's key
             parts.add([_note(outcome) for outcome in outcomes])
             progress(len(outcomes), False)
-        if state_of(source) != seen.state:
-            raise UserError(f"{source}: changed while it was scored; score it again")
+        _check_state(source, seen)
         counts = write_scored(source, target, parts.notes(), seen.schema, threshold)
         parts.write_down(_written(target, threshold, counts))
     return counts
@@ -220,6 +220,11 @@ def _written(target: Path, threshold: float, counts: Counter) -> dict[str, objec
     """What is noted of a table that was written, in the values that JSON gives back."""
     files = [list(state_of(file)) if file.exists() else None for file in (target, rejected_file(target))]
     return {"threshold": threshold, "counts": dict(counts), "files": files}
+
+
+def _check_state(source: Path, seen: Table) -> None:
+    if state_of(source) != seen.state:
+        raise UserError(f"{source}: changed while it was scored; score it again")
 
 
 def _key(scorer: "FluencyScorer", source: Path) -> str:

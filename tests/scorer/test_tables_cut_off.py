@@ -98,6 +98,7 @@ def test_a_table_that_changes_while_it_is_scored_is_not_written(scorer, tmp_path
     with pytest.raises(UserError, match=r"edits\.jsonl: changed while it was scored"):
         score_table(scorer, Path("edits.jsonl"), Path("s.jsonl"), seen, threshold=0.5, progress=Progress())
     assert not Path("s.jsonl").exists()
+    assert list(Path().rglob("[0-9]*.parquet")) == []  # nor are its scores kept
 
 
 def test_few_rows_are_in_memory_at_a_time(scorer, tmp_path, monkeypatch):
