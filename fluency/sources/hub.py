@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from functools import partial
 from json import JSONDecodeError
 from pathlib import Path
-from shutil import rmtree
 from time import sleep
 from typing import TypeVar
 
 from httpx2 import HTTPError
 from huggingface_hub import HfApi, cached_assets_path, snapshot_download
 from huggingface_hub.errors import (
+    FileMetadataError,
     GatedRepoError,
     HfHubHTTPError,
     HFValidationError,
@@ -23,7 +23,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 from huggingface_hub.hf_api import DatasetInfo, ModelInfo
-from huggingface_hub.utils import WeakFileLock, filter_repo_objects
+from huggingface_hub.utils import WeakFileLock, filter_repo_objects, tqdm
 
 from fluency.utils.errors import UserError
 
@@ -60,21 +60,28 @@ def snapshot(kind: str, rest: str, patterns: list[str], key: str) -> tuple[Path,
     info = commit(kind, rest, key)
     if not info.sha:
         raise UserError(f"{name} comes without a commit; check that HF_ENDPOINT is a hub's address")
-    if not list(filter_repo_objects([file.rfilename for file in info.siblings or ()], allow_patterns=patterns)):
+    wanted = list(filter_repo_objects([file.rfilename for file in info.siblings or ()], allow_patterns=patterns))
+    if not wanted:
         raise UserError(f"{name} has no file of a known kind ({', '.join(patterns)}); name another repository")
     folder = cached_assets_path("fluency", f"{kind}s/{repo}", info.sha)
     its = {"repo_type": kind, "revision": info.sha, "local_dir": folder, "token": _token()}
-    download = partial(snapshot_download, repo, allow_patterns=patterns, **its)
+    bar = partial(tqdm, disable=None)  # on a terminal only
+    download = partial(snapshot_download, repo, allow_patterns=patterns, tqdm_class=bar, **its)
     verify = partial(HfApi().verify_repo_checksums, repo, **its)
     # Of two runs at once the second waits and finds the files.
     with _explained(name, kind, info.sha), WeakFileLock(folder.with_suffix(".lock")):
-        _twice(download)
-        if _twice(verify).mismatches:
-            _twice(partial(download, force_download=True))
-            if damaged := _twice(verify).mismatches:
-                rmtree(folder)
-                raise OSError(f"{_DAMAGED}: {damaged[0]['path']}")
-    return folder, info.sha
+        for left in Path(folder, ".cache").rglob("*.incomplete"):  # by a killed run
+            left.unlink()
+        for cache in (None, folder):  # what is damaged may come from the hub's own cache; the second time it is empty
+            _twice(partial(download, cache_dir=cache))
+            found = _twice(verify)
+            unlike = {file["path"] for file in found.mismatches} | set(found.extra_paths)
+            damaged = [path for path in wanted if path in unlike or not Path(folder, path).is_file()]
+            if not damaged:
+                return folder, info.sha
+            for path in damaged:
+                Path(folder, path).unlink(missing_ok=True)
+        raise OSError(f"{_DAMAGED}: {damaged[0]}")
 
 
 def commit(kind: str, rest: str, key: str) -> RepoInfo:
@@ -108,11 +115,18 @@ def _twice(call: Callable[[], T]) -> T:
         answer = _answer(error)
         if answer is not None and answer.status_code not in (408, 429) and answer.status_code < 500:
             raise
+        if _is_of_the_disk(error):
+            raise
         asked = answer.headers.get("Retry-After", "") if answer is not None else ""
         seconds = min(max(WAIT, float(asked) if asked.isdecimal() else 0.0), LONGEST_WAIT)
         print(f"{_reason(error)}; trying once more in {seconds:g} s", file=sys.stderr)
         sleep(seconds)
     return call()
+
+
+def _is_of_the_disk(error: BaseException) -> bool:
+    """Whether this machine, not the hub, is to blame: huggingface_hub's own errors have no number."""
+    return isinstance(error, OSError) and error.errno is not None
 
 
 def _answer(error: BaseException) -> object:
@@ -134,7 +148,9 @@ def _explained(name: str, kind: str, revision: str) -> Iterator[None]:
     """Say the hub's errors in a line that starts with the repository's `name`."""
     try:
         yield
-    except (HTTPError, OSError, ValueError) as error:
+    except (HTTPError, OSError, RuntimeError, ValueError, KeyError) as error:  # hf_xet's are RuntimeError
+        if _is_of_the_disk(error):
+            raise
         raise UserError(f"{name} {_problem(error, kind, revision)}") from None
 
 
@@ -148,7 +164,7 @@ def _problem(error: Exception, kind: str, revision: str) -> str:
         return f"has no revision {revision!r} (any more); name one that it has after the @"
     if (answer := _answer(error)) is not None and answer.status_code in (401, 403):
         return f"is refused ({_reason(error)}); check that HF_TOKEN is valid and may read it"
-    if isinstance(error, JSONDecodeError):
+    if isinstance(error, (JSONDecodeError, KeyError)) or isinstance(error.__cause__, FileMetadataError):
         return "is answered for by something that is no hub; check HF_ENDPOINT and the network's proxy"
     if isinstance(error, HFValidationError):
         return f"is no repository's name ({_reason(error)})"

@@ -2,7 +2,11 @@
 
 import io
 import json
+import os
 import re
+import resource
+import signal
+import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -238,6 +242,49 @@ def test_files_in_the_hubs_own_cache_are_taken_from_there_unless_damaged(hub):
     assert "b.jsonl" in hub.downloads()
 
 
+@pytest.mark.parametrize(
+    ("listing", "told"),
+    [
+        (lambda files: files[:1], "arrives damaged (Consistency check failed: b.jsonl)"),
+        (lambda files: [{"type": "file", "path": file["path"], "size": 1} for file in files], "that is no hub"),
+    ],
+    ids=["lacks a file", "no digests"],
+)
+def test_files_that_cannot_be_verified_are_refused(hub, listing, told):
+    hub.publish("owner/edits", {"a.jsonl": b"a", "b.jsonl": b"b"})
+    hub.listing = listing
+    assert told in refused()
+
+
+def test_a_full_disk_is_not_taken_for_a_hub_out_of_reach(hub):
+    hub.publish("owner/edits", {"train.jsonl": LARGE})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            fetch()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert hub.waits == []
+
+
+def test_what_a_killed_run_left_is_removed(hub, tmp_path):
+    hub.publish("owner/edits", {"train.jsonl": LARGE})
+    caches = {
+        "HF_ENDPOINT": hub.url,
+        "HF_HUB_CACHE": str(tmp_path / "hub"),
+        "HF_ASSETS_CACHE": str(tmp_path / "assets"),
+    }
+    code = "from fluency.sources.hub import snapshot; snapshot('dataset', 'owner/edits', ['*.jsonl'], 'data.source')"
+    run = subprocess.Popen([sys.executable, "-c", code], env=os.environ | caches)
+    hub.on_file = run.kill
+    assert run.wait() == -signal.SIGKILL
+    hub.on_file = lambda: None
+    assert list(tmp_path.rglob("*.incomplete"))
+    assert fetch()[0] == {"train.jsonl": LARGE}
+    assert not list(tmp_path.rglob("*.incomplete"))
+
+
 def test_two_runs_at_once_load_a_file_once(hub):
     """As queued experiments do. Without a lock, the second would ask while the first waits for it."""
     hub.publish("owner/edits", {"train.jsonl": TRAIN})
@@ -256,4 +303,4 @@ def test_progress_is_shown_on_a_terminal_only(hub, monkeypatch, terminal):
     screen.isatty = lambda: terminal
     monkeypatch.setattr(sys, "stderr", screen)
     fetch()
-    assert ("54.0kB / 54.0kB" in screen.getvalue()) == terminal
+    assert ("54.0kB / 54.0kB" in screen.getvalue()) == bool(screen.getvalue()) == terminal
