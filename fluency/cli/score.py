@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -27,7 +28,8 @@ A table is JSON Lines (.jsonl, .ndjson), CSV, TSV (all three also .gz) or Parque
 `sentence, part, rewrite`; or `original_sentence, inappropriate_part, rewritten_part` (the last two also with
 `occurrence`). Every row goes out as it came, with `score` and `accepted`; a row that cannot be scored goes, with its
 line and the reason, to OUTPUT.rejected.jsonl beside it. A run that was cut off goes on when it is started again, and
-another threshold asks no model again: the scores stay in a hidden folder, .OUTPUT.parts, which you may delete."""
+another threshold asks no model again: the scores stay in a hidden folder, .OUTPUT.parts, which you may delete. Where
+every row was rejected, the command fails."""
 
 _EXAMPLES = """\
 examples:
@@ -77,18 +79,21 @@ class Progress:
 
     def __init__(self, total: int | None = None, *, shown: bool = True) -> None:
         self._bar = tqdm(total=total, unit=" rows", smoothing=0.05, disable=None if shown else True)
-        self._scored, self._began = 0, monotonic()
+        self._scored, self._before, self._began = 0, 0, monotonic()
 
     def __call__(self, rows: int, before: bool) -> None:
         if not before:
             self._scored += rows
-        elif not self._bar.disable:
-            self._bar.initial += rows  # they don't count in its rate
+        else:
+            self._before += rows
+            self._bar.initial = self._before  # they don't count in its rate
         self._bar.update(rows)
 
     def close(self) -> str:
         """Leave the bar as it is; returns the rate."""
         self._bar.close()
+        if self._before and not self._scored:
+            return "all by scores that were there"
         return f"{self._scored / max(monotonic() - self._began, 1e-9):,.0f} rows a second"
 
 
@@ -138,7 +143,7 @@ def _score_pipe(chosen: argparse.Namespace) -> None:
 def _score_files(chosen: argparse.Namespace) -> None:
     source, target = chosen.table, chosen.output
     folder = source.is_dir()
-    rank, processes = (int(os.environ.get(name, default)) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
+    rank, processes = _place(os.environ)
     if processes > 1 and not folder:
         raise UserError(f"{source}: {processes} processes were started; they share a folder of tables, not one file")
     if processes > 1:
@@ -148,14 +153,22 @@ def _score_files(chosen: argparse.Namespace) -> None:
     tables, others = tables_of(source, target) if folder else ([(source, target)], [])
     if others and rank == 0:
         print(f"left out, for they are no tables: {', '.join(map(str, others))}", file=sys.stderr)
-    work = tables[rank::processes]
-    seen = [look_over(*files) for files in work]  # all of them: what is amiss is to be said at once
+    work = [look_over(*files) for files in tables[rank::processes]]  # all first: what is amiss is to be said at once
     scorer, threshold = _loaded(chosen)
-    progress, counts = Progress(sum(its.rows for its in seen), shown=rank == 0), Counter(scored=0, rejected=0)
-    for (table, to), its in zip(work, seen, strict=True):
-        counts.update(score_table(scorer, table, to, its, threshold=threshold, progress=progress))
+    progress, counts = Progress(sum(table.rows for table in work), shown=rank == 0), Counter(scored=0, rejected=0)
+    for table in work:
+        counts.update(score_table(scorer, table, threshold=threshold, progress=progress))
     which = f" ({len(work)} tables of process {rank})" if processes > 1 else ""
-    _tell(f"{target}{which}", counts, "*.rejected.jsonl" if folder else rejected_file(target), progress)
+    aside = "*.rejected.jsonl" if folder else rejected_file(target)
+    _tell(f"{target}{which}", counts, aside, progress, alone=processes == 1)
+
+
+def _place(environment: Mapping[str, str]) -> tuple[int, int]:
+    """The number of this process, and of how many that share the work; what is empty counts as not there."""
+    rank, processes = environment.get("RANK") or "0", environment.get("WORLD_SIZE") or "1"
+    if not (rank.isdecimal() and processes.isdecimal() and int(rank) < int(processes)):
+        raise UserError(f"RANK={rank}, WORLD_SIZE={processes}: processes are numbered from 0; set both, or none")
+    return int(rank), int(processes)
 
 
 def tables_of(folder: Path, into: Path) -> tuple[list[tuple[Path, Path]], list[Path]]:
@@ -192,10 +205,20 @@ def _loaded(chosen: argparse.Namespace) -> "tuple[FluencyScorer, float]":
     return scorer, point
 
 
-def _tell(where: str, counts: Counter, aside: Path | str, progress: Progress) -> None:
-    """The last line."""
+def _tell(where: str, counts: Counter, aside: Path | str, progress: Progress, *, alone: bool = True) -> None:
+    """The last line.
+
+    Args:
+        alone: whether there is no other process of a launch, which a failure of this one would end.
+
+    Raises:
+        UserError: every row was rejected.
+    """
+    pace = progress.close()
+    if counts["rejected"] and not counts["scored"] and alone:
+        raise UserError(f"{where}: every row was rejected, {counts['rejected']:,} in all; {aside} says why")
     rejected = f"{counts['rejected']:,} rejected{f' ({aside})' if counts['rejected'] else ''}"
-    print(f"{where}: {counts['scored']:,} rows scored, {rejected}, {progress.close()}", file=sys.stderr)
+    print(f"{where}: {counts['scored']:,} rows scored, {rejected}, {pace}", file=sys.stderr)
 
 
 def probability(text: str) -> float:

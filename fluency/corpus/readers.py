@@ -207,7 +207,7 @@ def _delimited(file: Path) -> Records:
     with _opened(file) as content, io.TextIOWrapper(content, encoding="utf-8-sig", newline="") as text:
         reader = csv.reader(text, strict=True, delimiter="\t" if tabs else ",")
         try:
-            columns = next(reader, [])
+            columns = [name.strip() for name in next(reader, [])]
             check_columns(file, columns)
             line = reader.line_num + 1
             for cells in reader:

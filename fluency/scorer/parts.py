@@ -1,14 +1,19 @@
 """The scores of a table in parts, kept beside the scored table, so that no row is scored twice.
 
-A part has the outcomes of one chunk of rows and is finished or not there. A killed run goes on after the last part;
-a run with another threshold decides again from all of them. They stand in a hidden folder, `.scored.csv.parts` of
-`scored.csv`, which may be deleted when no other threshold will be asked for.
+A part has the outcomes of one chunk of rows and is finished or not there. They stand in a hidden folder:
+
+    .scored.csv.parts/lock                held by the one run that writes scored.csv
+    .scored.csv.parts/KEY/000000.parquet  of the first rows
+    .scored.csv.parts/KEY/written.json    what scored.csv was like when it was written from these parts
+
+KEY stands for the table and for what scores it. A killed run goes on with the parts that are missing; another threshold
+decides again from all of them. The folder may be deleted when neither is wanted.
 """
 
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +30,6 @@ _SCHEMA = pa.schema([("score", pa.float64()), ("reason", pa.string())])
 _WRITTEN = "written.json"
 
 
-def parts_folder(target: Path) -> Path:
-    """Where the parts of a scored table stand."""
-    return target.with_name(f".{target.name}.parts")
-
-
 @contextmanager
 def claimed(target: Path) -> Iterator[Path]:
     """Hold a scored table while it is written; yields the folder of its parts, which goes again if it stays empty.
@@ -37,16 +37,19 @@ def claimed(target: Path) -> Iterator[Path]:
     Raises:
         UserError: another process holds it.
     """
-    folder = parts_folder(target)
+    folder = target.with_name(f".{target.name}.parts")
     folder.mkdir(parents=True, exist_ok=True)
-    descriptor = locked(folder)
-    if descriptor is None:
+    lock = folder / "lock"
+    descriptor = locked(lock, os.O_RDWR | os.O_CREAT)  # a file: NFS locks no folder
+    if descriptor is None or not os.fstat(descriptor).st_nlink:  # its last holder may have just removed it
         raise UserError(f"{target}: another run is writing it; wait for it, or stop it")
     try:
         yield folder
     finally:
-        if not any(folder.iterdir()):
-            folder.rmdir()
+        if list(folder.iterdir()) == [lock]:
+            lock.unlink()
+            with suppress(OSError):  # another run has come by now
+                folder.rmdir()
         os.close(descriptor)
 
 
@@ -55,39 +58,44 @@ class Parts:
 
     Args:
         folder: of the table's parts, claimed.
-        key: a name that two runs share only if they give every row the same score; what has another key is removed.
+        key: a name that two runs share only if they give every row the same score.
     """
 
     def __init__(self, folder: Path, key: str) -> None:
-        self._folder = folder / key
-        for other in folder.iterdir():
-            if other != self._folder:
-                shutil.rmtree(other)
-        self._folder.mkdir(exist_ok=True)
-        self.finished = len(list(self._folder.glob("[0-9]*.parquet")))
+        self._all, self._folder = folder, folder / key
 
-    def add(self, notes: Sequence[Note]) -> None:
-        """Finish the next part."""
+    def add(self, part: int, notes: Sequence[Note]) -> None:
+        """Finish a part."""
         columns = [
             pa.array([None if isinstance(note, str) else note for note in notes], pa.float64()),
             pa.array([note if isinstance(note, str) else None for note in notes], pa.string()),
         ]
-        with written_aside(self._file(self.finished)) as aside:
+        with written_aside(self._file(part)) as aside:
             pq.write_table(pa.Table.from_arrays(columns, schema=_SCHEMA), aside)
-        self.finished += 1
 
-    def notes(self) -> Iterator[Note]:
-        """All outcomes, in the order of the rows."""
-        for part in range(self.finished):
+    def notes(self, part: int) -> list[Note]:
+        """The outcomes in a part; none where it isn't finished, or a crash of the machine has left it broken."""
+        try:
             scores, reasons = pq.read_table(self._file(part)).to_pydict().values()
-            yield from (score if reason is None else reason for score, reason in zip(scores, reasons, strict=True))
+        except (OSError, pa.ArrowException):
+            return []
+        return [score if reason is None else reason for score, reason in zip(scores, reasons, strict=True)]
 
     def written(self) -> Any:
         """What `write_down` was given last; None if nothing was."""
-        return read_json(self._folder / _WRITTEN) if (self._folder / _WRITTEN).is_file() else None
+        try:
+            return read_json(self._folder / _WRITTEN)
+        except UserError:
+            return None
 
     def write_down(self, result: Any) -> None:
-        """Note, as JSON, that the scored table was written from these parts."""
+        """Note, as JSON, that the scored table was written from these parts.
+
+        Those it was written from before are removed; those of a run that hasn't come to its end are left alone.
+        """
+        for other in self._all.glob(f"*/{_WRITTEN}"):
+            if other.parent != self._folder:
+                shutil.rmtree(other.parent)
         write_json(self._folder / _WRITTEN, result)
 
     def _file(self, part: int) -> Path:

@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -43,6 +44,29 @@ Add = Callable[[Record], object]
 Put = Callable[[int, Record | BadLine, Note], None]
 
 
+@dataclass(frozen=True)
+class Table:
+    """What was seen of a table before it is scored.
+
+    Attributes:
+        source, target: the file, and the one that its scored rows go to.
+        rows: records and bad lines.
+        schema: all columns, in the order in which they come up; their types where source or target is Parquet.
+        state: size and time of change of the source.
+    """
+
+    source: Path
+    target: Path
+    rows: int
+    schema: pa.Schema
+    state: tuple[int, int]
+
+    def check_unchanged(self) -> None:
+        """Raise UserError if the source is another file now."""
+        if state_of(self.source) != self.state:
+            raise UserError(f"{self.source}: changed while it was scored; score it again")
+
+
 def is_table(file: Path) -> bool:
     """Whether the suffix tells a container that can be read and written."""
     return suffix_of(file) in CONTAINERS and not (suffix_of(file) == ".parquet" and zipped(file))
@@ -67,21 +91,24 @@ def state_of(file: Path) -> tuple[int, int]:
     return state.st_size, state.st_mtime_ns
 
 
-def write_scored(source: Path, target: Path, notes: Iterator[Note], schema: pa.Schema, threshold: float) -> Counter:
-    """Write the scored table of `source` from the outcomes of its rows.
+def write_scored(table: Table, notes: Iterator[Note], threshold: float) -> Counter:
+    """Write the scored table from the outcomes of its rows.
 
     Args:
-        schema: of the rows as they came.
         threshold: scores from it on are accepted.
 
     Returns:
         How many rows were `scored` and how many `rejected`.
+
+    Raises:
+        UserError: the source changes meanwhile.
     """
-    if suffix_of(source) == suffix_of(target) == ".parquet":
-        return _write_parquet(source, target, notes, schema, threshold)
-    with scored_rows(target, schema, threshold) as (put, counts):
-        for (line, item), note in zip(read_records(source), notes, strict=True):
+    if suffix_of(table.source) == suffix_of(table.target) == ".parquet":
+        return _write_parquet(table, notes, threshold)
+    with scored_rows(table.target, table.schema, threshold) as (put, counts):
+        for (line, item), note in zip(read_records(table.source), notes, strict=False):
             put(line, item, note)
+        table.check_unchanged()  # so there were as many outcomes as rows
     return counts
 
 
@@ -91,7 +118,8 @@ def scored_rows(target: Path, schema: pa.Schema, threshold: float) -> Iterator[t
 
     Args:
         target: the table; a pipe's rejected rows go to standard error.
-        schema, threshold: as for `write_scored`.
+        schema: of the rows as they came.
+        threshold: scores from it on are accepted.
 
     Yields:
         A function that takes a row with the line it stood in and its outcome, and the counts so far.
@@ -110,15 +138,15 @@ def scored_rows(target: Path, schema: pa.Schema, threshold: float) -> Iterator[t
         yield put, counts
 
 
-def _write_parquet(source: Path, target: Path, notes: Iterator[Note], schema: pa.Schema, threshold: float) -> Counter:
+def _write_parquet(table: Table, notes: Iterator[Note], threshold: float) -> Counter:
     """As `write_scored`, from Parquet to Parquet: whatever the columns hold, they stay as they are."""
-    schema, counts, first = _with_results(schema), Counter(scored=0, rejected=0), 1
-    with _aside(target) as (aside, rejects), pq.ParquetWriter(aside, schema) as writer:
-        for batch in read_batches(source, size=_ROW_GROUP):
+    schema, counts, first = _with_results(table.schema), Counter(scored=0, rejected=0), 1
+    with _aside(table.target) as (aside, rejects), pq.ParquetWriter(aside, schema) as writer:
+        for batch in read_batches(table.source, size=_ROW_GROUP):
             its = list(islice(notes, len(batch)))
             has_score = pa.array([not isinstance(note, str) for note in its], pa.bool_())
             refused = [(line, note) for line, note in enumerate(its, first) if isinstance(note, str)]
-            records = records_of(source, batch.filter(pc.invert(has_score)))
+            records = records_of(table.source, batch.filter(pc.invert(has_score)))
             for (line, reason), record in zip(refused, records, strict=True):
                 rejects.write(_json_line({"line": line, "reason": reason, "row": record}))
             scores = pa.array([note for note in its if not isinstance(note, str)], pa.float64())
@@ -126,6 +154,7 @@ def _write_parquet(source: Path, target: Path, notes: Iterator[Note], schema: pa
             writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
             counts += Counter(scored=len(scores), rejected=len(refused))
             first += len(batch)
+        table.check_unchanged()
     return counts
 
 
@@ -143,10 +172,11 @@ def _opened(target: Path, schema: pa.Schema) -> Iterator[tuple[Add, IO[bytes]]]:
 def _aside(target: Path) -> Iterator[tuple[Path, IO[bytes]]]:
     """Where to write the table, and the open file of its rejected rows, which goes where there are none."""
     side = rejected_file(target)
-    with written_aside(side) as rejects, written_aside(target) as aside, rejects.open("wb") as file:
-        yield aside, file
-    if not side.stat().st_size:
-        side.unlink()
+    with written_aside(target) as aside:
+        with written_aside(side) as rejects, rejects.open("wb") as file:
+            yield aside, file
+        if not side.stat().st_size:
+            side.unlink()
 
 
 def _with_results(schema: pa.Schema) -> pa.Schema:

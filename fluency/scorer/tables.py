@@ -9,7 +9,6 @@ import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from queue import Queue
@@ -35,6 +34,7 @@ from fluency.edits.forms import EDIT_COLUMNS, AnyEdit, CannotScore, from_record
 from fluency.scorer.parts import Note, Parts, claimed
 from fluency.scorer.table_files import (
     KNOWN,
+    Table,
     check_results,
     explained_misfit,
     is_table,
@@ -51,21 +51,6 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 4096  # rows that are looked over together
 Progress = Callable[[int, bool], None]  # told how many rows have a score now, and whether they had one before
-
-
-@dataclass(frozen=True)
-class Table:
-    """What was seen of a table before it is scored.
-
-    Attributes:
-        rows: records and bad lines.
-        schema: all columns, in the order in which they come up; their types where this or the scored table is Parquet.
-        state: size and time of change of the file.
-    """
-
-    rows: int
-    schema: pa.Schema
-    state: tuple[int, int]
 
 
 def look_over(source: Path, target: Path = PIPE) -> Table:
@@ -96,40 +81,33 @@ def look_over(source: Path, target: Path = PIPE) -> Table:
             from_record(dict.fromkeys(schema.names))
         except CannotScore as error:
             raise UserError(f"{source}: {error}; it has {', '.join(schema.names)[:300]}") from None
-    return Table(rows, schema, state)
+    return Table(source, target, rows, schema, state)
 
 
-def score_table(
-    scorer: "FluencyScorer", source: Path, target: Path, seen: Table, *, threshold: float, progress: Progress
-) -> Counter:
-    """Score the table in `source` into `target`, and its rows that have no score into `rejected_file(target)`.
+def score_table(scorer: "FluencyScorer", table: Table, *, threshold: float, progress: Progress) -> Counter:
+    """Score a table, its rows that have no score into `rejected_file(table.target)`.
 
-    Rows that the same model scored before are not scored again; another threshold decides anew. A table that stands
-    there as it would be written is left alone.
+    Rows that the same model scored before are not scored again; another threshold decides anew. A scored table that
+    stands there as it would be written is left alone.
 
     Args:
-        seen: what `look_over` found.
         threshold: scores from it on are accepted.
 
     Returns:
         How many rows were `scored` and how many `rejected`.
 
     Raises:
-        UserError: another run is writing `target`, or `source` changes meanwhile.
+        UserError: another run is writing the target, or the source changes meanwhile.
     """
-    with claimed(target) as folder:
-        parts = Parts(folder, _key(scorer, source))
-        done = parts.finished * scorer.at_once
-        progress(min(done, seen.rows), True)
-        if (written := parts.written()) and written == _written(target, threshold, written["counts"]):
+    with claimed(table.target) as folder:
+        parts = Parts(folder, _key(scorer, table.source))
+        if (written := parts.written()) and written == _written(table.target, threshold, written["counts"]):
+            progress(table.rows, True)
             return Counter(written["counts"])
-        for outcomes in scorer.score_chunks(in_chunks(islice(_edits(source), done, None), scorer.at_once)):
-            _check_state(source, seen)  # else scores of another file would be kept under this one's key
-            parts.add([_note(outcome) for outcome in outcomes])
-            progress(len(outcomes), False)
-        _check_state(source, seen)
-        counts = write_scored(source, target, parts.notes(), seen.schema, threshold)
-        parts.write_down(_written(target, threshold, counts))
+        numbers = _finish(parts, scorer, table, progress)
+        table.check_unchanged()
+        counts = write_scored(table, (note for part in numbers for note in parts.notes(part)), threshold)
+        parts.write_down(_written(table.target, threshold, counts))
     return counts
 
 
@@ -169,30 +147,48 @@ def score_pipe(scorer: "FluencyScorer", source: Path, target: Path, *, threshold
 
 def as_they_come(items: Iterator[T], most: int) -> Iterator[list[T]]:
     """What is there, at most so many at a time; when nothing is, an empty list, and then what comes next."""
-    waiting: Queue[T | BaseException | None] = Queue(most)
+    waiting: Queue[T | BaseException] = Queue(most)
 
     def fill() -> None:
         try:
             for item in items:
                 waiting.put(item)
-            waiting.put(None)
+            waiting.put(StopIteration())
         except BaseException as error:
             waiting.put(error)
 
     Thread(target=fill, daemon=True).start()
-    ended = False
-    while not ended:
-        chunk = [waiting.get()]
-        while len(chunk) < most and not waiting.empty():
-            chunk.append(waiting.get())
-        last = chunk[-1]
-        if ended := last is None or isinstance(last, BaseException):
-            chunk.pop()
-        yield chunk
-        if ended or waiting.empty():
+    chunk: list[T] = []
+    while not isinstance(item := waiting.get(), BaseException):
+        chunk.append(item)
+        nothing = waiting.empty()
+        if nothing or len(chunk) == most:
+            yield chunk
+            chunk = []
+        if nothing:
             yield []
-    if last is not None:
-        raise last
+    yield from (chunk, [])
+    if not isinstance(item, StopIteration):
+        raise item
+
+
+def _finish(parts: Parts, scorer: "FluencyScorer", table: Table, progress: Progress) -> range:
+    """Score the rows of the parts that are missing; returns the numbers of all parts."""
+    sizes = [min(scorer.at_once, table.rows - first) for first in range(0, table.rows, scorer.at_once)]
+    missing = {part: size for part, size in enumerate(sizes) if len(parts.notes(part)) != size}
+    progress(table.rows - sum(missing.values()), True)
+
+    def edits() -> Iterator[list[AnyEdit | CannotScore]]:
+        chunks = enumerate(in_chunks(_edits(table.source), scorer.at_once))
+        for part, chunk in islice(chunks, max(missing, default=-1) + 1):
+            if part in missing:
+                yield chunk
+
+    for part, outcomes in zip(missing, scorer.score_chunks(edits()), strict=False):
+        table.check_unchanged()  # or this would be kept as scores of what stood there before
+        parts.add(part, [_note(outcome) for outcome in outcomes])
+        progress(len(outcomes), False)
+    return range(len(sizes))
 
 
 def _read_through(source: Path, parquet: Path | None) -> tuple[int, pa.Schema]:
@@ -222,17 +218,12 @@ def _written(target: Path, threshold: float, counts: Counter) -> dict[str, objec
     return {"threshold": threshold, "counts": dict(counts), "files": files}
 
 
-def _check_state(source: Path, seen: Table) -> None:
-    if state_of(source) != seen.state:
-        raise UserError(f"{source}: changed while it was scored; score it again")
-
-
 def _key(scorer: "FluencyScorer", source: Path) -> str:
     """A name that two runs share only if they give every row the same score."""
     calibration, device = scorer.calibration, scorer.model.device
     model = calibration.temperature, calibration.max_length, sorted(calibration.files.items())
     way = device.type, device.bf16, scorer.at_once
-    return hashlib.sha256(repr((model, way, sha256(source))).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr((model, way, suffix_of(source), sha256(source))).encode()).hexdigest()[:16]
 
 
 def _edits(source: Path) -> Iterator[AnyEdit | CannotScore]:

@@ -57,10 +57,14 @@ def as_text(record: dict) -> dict:
 
 
 class Watched:
-    """A scorer that counts what its model is asked, and can end as Ctrl-C ends it."""
+    """A scorer that counts what its model is asked, and can end as Ctrl-C ends it.
+
+    Attributes:
+        changes: called before the model answers for the fourth time.
+    """
 
     def __init__(self, scorer: FluencyScorer, *, chunks: float = math.inf, temperature: float = 2.0) -> None:
-        self.chunks, self.asked = chunks, 0
+        self.chunks, self.asked, self.answers, self.changes = chunks, 0, 0, lambda: None
         self.model, self.device, self.max_tokens = scorer.model, scorer.model.device, 100_000
         calibration = replace(scorer.calibration, temperature=temperature)
         self.scorer = FluencyScorer(self, scorer.tokenizer, calibration)
@@ -69,10 +73,12 @@ class Watched:
     def __call__(self, batch):
         if self.chunks == 0:
             raise KeyboardInterrupt
-        self.chunks -= 1
+        self.chunks, self.answers = self.chunks - 1, self.answers + 1
+        if self.answers == 4:
+            self.changes()
         self.asked += len(batch["input_ids"])
         return self.model(batch)
 
     def score(self, source: str, target: str, *, threshold: float = 0.5) -> None:
-        files = Path(source), Path(target)
-        score_table(self.scorer, *files, look_over(*files), threshold=threshold, progress=Progress())
+        table = look_over(Path(source), Path(target))
+        score_table(self.scorer, table, threshold=threshold, progress=Progress())

@@ -114,6 +114,16 @@ def test_standard_input_goes_to_a_file(run, standard_input):
     assert not list(Path("out").glob(".*"))
 
 
+def test_a_pipe_whose_every_row_is_rejected_ends_in_one_line(run, standard_input, capfdbinary):
+    write(Path("edits.jsonl"), [BAD, {"text": "a"}])
+    standard_input("edits.jsonl")
+    with pytest.raises(SystemExit) as stop:
+        run("-")
+    assert stop.value.code == "error: -: every row was rejected, 2 in all; standard error says why"
+    out, err = capfdbinary.readouterr()
+    assert (out, [json.loads(line)["line"] for line in err.splitlines()]) == (b"", [1, 2])
+
+
 def test_a_pipe_is_scored_while_it_is_open(models, tmp_path):
     """In a process of its own: what came is answered before more comes, and a reader that goes is no disaster."""
     (tmp_path / "models").symlink_to(models)

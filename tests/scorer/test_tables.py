@@ -120,6 +120,24 @@ def test_bad_rows_of_other_tables_go_aside_too(run):
     assert (aside["line"], aside["reason"], str(2**60) in aside["row"]["when"]) == (1, "before: empty", True)
 
 
+def test_a_table_whose_every_row_is_rejected_is_no_success(run):
+    write(Path("edits.csv"), [BAD] * 20)
+    with pytest.raises(SystemExit) as stop:
+        run("edits.csv", "-o", "scored.csv")
+    reasons = "scored.csv.rejected.jsonl says why"
+    assert stop.value.code == f"error: scored.csv: every row was rejected, 20 in all; {reasons}"
+    assert records(Path("scored.csv")) == []
+    assert [record["row"]["after"] for record in records(Path("scored.csv.rejected.jsonl"))] == [" "] * 20
+
+
+def test_blanks_around_the_names_of_columns_do_not_count(run):
+    Path("edits.csv").write_text("\ufeff before, after ,n\na,b, 1\n")
+    run("edits.csv", "-o", "scored.jsonl")
+    (record,) = records(Path("scored.jsonl"))
+    assert list(record) == ["before", "after", "n", "score", "accepted"]
+    assert record["n"] == " 1"
+
+
 @pytest.mark.parametrize("name", ["edits.jsonl", "edits.parquet", "edits.csv"])
 def test_a_table_without_rows_stays_one(run, name):
     if name == "edits.parquet":

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import random
 import re
+import signal
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,8 @@ from fluency import FluencyScorer
 from fluency.cli.commands import main
 from fluency.cli.score import Progress
 from fluency.corpus.readers import read_records
-from fluency.scorer.parts import claimed, parts_folder
+from fluency.scorer import table_files
+from fluency.scorer.parts import claimed
 from fluency.scorer.tables import look_over, score_table
 from fluency.utils.errors import UserError
 from tests.conftest import ROOT
@@ -33,6 +35,11 @@ def cut_off(scorer, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         Watched(scorer, chunks=4).score("edits.jsonl", "scored.jsonl")
     assert not Path("scored.jsonl").exists()
+
+
+def parts_of(output: str) -> list[Path]:
+    """The finished parts of a scored table."""
+    return sorted(Path().glob(f".{output}.parts/*/[0-9]*.parquet"))
 
 
 def test_what_was_scored_is_not_scored_again(cut_off, scorer):
@@ -60,6 +67,30 @@ def test_a_scored_table_that_was_lost_or_changed_is_written_again(cut_off, score
     assert Path("scored.jsonl").read_bytes() == whole
     assert [record["row"] for record in records(Path("scored.jsonl.rejected.jsonl"))] == [BAD]
     assert again.asked == 100 - 4 * 16
+
+
+@pytest.mark.parametrize("left", ["", "PAR1 and no more", "\0" * 4096, None])
+def test_a_part_that_a_crash_left_broken_is_scored_again(cut_off, scorer, left):
+    Watched(scorer).score("edits.jsonl", "whole.jsonl")
+    broken = parts_of("scored.jsonl")[1]
+    if left is None:
+        broken.unlink()
+    else:
+        broken.write_text(left)
+    rest = Watched(scorer)
+    rest.score("edits.jsonl", "scored.jsonl")
+    assert rest.asked == 100 - 4 * 16 + 16
+    assert Path("scored.jsonl").read_bytes() == Path("whole.jsonl").read_bytes()
+
+
+def test_unfinished_work_outlives_another_model_and_finished_work_the_next(cut_off, scorer):
+    first, other = Watched(scorer), Watched(scorer, temperature=3.0)
+    other.score("edits.jsonl", "scored.jsonl")
+    first.score("edits.jsonl", "scored.jsonl")
+    assert (first.asked, other.asked) == (100 - 4 * 16, 100)
+    assert len({part.parent for part in parts_of("scored.jsonl")}) == 1
+    other.score("edits.jsonl", "scored.jsonl")
+    assert other.asked == 2 * 100
 
 
 @pytest.mark.parametrize("changed", ["input", "model", "precision", "chunks"])
@@ -93,19 +124,52 @@ def test_a_run_that_ends_while_it_writes_goes_on_too(cut_off, scorer, monkeypatc
 def test_a_table_that_changes_while_it_is_scored_is_not_written(scorer, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write(Path("edits.jsonl"), edits(40))
-    seen = look_over(Path("edits.jsonl"))
+    table = look_over(Path("edits.jsonl"), Path("s.jsonl"))
     write(Path("edits.jsonl"), edits(41))
     with pytest.raises(UserError, match=r"edits\.jsonl: changed while it was scored"):
-        score_table(scorer, Path("edits.jsonl"), Path("s.jsonl"), seen, threshold=0.5, progress=Progress())
+        score_table(scorer, table, threshold=0.5, progress=Progress())
     assert not Path("s.jsonl").exists()
     assert list(Path().rglob("[0-9]*.parquet")) == []  # nor are its scores kept
+
+
+def test_scores_of_what_came_into_its_place_are_not_kept_as_its_own(scorer, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = edits(2000)
+    original = write(Path("edits.jsonl"), rows).read_bytes()
+    Watched(scorer).score("edits.jsonl", "whole.jsonl")
+    changing = Watched(scorer)
+    changing.changes = lambda: write(Path("edits.jsonl"), rows[::-1])
+    with pytest.raises(UserError, match=r"edits\.jsonl: changed while it was scored"):
+        changing.score("edits.jsonl", "scored.jsonl")
+    assert changing.asked < 200
+    Path("edits.jsonl").write_bytes(original)
+    Watched(scorer).score("edits.jsonl", "scored.jsonl")
+    assert Path("scored.jsonl").read_bytes() == Path("whole.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["edits.jsonl", "edits.parquet"])
+def test_a_table_that_changes_while_it_is_written_does_not_take_the_place(scorer, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    write(Path(name), edits(40))
+    target = name.replace("edits", "scored")
+    Path(target).write_text("of before")
+
+    def touched(*arguments, **options):
+        os.utime(name, ns=(0, 0))
+        yield from read(*arguments, **options)
+
+    reader = "read_batches" if name.endswith("parquet") else "read_records"
+    read = getattr(table_files, reader)
+    monkeypatch.setattr(table_files, reader, touched)
+    with pytest.raises(UserError, match=f"{name}: changed while it was scored"):
+        Watched(scorer).score(name, target)
+    assert Path(target).read_text() == "of before"
 
 
 def test_few_rows_are_in_memory_at_a_time(scorer, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write(Path("edits.jsonl"), edits(400))
-    files = Path("edits.jsonl"), Path("scored.jsonl")
-    seen, (taken, given), most = look_over(*files), (0, 0), 0
+    table, taken, given, most = look_over(Path("edits.jsonl"), Path("scored.jsonl")), 0, 0, 0
 
     def counted(path):
         nonlocal taken, given, most
@@ -127,58 +191,34 @@ def test_few_rows_are_in_memory_at_a_time(scorer, tmp_path, monkeypatch):
         monkeypatch.setattr(f"fluency.scorer.{module}.read_records", counted)
     monkeypatch.setattr("fluency.scorer.table_files._json_line", line)
     progress = lambda rows, before: gave(rows)  # noqa: E731
-    score_table(Watched(scorer).scorer, *files, seen, threshold=0.5, progress=progress)
+    score_table(Watched(scorer).scorer, table, threshold=0.5, progress=progress)
     assert taken == given == 400
     assert 16 < most <= 3 * 16
 
 
-def killed_at(folder: Path, moment: float, finished: int) -> int:
-    """Score in a process of its own, and kill it so long after it has finished more parts; returns how many it has."""
-
-    def parts() -> int:
-        return len(list(parts_folder(folder / "scored.jsonl.gz").glob("*/[0-9]*.parquet")))
-
-    process = _FORKS.Process(target=score_in, args=(folder,))
-    process.start()
-    wait_until(lambda: parts() > finished, process)
-    ended_within(moment, process)
-    process.kill()
-    process.join()
-    return parts()
-
-
-def score_in(folder: Path) -> None:
-    os.chdir(folder)
-    FluencyScorer.at_once = 8
-    main(["score", "edits.csv", "-o", "scored.jsonl.gz"])
-
-
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["fluency.scorer.scorer", "transformers.models.modernbert.modeling_modernbert"])
-
-
-def test_killed_at_ten_moments_it_ends_with_the_same_bytes(models, tmp_path):
-    for name in ("whole", "killed"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "models").symlink_to(models)
-        rows = edits(1000)
-        rows[17] |= {"after": ""}
-        write(tmp_path / name / "edits.csv", rows)
-    whole = _FORKS.Process(target=score_in, args=(tmp_path / "whole",))
-    whole.start()
-    rng, finished = random.Random(1), 0
+def test_killed_at_ten_moments_it_ends_with_the_same_bytes(run, monkeypatch):
+    """In a fork of this process, which has the model already."""
+    monkeypatch.setattr(FluencyScorer, "at_once", 8)
+    rows = edits(1000)
+    rows[17] |= {"after": ""}
+    write(Path("edits.csv"), rows)
+    command, rng, finished = ("edits.csv", "-o", "scored.jsonl.gz"), random.Random(1), 0
     for _ in range(10):
-        finished = killed_at(tmp_path / "killed", rng.uniform(0, 0.03), finished)
-        assert not list((tmp_path / "killed").glob("scored*"))
-    last = _FORKS.Process(target=score_in, args=(tmp_path / "killed",))
-    last.start()
-    for process in (whole, last):
+        process = multiprocessing.get_context("fork").Process(target=run, args=command)
+        process.start()
+        wait_until(lambda: len(parts_of("scored.jsonl.gz")) > finished, process)  # noqa: B023
+        ended_within(rng.uniform(0, 0.03), process)
+        process.kill()
         process.join()
-        assert process.exitcode == 0
-    for name in ("scored.jsonl.gz", "scored.jsonl.gz.rejected.jsonl"):
-        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-    assert len(records(tmp_path / "killed/scored.jsonl.gz")) == 999
-    assert not list((tmp_path / "killed").rglob("*.part"))
+        assert process.exitcode == -signal.SIGKILL
+        finished = len(parts_of("scored.jsonl.gz"))
+        assert not list(Path().glob("scored*"))
+    run(*command)
+    run("edits.csv", "-o", "whole.jsonl.gz")
+    for name in ("jsonl.gz", "jsonl.gz.rejected.jsonl"):
+        assert Path(f"scored.{name}").read_bytes() == Path(f"whole.{name}").read_bytes()
+    assert len(records(Path("scored.jsonl.gz"))) == 999
+    assert not list(Path().rglob("*.part"))
 
 
 def test_a_second_run_of_the_same_output_is_refused(refused):
@@ -228,6 +268,20 @@ def test_a_folder_becomes_a_folder_and_what_is_done_is_left_alone(run, shards, s
     run("shards", "-o", "scored", "--threshold", "0.1")
     assert watched.asked == 110
     assert pq.read_table("scored/1.parquet")["accepted"].to_pylist() == [True] * 10
+
+
+@pytest.mark.parametrize(("rank", "processes"), [("3", ""), ("2", "2"), ("x", "2"), ("0", "-1")])
+def test_a_place_that_none_can_have_is_refused(run, refused, shards, monkeypatch, rank, processes):
+    monkeypatch.setenv("RANK", rank)
+    monkeypatch.setenv("WORLD_SIZE", processes)
+    assert f"RANK={rank}, WORLD_SIZE={processes or 1}: processes are numbered" in refused("shards", "-o", "scored")
+
+
+def test_an_empty_place_is_none(run, monkeypatch):
+    monkeypatch.setenv("RANK", "")
+    monkeypatch.setenv("WORLD_SIZE", "")
+    write(Path("edits.csv"), edits(3))
+    assert "scored.csv: 3 rows scored" in run("edits.csv", "-o", "scored.csv")[1]
 
 
 def test_processes_share_the_tables_of_a_folder_but_not_a_file(run, refused, shards, monkeypatch):
