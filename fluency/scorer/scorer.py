@@ -130,6 +130,7 @@ class FluencyScorer:
         Yields:
             What `score_stream` yields of each edit, for one chunk after the other.
         """
+        self._after_fork()
         waiting = None
         with ThreadPoolExecutor(1) as ahead:
             for chunk in chunks:
@@ -182,7 +183,6 @@ class FluencyScorer:
         )
         if not changes:
             return asked, {}
-        self._after_fork()
         with self._tokenising:
             whole = encode(self.tokenizer, *zip(*changes, strict=True), max_length=None)
         return asked, {change: self._bounded(item) for change, item in zip(changes, whole, strict=True)}
@@ -204,7 +204,10 @@ class FluencyScorer:
         return [item if isinstance(item, CannotScore) else known.get(item, 1.0) for item in asked]
 
     def _after_fork(self) -> None:
-        """In a forked worker, neither the parent's locks nor its threads are of use."""
+        """In a forked worker, neither the parent's locks nor its threads are of use.
+
+        It has to be called where the model is: OpenMP's number of threads is that of the calling thread.
+        """
         if self._process != os.getpid():
             self._process, self._tokenising, self._predicting = os.getpid(), Lock(), Lock()
             self.model.after_fork()

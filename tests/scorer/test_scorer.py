@@ -153,17 +153,21 @@ def in_worker(scorer, edits):
     return id(scorer), scorer.score_edits(edits)
 
 
-@pytest.mark.parametrize("pickled", [True, False])
-def test_a_forked_worker_does_not_wait_for_its_parents_threads(models, scorer, pickled):
-    """It does with one thread, in loading already: the parent's OpenMP threads are not forked."""
+@pytest.fixture
+def two_threads():
+    """Two of torch's threads, where the tests have one."""
     threads = torch.get_num_threads()
-    try:
-        torch.set_num_threads(2)
-        with multiprocessing.get_context("fork").Pool(1) as pool:
-            assert pool.apply(threads_in_worker, [scorer if pickled else models / "fluency"]) == 1
-        assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(threads)
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("pickled", [True, False])
+def test_a_forked_worker_does_not_wait_for_its_parents_threads(models, scorer, pickled, two_threads):
+    """It does with one thread, in loading already: the parent's OpenMP threads are not forked."""
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        assert pool.apply(threads_in_worker, [scorer if pickled else models / "fluency"]) == 1
+    assert torch.get_num_threads() == 2
 
 
 def threads_in_worker(source):
@@ -172,7 +176,7 @@ def threads_in_worker(source):
     return torch.get_num_threads()
 
 
-def test_a_forked_child_uses_its_parents_scorer_even_while_a_thread_of_it_scores(scorer):
+def test_a_forked_child_uses_its_parents_scorer_even_while_a_thread_of_it_scores(scorer, two_threads):
     expected = scorer.score_edits(PAIRS)
     with scorer._predicting, scorer._tokenising:
         child = multiprocessing.get_context("fork").Process(target=scored_as, args=(scorer, expected))
@@ -182,6 +186,10 @@ def test_a_forked_child_uses_its_parents_scorer_even_while_a_thread_of_it_scores
 
 
 def scored_as(scorer, expected):
+    def alone(*_: object) -> None:
+        assert torch.get_num_threads() == 1  # of more, torch would wait for those that were not forked
+
+    scorer.model.model.register_forward_pre_hook(alone)
     assert scorer.score_edits(PAIRS) == pytest.approx(expected, abs=1e-5)
 
 
