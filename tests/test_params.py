@@ -29,6 +29,13 @@ def test_sources_are_one_or_a_list(tmp_path):
     assert load_with(tmp_path, "source: sample", "source: [sample, 'path:x']").data.sources == ["sample", "path:x"]
 
 
+def test_a_free_mapping_is_taken_as_json_has_it(tmp_path):
+    written = "options: {a: low, b: 1, c: 2.5, d: true, e: null, f: [1, {g: x}], h: {1: y}}"
+    options = load_with(tmp_path, "options: {}", written).llm.options
+    assert options == {"a": "low", "b": 1, "c": 2.5, "d": True, "e": None, "f": [1, {"g": "x"}], "h": {"1": "y"}}
+    assert type(options["b"]) is int
+
+
 def test_the_committed_params_are_valid():
     assert load_params().data.source == "sample"
 
@@ -61,6 +68,13 @@ def test_the_committed_params_are_valid():
         ("max_calls: 5000", "max_calls: 0", "llm.max_calls: must be above 0"),
         ("timeout: 60", "timeout:", "llm.timeout: expected float, found None"),
         ("retries: 10", "retries: -1", "llm.retries: must be 0 or more"),
+        ("options: {}", "options:", "llm.options: expected a mapping, found None"),
+        ("options: {}", "options: {a: .nan}", "llm.options.a: expected what JSON can hold, found nan"),
+        ("options: {}", "options: {a: {b: [2026-01-01]}}", "llm.options.a: expected what JSON can hold, found {'b'"),
+        ("options: {}", "options: {seed: 1}", "llm.options: seed can't be set here"),
+        ("options: {}", "options: {extra_body: {stream: true}}", "llm.options: stream can't be set here"),
+        ("options: {}", "options: {extra_headers: x}", "llm.options.extra_headers: must be a mapping"),
+        ("options: {}", "options: {extra_headers: {x: 1}}", "llm.options.extra_headers: values must be text"),
         ("base_url: https:", "base_url: ftp:", "llm.base_url: must start with http:// or https://"),
         ("leakage: report", "leakage: drop", "pairs.leakage: 'drop' is none of report, drop_train, fail"),
     ],

@@ -3,9 +3,8 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,57 +13,43 @@ from fluency.utils.errors import UserError
 from fluency.utils.processes import locked
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What a model said of one change.
-
-    Attributes:
-        text: the message, whatever it is.
-        model: the model that answered, by the server's name for it.
-        logprobs: for each token of `text`, the token and the log-probabilities of it and of others in its place; empty
-            where the server gives none.
-        tokens_in, tokens_out: what is billed; None where the server doesn't say.
-    """
-
-    text: str
-    model: str
-    logprobs: list[tuple[str, Mapping[str, float]]]
-    tokens_in: int | None
-    tokens_out: int | None
-
-
 class AnswerCache:
-    """The answers of one model to one prompt, by change, in a file of JSON lines that only grows.
+    """The responses of one model to one prompt, by change, in a file of JSON lines that only grows.
 
-    A line is written whole as soon as its answer is there. What a killed process left of a line is passed over.
+    A line is written whole as soon as its answer is there. What a killed process left of a line is passed over. Memory
+    holds where a line begins, not what it says.
     """
 
-    def __init__(self, path: Path, file: BinaryIO) -> None:
-        self.path = path
+    def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._answers: dict[str, Answer] = {}
-        file.seek(0)
-        line = b"\n"
+        self._places: dict[str, int] = {}
+        place, line = file.seek(0), b"\n"
         for line in file:
             try:
                 record = json.loads(line)
-                change = record.pop("change")
-                self._answers[change] = Answer(**record)
-            except (ValueError, TypeError, KeyError, AttributeError):
-                continue
+                if isinstance(record["response"], dict):
+                    self._places[record["change"]] = place
+            except (ValueError, TypeError, KeyError):
+                pass
+            place += len(line)
         if not line.endswith(b"\n"):
             file.write(b"\n")
 
-    def get(self, change: Change) -> Answer | None:
-        """The answer to `change`, if there is one."""
-        return self._answers.get(digest(change))
+    def __contains__(self, change: Change) -> bool:
+        return digest(change) in self._places
 
-    def add(self, change: Change, answer: Answer) -> None:
-        """Keep an answer, on disk when this returns."""
-        record = {"change": digest(change), **asdict(answer)}
+    def get(self, change: Change) -> dict[str, Any]:
+        """The response about a change that has one."""
+        self._file.seek(self._places[digest(change)])
+        return json.loads(self._file.readline())["response"]
+
+    def add(self, change: Change, response: dict[str, Any]) -> None:
+        """Keep a response, on disk when this returns."""
+        record = {"change": digest(change), "response": response}
+        place = self._file.seek(0, os.SEEK_END)
         self._file.write(json.dumps(record).encode() + b"\n")
         self._file.flush()
-        self._answers[record["change"]] = answer
+        self._places[record["change"]] = place
 
 
 @contextmanager
@@ -81,7 +66,7 @@ def opened(folder: Path, model: str, settings: Any) -> Iterator[AnswerCache]:
     if descriptor is None:
         raise UserError(f"{path}: another run is asking this model already; wait for it, or stop it")
     with os.fdopen(descriptor, "a+b") as file:
-        yield AnswerCache(path, file)
+        yield AnswerCache(file)
 
 
 def digest(value: Any) -> str:

@@ -1,7 +1,7 @@
 """A language model as judge, behind any server that speaks OpenAI's protocol: asks about changes, keeps every answer.
 
-The openai package sends, waits and tries again. Here is decided how long a try may take, what may be paid for, what a
-server need not understand, and when to stop.
+The openai package sends, waits and tries again. Here is decided how long a try may take, what may be paid for, what is
+no answer, what a server need not understand, and when to stop.
 """
 
 import asyncio
@@ -9,9 +9,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import httpx2
@@ -19,13 +17,12 @@ from openai import APIStatusError, AsyncOpenAI, DefaultAsyncHttpxClient, OpenAIE
 from tqdm import tqdm
 
 from fluency.edits.forms import Change
-from fluency.llm_judge.cache import Answer, AnswerCache, digest, opened
-from fluency.llm_judge.params import LLMParams
-from fluency.llm_judge.prompt import RESPONSE_FORMAT, message
+from fluency.llm_judge.cache import AnswerCache, digest
+from fluency.llm_judge.params import EXTRAS, LLMParams
+from fluency.llm_judge.prompt import CUT_OFF, RESPONSE_FORMAT, message, text, without_draft
 from fluency.utils.errors import UserError
 
 _IN_A_ROW = 10  # changes without an answer, after which the rest is spared; the first will do if there never was one
-_TOP_LOGPROBS = 5
 # What a server may refuse to take, and how it says so: Gemini's knows no seed, few of its models give
 # log-probabilities, and models that reason take no temperature.
 _REFUSABLE = {
@@ -34,45 +31,35 @@ _REFUSABLE = {
     "temperature": r"\btemperature\b",
     "seed": r"\bseed\b",
 }
+_REFUSALS = (400, 403, 404, 422, 500, 501)
+# The statuses of what comes with status 200 and is no answer; the package repeats only the first.
+_FAILED, _NO_TEXT, _NO_COMPLETION = 502, 422, 406
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What came of asking about changes.
-
-    Attributes:
-        answers: by change; the rest has none.
-        kept: how many of them have one of an earlier run.
-        failures: why some of the rest have none; the others are beyond the budget.
-        refused: what the server does not take and was asked without.
-    """
-
-    answers: dict[Change, Answer]
-    kept: int
-    failures: dict[Change, str]
-    refused: list[str]
+def options(params: LLMParams) -> dict[str, Any]:
+    """What is sent beside the prompt, as far as the server takes it: arguments of the openai package."""
+    extras = {name: params.options.get(name, {}) for name in EXTRAS}
+    others = {name: value for name, value in params.options.items() if name not in EXTRAS}
+    sampling = {"temperature": params.temperature, "seed": params.seed, "logprobs": True, "top_logprobs": 5}
+    extras["extra_body"] = others | extras["extra_body"]  # so that any name will do
+    return {"response_format": RESPONSE_FORMAT, **sampling, **extras}
 
 
-def ask(changes: Iterable[Change], params: LLMParams, folder: Path) -> Asked:
-    """Ask about each change once; answers that `folder` has are not asked for again, and new ones go there.
+def ask(changes: Sequence[Change], cache: AnswerCache, params: LLMParams) -> "Asking":
+    """Ask about each of the different `changes` that has no answer in `cache`, and keep there what is answered.
 
     Raises:
         UserError: there is no key, the server doesn't take it or doesn't know the model, or it gives no answers (any
             more); those that it gave are kept.
     """
-    changes = list(dict.fromkeys(changes))
-    settings = [params.base_url, params.temperature, params.seed, _TOP_LOGPROBS, RESPONSE_FORMAT, message(("", ""))]
-    with opened(folder, params.model, settings) as cache:
-        # In no order of the corpus, so that those within a budget are a sample of all, and the same each time.
-        missing = sorted((change for change in changes if not cache.get(change)), key=digest)
-        kept = len(changes) - len(missing)
-        budget = math.inf if params.max_calls is None else params.max_calls - kept
-        run = _Run(params, cache, kept)
-        if missing and budget > 0:
-            with tqdm(total=len(changes), initial=kept, desc=params.model, unit="pair", disable=None) as run.bar:
-                asyncio.run(run.ask(missing, _key(params), budget))
-        answers = {change: answer for change in changes if (answer := cache.get(change))}
-    return Asked(answers, kept, run.failures, [name for name in _REFUSABLE if name not in run.options])
+    # In no order of the corpus, so that those within a budget are a sample of all, and the same each time.
+    missing = sorted((change for change in changes if change not in cache), key=digest)
+    asking = Asking(params, cache, kept=len(changes) - len(missing))
+    budget = math.inf if params.max_calls is None else params.max_calls - asking.kept
+    if missing and budget > 0:
+        with tqdm(total=len(changes), initial=asking.kept, desc=params.model, unit="pair", disable=None) as bar:
+            asyncio.run(asking.ask(missing, _key(params), budget, bar))
+    return asking
 
 
 def _key(params: LLMParams) -> str:
@@ -92,7 +79,7 @@ class _SpentError(OpenAIError):
 
 
 class _Wire(DefaultAsyncHttpxClient):
-    """Sends each try of each call, within the time limit and the budget.
+    """Sends each try of each call, within the time limit and the budget; a failure gets the status that says so.
 
     The client's own time limit is for each silence; a server that keeps the line alive would never meet it.
     """
@@ -110,42 +97,68 @@ class _Wire(DefaultAsyncHttpxClient):
                 response = await super().send(request, **options)
         except TimeoutError:
             raise httpx2.ReadTimeout(f"no answer within {self._seconds:g} s", request=request) from None
+        if response.is_success and (failure := _failure(response.content)):
+            status, why = failure
+            error, came = {"error": {"message": why}}, {"status": response.status_code}
+            response = httpx2.Response(status, json=error, request=request, extensions=came)
+            self._budget -= status == _NO_TEXT
         if response.is_error:
-            self._budget += 1  # a refusal isn't billed; what breaks off or takes too long may be
+            self._budget += 1  # a refusal isn't billed; what breaks off, takes too long or has no text may be
+        if _refused(response):
+            response.headers["x-should-retry"] = "false"
         return response
 
 
-class _Run:
-    """One run of asking: what it sends, what failed, and whether to go on.
+def _failure(content: bytes) -> tuple[int, str] | None:
+    """Why the body of a response with status 200 holds no answer, behind the status that says so; None if it does."""
+    try:
+        body = json.loads(content)
+        choice = (body.get("choices") or [{}])[0]
+        end, error = choice.get("finish_reason"), body.get("error") or choice.get("error")
+        words = without_draft(text(choice)).strip()
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return _NO_COMPLETION, "the response is no chat completion"
+    if error or end == "error" or not choice:
+        error = error if isinstance(error, dict) else {"message": error}
+        why = error.get("message") or (f"finish_reason {end}" if choice else "no choices")
+        return error["code"] if error.get("code") in range(400, 600) else _FAILED, str(why)
+    return (_NO_TEXT, f"finish_reason {end}, and no text") if end in CUT_OFF and not words else None
+
+
+def _refused(response: httpx2.Response) -> set[str]:
+    """What of that which was sent the server says it doesn't take."""
+    if response.status_code not in _REFUSALS:
+        return set()
+    return {name for name in _named(response.text) if name in json.loads(response.request.content)}
+
+
+def _named(told: str) -> set[str]:
+    return {name for name, pattern in _REFUSABLE.items() if re.search(pattern, told, re.IGNORECASE)}
+
+
+class Asking:
+    """Asks about changes, and what came of it.
 
     Attributes:
-        options: what is sent with a change, as far as the server takes it.
-        failures: why changes have no answer.
+        kept: how many had an answer of an earlier run.
+        failures: why some have none; the others without one are beyond the budget.
+        refused: what the server does not take and is asked without.
     """
 
-    bar: tqdm
-
-    def __init__(self, params: LLMParams, cache: AnswerCache, answers: int) -> None:
-        self.options: dict[str, dict[str, Any]] = {
-            "response_format": {"response_format": RESPONSE_FORMAT},
-            "logprobs": {"logprobs": True, "top_logprobs": _TOP_LOGPROBS},
-            "temperature": {"temperature": params.temperature},
-            "seed": {"seed": params.seed},
-        }
+    def __init__(self, params: LLMParams, cache: AnswerCache, kept: int) -> None:
+        self.kept = kept
         self.failures: dict[Change, str] = {}
+        self.refused: set[str] = set()
         self._params, self._cache = params, cache
-        self._answers, self._in_a_row = answers, 0
+        self._answers, self._in_a_row = kept, 0
         self._stop: str | None = None
 
-    async def ask(self, changes: list[Change], key: str, budget: float) -> None:
+    async def ask(self, changes: list[Change], key: str, budget: float, bar: tqdm) -> None:
         """Ask about `changes`, several at once; the first alone, as it finds out what the server takes."""
-        params = self._params
-        self._key = key
+        params, self._key, self._bar = self._params, key, bar
+        wire = _Wire(params.timeout, budget)
         async with AsyncOpenAI(
-            api_key=key,
-            base_url=params.base_url,
-            max_retries=params.retries,
-            http_client=_Wire(params.timeout, budget),
+            api_key=key, base_url=params.base_url, max_retries=params.retries, http_client=wire
         ) as self._client:
             waiting = iter(changes)
             await self._ask_each(iter([next(waiting)]))
@@ -159,7 +172,7 @@ class _Run:
             if self._stop:
                 return  # the others end what they have begun: it may be paid for
             try:
-                self._cache.add(change, await self._answer(change))
+                self._cache.add(change, await self._response(change))
             except _SpentError:
                 return
             except (OpenAIError, ValueError) as error:
@@ -167,24 +180,28 @@ class _Run:
             else:
                 self._answers += 1
                 self._in_a_row = 0
-            self.bar.update()
+            self._bar.update()
 
-    async def _answer(self, change: Change) -> Answer:
+    async def _response(self, change: Change) -> dict[str, Any]:
+        """The server's response, asked without what it refuses; what it answers without is left out from then on.
+
+        But for what the sentence names too: the server may have repeated that, and refused something else.
+        """
+        sent, prompt = options(self._params), [{"role": "user", "content": message(change)}]
+        left_out = set(self.refused)
         while True:
-            sent = dict(self.options)
-            options = {key: value for option in sent.values() for key, value in option.items()}
-            prompt = [{"role": "user", "content": message(change)}]
+            taken = {name: value for name, value in sent.items() if name.removeprefix("top_") not in left_out}
             try:
                 raw = await self._client.chat.completions.with_raw_response.create(
-                    model=self._params.model, messages=prompt, **options
+                    model=self._params.model, messages=prompt, **taken
                 )
-                return _as_answer(raw.http_response.content)
             except APIStatusError as error:
-                named = [name for name in sent if re.search(_REFUSABLE[name], error.response.text, re.IGNORECASE)]
-                if error.status_code not in (400, 422) or not named:
+                if not (named := _refused(error.response) - left_out):
                     raise
-                for name in named:
-                    self.options.pop(name, None)
+                left_out |= named
+            else:
+                self.refused |= left_out - _named(" ".join(change))
+                return json.loads(raw.http_response.content)
 
     def _note(self, change: Change, error: Exception) -> None:
         """Note why a change has no answer, and whether that is reason to stop."""
@@ -201,42 +218,11 @@ class _Run:
             self._stop = f"llm.base_url: {server} gives no answers ({why}); check it, or run again later"
 
 
-def _as_answer(content: bytes) -> Answer:
-    """The answer in a response's body, of which nothing is certain."""
-    try:
-        body = json.loads(content)
-        choice = body["choices"][0] if body["choices"] else {}
-        said, usage = choice.get("message") or {}, body.get("usage") or {}
-        text = said.get("content") or said.get("refusal") or ""
-        read, written, total = (usage.get(f"{name}_tokens") for name in ("prompt", "completion", "total"))
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise ValueError("the response is no chat completion") from None
-    if isinstance(read, int) and isinstance(total, int):
-        written = total - read  # some count what a model thinks, and bill, in the total alone
-    return Answer(
-        text=text if isinstance(text, str) else json.dumps(text),
-        model=str(body.get("model")),
-        logprobs=_logprobs(choice),
-        tokens_in=read if isinstance(read, int) else None,
-        tokens_out=written if isinstance(written, int) else None,
-    )
-
-
-def _logprobs(choice: dict[str, Any]) -> list[tuple[str, dict[str, float]]]:
-    try:
-        return [
-            (its["token"], {each["token"]: float(each["logprob"]) for each in [*(its.get("top_logprobs") or []), its]})
-            for its in choice["logprobs"]["content"]
-        ]
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return []
-
-
 def _told(error: Exception) -> str:
     """An error in one line, in the server's words where it has some."""
     if not isinstance(error, APIStatusError):
         return str(error.__cause__ or error)
-    text = error.response.text
-    if found := re.search(r'"message"\s*:\s*"((?:[^"\\]|\\.)*)"', text):
-        text = found[1]
-    return f"{error.status_code}: {' '.join(text.split())[:200]}"
+    told = error.response.text
+    if found := re.search(r'"message"\s*:\s*"((?:[^"\\]|\\.)*)"', told):
+        told = found[1]
+    return f"{error.response.extensions.get('status', error.status_code)}: {' '.join(told.split())[:200]}"

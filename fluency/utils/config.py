@@ -1,6 +1,7 @@
 """YAML as frozen dataclasses: unknown keys, missing keys and wrong types are named, never guessed."""
 
 import dataclasses
+import json
 import math
 import re
 import typing
@@ -105,6 +106,11 @@ def _convert(kind: Any, value: Any, key: str) -> Any:
     if typing.get_origin(kind) is dict:
         require(isinstance(value, dict), f"{key}: expected a mapping, found {value!r}")
         return {str(name): _convert(typing.get_args(kind)[1], item, f"{key}.{name}") for name, item in value.items()}
+    if kind is Any:
+        try:
+            return json.loads(json.dumps(value, sort_keys=True, allow_nan=False))
+        except (TypeError, ValueError):
+            raise UserError(f"{key}: expected what JSON can hold, found {value!r}") from None
     if kind is float and type(value) is int:
         value = float(value)
     require(type(value) is kind, f"{key}: expected {kind.__name__}, found {value!r}")

@@ -6,9 +6,8 @@ from pathlib import Path
 from fluency.evaluation.params import EvaluateParams
 from fluency.evaluation.predictions import write_predictions
 from fluency.evaluation.scored_pairs import figures
-from fluency.llm_judge.client import ask
-from fluency.llm_judge.judgements import SCHEMA, judge
 from fluency.llm_judge.params import LLMParams
+from fluency.llm_judge.run import SCHEMA, judge
 from fluency.utils.config import read_params
 from fluency.utils.errors import UserError, run_stage
 from fluency.utils.files import read_parquet, write_json, write_parquet
@@ -24,17 +23,15 @@ def main() -> None:
     if not params.splits:
         raise UserError("llm.splits: names no split to ask about; [test] asks, and may cost money")
     pairs = read_parquet(TEST)
-    asked = ask([(pair["before"], pair["after"]) for pair in pairs], params, KEPT)
-    judgements = judge(pairs, asked, params)
-    write_json(
-        FIGURES, figures(judgements.scored, read_params("evaluate", EvaluateParams)) | {"answers": judgements.counts}
-    )
+    judgements = judge(pairs, params, KEPT)
+    counts = judgements.counts
+    write_json(FIGURES, figures(judgements.scored, read_params("evaluate", EvaluateParams)) | {"answers": counts})
     write_predictions(PREDICTIONS, judgements.scored)
     write_parquet(ANSWERS, judgements.rows, SCHEMA)
-    if asked.refused:
-        print(f"asked without {', '.join(asked.refused)}, which the server does not take")
-    print(", ".join(f"{name.replace('_', ' ')}: {count:,}" for name, count in judgements.counts.items()))
-    if asked.failures:
+    if judgements.refused:
+        print(f"asked without {', '.join(sorted(judgements.refused))}, which the server does not take")
+    print(", ".join(f"{name.replace('_', ' ')}: {count:,}" for name, count in counts.items()))
+    if counts["failed"]:
         print("to ask again where it failed: dvc repro --force --single-item stages/llm_judge/dvc.yaml:judge")
 
 

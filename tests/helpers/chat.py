@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -40,12 +41,13 @@ class ChatServer:
     Attributes:
         model: the only one it knows.
         key: the key that it wants.
-        refuses: a request with one of these is answered with 400, as Gemini does.
+        refuses: a request with one of these is answered by `refusal`.
+        refusal: how, as Gemini does if it isn't set.
         content: the text of the answer.
         logprobs: what the answer has under that name.
         faults: what to do instead for a change's first requests, one after the other.
         requests: the bodies of all requests so far.
-        keys: the keys that came with them.
+        headers, paths: what came with them, and where they went.
         answered: how often each change was answered, and billed.
         on_answer: called before an answer is sent.
     """
@@ -53,11 +55,15 @@ class ChatServer:
     model: str = "judge-1"
     key: str | None = None
     refuses: tuple[str, ...] = ()
+    refusal: Callable[[str], Fault] = lambda name: json_body(
+        [{"error": {"message": f'Invalid JSON payload. Unknown name "{name}".'}}], 400
+    )
     content: Callable[[Change], str | None] = lambda change: json.dumps(said(change))
     logprobs: Callable[[Change], Any] = lambda change: None
     faults: Callable[[Change], list[Fault]] = lambda change: []
     requests: list[dict[str, Any]] = field(default_factory=list)
-    keys: list[str] = field(default_factory=list)
+    headers: list[Message] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
     answered: Counter[Change] = field(default_factory=Counter)
     on_answer: Callable[[], None] = lambda: None
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -126,6 +132,16 @@ def body(content: bytes, kind: str = "application/json") -> Fault:
     return lambda handler: handler.send(200, content, kind)
 
 
+def json_body(value: Any, code: int = 200) -> Fault:
+    """A response of this JSON."""
+    return lambda handler: handler.answer(code, value)
+
+
+def completion(message: Any, finish_reason: str | None = "stop", **more: Any) -> Fault:
+    """A chat completion of this message."""
+    return json_body({"choices": [{"message": message, "finish_reason": finish_reason}], **more})
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_of: ChatServer
@@ -140,7 +156,8 @@ class _Handler(BaseHTTPRequestHandler):
         change, key = change_of(request), (self.headers["Authorization"] or "").removeprefix("Bearer ")
         with server.lock:
             server.requests.append(request)
-            server.keys.append(key)
+            server.headers.append(self.headers)
+            server.paths.append(self.path)
             tried = server.tried[change]
             server.tried[change] += 1
         faults = server.faults(change)
@@ -152,7 +169,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self.answer(404, {"error": {"message": f"The model {request['model']} does not exist"}})
         for name in server.refuses:
             if name in request:
-                return self.answer(400, [{"error": {"message": f'Invalid JSON payload. Unknown name "{name}".'}}])
+                return server.refusal(name)(self)
         read, written = tokens(change)
         with server.lock:
             server.answered[change] += 1

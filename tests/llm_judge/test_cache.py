@@ -2,10 +2,10 @@
 
 import pytest
 
-from fluency.llm_judge.cache import Answer, opened
+from fluency.llm_judge.cache import opened
 from fluency.utils.errors import UserError
 
-ONE, TWO, THREE = (Answer(f"text {n}\n", "m-1", [("{", {"{": -0.5, "`": -1.5})], 10, None) for n in range(3))
+ONE, TWO, THREE = ({"choices": [{"message": {"content": f"text {n}\n", "x": None}}], "created": 0.5} for n in range(3))
 A, B, C = ("a", "a!"), ("b", "b!"), ("a", "b!")
 
 
@@ -14,13 +14,13 @@ def test_answers_are_read_back_as_they_came(tmp_path):
         cache.add(A, ONE)
         cache.add(B, TWO)
         with opened(tmp_path, "m", 2) as other:
-            assert other.get(A) is None
+            assert A not in other
     with opened(tmp_path, "m", 1) as cache:
-        found = cache.get(A)
-        assert (found.text, found.model, found.tokens_in, found.tokens_out) == ("text 0\n", "m-1", 10, None)
-        assert found.logprobs == [["{", {"{": -0.5, "`": -1.5}]]
-        assert cache.get(B).text == "text 1\n"
-        assert cache.get(C) is cache.get(A[::-1]) is None
+        assert (cache.get(B), cache.get(A)) == (TWO, ONE)
+        assert C not in cache
+        assert A[::-1] not in cache
+        cache.add(C, THREE)
+        assert (cache.get(C), cache.get(A)) == (THREE, ONE)
 
 
 def test_a_line_that_was_cut_off_anywhere_costs_that_answer_alone(tmp_path):
@@ -33,16 +33,16 @@ def test_a_line_that_was_cut_off_anywhere_costs_that_answer_alone(tmp_path):
     for length in range(first, len(whole)):
         path.write_bytes(whole[:length])
         with opened(tmp_path, "m", 1) as cache:
-            assert cache.get(A).text == "text 0\n"
-            assert (cache.get(B) is None) == (length < len(whole) - 1)
+            assert cache.get(A) == ONE
+            assert (B in cache) == (length == len(whole) - 1)
             cache.add(C, THREE)
         with opened(tmp_path, "m", 1) as cache:
-            assert cache.get(A).text == "text 0\n"
-            assert cache.get(C).text == "text 2\n"
+            assert cache.get(A) == ONE
+            assert cache.get(C) == THREE
 
 
 @pytest.mark.parametrize(
-    "line", [b"\xff\xfe", b"null", b"{}", b'{"change": "x"}', b'{"change": [], "text": ""}', b"[1]"]
+    "line", [b"\xff\xfe", b"null", b"{}", b'{"change": "x"}', b'{"change": [], "response": {}}', b"[1]"]
 )
 def test_a_damaged_line_is_passed_over(tmp_path, line):
     with opened(tmp_path, "m", 1) as cache:
@@ -50,7 +50,7 @@ def test_a_damaged_line_is_passed_over(tmp_path, line):
     (path,) = tmp_path.iterdir()
     path.write_bytes(line + b"\n" + path.read_bytes())
     with opened(tmp_path, "m", 1) as cache:
-        assert cache.get(A).text == "text 0\n"
+        assert cache.get(A) == ONE
 
 
 def test_two_runs_do_not_ask_the_same_model_at_once(tmp_path):

@@ -1,75 +1,32 @@
 """A model is asked about each change once, whatever its server does; its answers are kept, and no secret is."""
 
 import json
-import math
 import threading
-from dataclasses import replace
 
-import anyio
 import pytest
 
-from fluency.llm_judge.client import Asked, ask
-from fluency.llm_judge.params import LLMParams
-from fluency.llm_judge.prompt import read
-from fluency.params import load_params
-from fluency.utils.errors import UserError
-from tests.helpers.chat import ChatServer, body, cut, drip, drop, hang, said, status, tokens
-
-CHANGES = [(f"She go home {n}.", f"She goes home {n}.") for n in range(20)]
-
-
-class Judge:
-    """A server, the params to ask it with, and the folder of answers."""
-
-    def __init__(self, server: ChatServer, params: LLMParams, folder) -> None:
-        self.server, self.params, self.folder = server, params, folder
-        self.waits: list[float] = []  # the seconds that the client waited before it tried again
-
-    def ask(self, changes=CHANGES, **changed) -> Asked:
-        return ask(changes, replace(self.params, **changed), self.folder)
-
-    def refused(self, changes=CHANGES, **changed) -> str:
-        """Ask where that must end in an error; returns its one line."""
-        with pytest.raises(UserError) as error:
-            self.ask(changes, **changed)
-        assert "\n" not in str(error.value)
-        return str(error.value)
-
-
-@pytest.fixture
-def judge(tmp_path, monkeypatch):
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with ChatServer() as server:
-        params = replace(
-            load_params().llm, model="judge-1", base_url=server.url, api_key_env=None, timeout=30.0, retries=3
-        )
-        judge = Judge(server, params, tmp_path / "answers")
-
-        async def wait(seconds: float) -> None:
-            judge.waits.append(seconds)
-
-        monkeypatch.setattr(anyio, "sleep", wait)  # with which the client waits
-        yield judge
-
-
-def only(change, *faults):
-    """Faults of that change alone."""
-    return lambda asked: list(faults) if asked == change else []
+from tests.helpers.chat import cut, drip, drop, hang, json_body, said, status
+from tests.llm_judge.conftest import CHANGES, only
 
 
 def test_each_change_is_asked_about_once_and_never_again(judge):
     asked = judge.ask([*CHANGES, *CHANGES])
     assert judge.server.asked() == dict.fromkeys(CHANGES, 1)
-    assert {change: json.loads(answer.text) for change, answer in asked.answers.items()} == {
+    contents = {change: response["choices"][0]["message"]["content"] for change, response in asked.answers.items()}
+    assert {change: json.loads(content) for change, content in contents.items()} == {
         change: said(change) for change in CHANGES
     }
-    assert {change: (answer.tokens_in, answer.tokens_out) for change, answer in asked.answers.items()} == {
-        change: tokens(change) for change in CHANGES
-    }
-    assert (asked.kept, asked.failures, asked.refused) == (0, {}, [])
+    assert (asked.kept, asked.failures, asked.refused) == (0, {}, set())
     again = judge.ask(api_key_env="NOT_SET")  # nor is a key needed for what is there
-    assert (again.kept, len(again.answers)) == (20, 20)
+    assert (again.kept, again.answers) == (20, asked.answers)
     assert len(judge.server.requests) == 20
+
+
+def test_a_response_is_kept_whole_as_it_came(judge):
+    whole = {"choices": [{"message": {"content": "x", "reasoning_content": "y", "extra": [1]}}], "odd": {"a": None}}
+    judge.server.faults = only(CHANGES[0], json_body(whole))
+    for _ in range(2):
+        assert judge.ask(CHANGES[:1]).answers == {CHANGES[0]: whole}
 
 
 def test_what_is_asked_is_structured_and_repeatable_and_asks_for_log_probabilities(judge):
@@ -79,12 +36,44 @@ def test_what_is_asked_is_structured_and_repeatable_and_asks_for_log_probabiliti
     assert (request["temperature"], request["seed"], request["logprobs"], request["top_logprobs"]) == (0, 42, True, 5)
 
 
-@pytest.mark.parametrize("changed", [{"model": "judge-2"}, {"temperature": 1.0}, {"seed": 1}, {"base_url": ""}])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"model": "judge-2"},
+        {"temperature": 1.0},
+        {"seed": 1},
+        {"base_url": ""},
+        {"options": {"reasoning_effort": "low"}},
+    ],
+)
 def test_answers_of_another_model_or_setting_are_not_taken(judge, changed):
     judge.ask(CHANGES[:3])
     judge.server.model = changed.get("model", "judge-1")
     changed = {"base_url": judge.server.url + "/"} if "base_url" in changed else changed
     assert judge.ask(CHANGES[:3], **changed).kept == 0
+
+
+def test_options_go_into_the_request_as_they_are(judge):
+    judge.ask(
+        CHANGES[:1],
+        options={
+            "reasoning_effort": "low",
+            "max_completion_tokens": 500,
+            "top_logprobs": 2,
+            "chat_template_kwargs": {"enable_thinking": False},
+            "extra_body": {"provider": {"order": ["a"]}},
+            "extra_headers": {"X-Title": "fluency"},
+            "extra_query": {"api-version": "1"},
+        },
+    )
+    (request,), (headers,) = judge.server.requests, judge.server.headers
+    assert request == request | {
+        "reasoning_effort": "low", "max_completion_tokens": 500, "top_logprobs": 2, "temperature": 0,
+        "chat_template_kwargs": {"enable_thinking": False}, "provider": {"order": ["a"]},
+    }  # fmt: skip
+    assert not {"extra_body", "extra_headers", "extra_query"} & request.keys()
+    assert headers["X-Title"] == "fluency"
+    assert judge.server.paths == ["/v1/chat/completions?api-version=1"]
 
 
 def test_no_more_calls_are_under_way_than_allowed_and_no_fewer(judge):
@@ -155,72 +144,6 @@ def test_a_change_without_an_answer_is_noted_and_asked_about_by_the_next_run(jud
     assert judge.server.answered == dict.fromkeys(CHANGES, 1)
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        body(b'{"choices": [{"mess'),
-        body(b"<html>Log in</html>", "text/html"),
-        body(b'{"error": {"message": "busy"}}'),
-        body(b"[]"),
-        body(b'"x"'),
-        body(b'{"choices": ["x"]}'),
-    ],
-    ids=["broken JSON", "a page", "an error with status 200", "a list", "a string", "a choice that is none"],
-)
-def test_a_response_that_is_no_chat_completion_is_no_answer(judge, fault):
-    judge.ask(CHANGES[:1])
-    judge.server.faults = only(CHANGES[5], fault)
-    asked = judge.ask()
-    assert list(asked.failures) == [CHANGES[5]]
-    assert len(asked.answers) == 19
-    assert judge.ask().failures == {}
-
-
-def test_an_answer_without_words_is_kept_as_it_is(judge):
-    judge.server.faults = only(CHANGES[0], body(b'{"choices": [], "model": "m"}'))
-    asked = judge.ask(CHANGES[:1])
-    assert (asked.answers[CHANGES[0]].text, asked.answers[CHANGES[0]].tokens_in) == ("", None)
-    judge.server.content = lambda change: None
-    assert judge.ask(CHANGES[:2]).answers[CHANGES[1]].text == ""
-    refusal = {"choices": [{"message": {"content": None, "refusal": "I can't."}}]}
-    judge.server.faults = only(CHANGES[2], body(json.dumps(refusal).encode()))
-    assert judge.ask(CHANGES[:3]).answers[CHANGES[2]].text == "I can't."
-
-
-def test_tokens_that_only_the_total_has_count_as_written(judge):
-    usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 115}
-    completion = {"choices": [{"message": {"content": "x"}}], "usage": usage}
-    judge.server.faults = only(CHANGES[0], body(json.dumps(completion).encode()))
-    assert judge.ask(CHANGES[:1]).answers[CHANGES[0]].tokens_out == 105
-
-
-def test_log_probabilities_become_the_score_where_they_are_given(judge):
-    def token(text: str, **others: float) -> dict:
-        top = [{"token": other, "logprob": logprob, "bytes": None} for other, logprob in others.items()]
-        return {"token": text, "logprob": others.get(text, -0.01), "bytes": None, "top_logprobs": top}
-
-    said = [token('{"verdict":"'), token("fl", fl=-0.2, non=-1.8), token('uent","probability":0.6}')]
-    judge.server.content = lambda change: "".join(each["token"] for each in said)
-    judge.server.logprobs = lambda change: {"content": said} if change == CHANGES[0] else {"content": [{"token": 1}]}
-    for _ in range(2):  # from the server, and from the disk
-        verdicts = [read(judge.ask(CHANGES[:2]).answers[change]) for change in CHANGES[:2]]
-        assert [verdict.score_by for verdict in verdicts] == ["logprobs", "probability"]
-        assert verdicts[0].score == pytest.approx(1 / (1 + math.exp(-1.8 + 0.2)))
-    assert len(judge.server.requests) == 2
-
-
-@pytest.mark.parametrize(
-    "names", [["seed"], ["logprobs", "seed"], ["response_format", "logprobs", "temperature", "seed"]]
-)
-def test_what_a_server_does_not_take_is_left_out_and_told(judge, names):
-    judge.server.refuses = tuple(names)
-    asked = judge.ask()
-    assert asked.refused == names
-    assert len(asked.answers) == 20
-    assert len(judge.server.requests) == 20 + len(names)  # the first change found out
-    assert not set(names) & set(judge.server.requests[-1])
-
-
 def test_a_change_that_the_server_refuses_is_noted_and_the_rest_asked(judge):
     judge.server.faults = lambda change: [status(400, "content policy")] * 9 if change in CHANGES[:4] else []
     asked = judge.ask()
@@ -272,7 +195,7 @@ def test_the_right_key_is_sent_and_not_kept(judge, monkeypatch, capfd, caplog):
     judge.ask(CHANGES[1:2], api_key_env="A_KEY")
     asked = judge.ask(CHANGES[:5], api_key_env="A_KEY")
     assert asked.failures == {CHANGES[0]: "500: your key is ***"}
-    assert set(judge.server.keys) == {"sk-secret"}
+    assert {headers["Authorization"] for headers in judge.server.headers} == {"Bearer sk-secret"}
     files = "".join(path.name + path.read_text() for path in judge.folder.iterdir())
     assert "sk-secret" not in "".join((files, repr(asked), *capfd.readouterr(), caplog.text))
 

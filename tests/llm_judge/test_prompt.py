@@ -7,40 +7,43 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fluency.llm_judge.cache import Answer
-from fluency.llm_judge.prompt import RESPONSE_FORMAT, THRESHOLD, Verdict, message, read
+from fluency.llm_judge.prompt import RESPONSE_FORMAT, THRESHOLD, Judgement, message, read, text
 from fluency.metrics import LABELS
 
 SAID = {"verdict": "fluent", "probability": 0.8, "reason": "The verb agrees now."}
 
 
-def answer(text: str, *tokens: tuple[str, dict[str, float]]) -> Answer:
-    """An answer, with the probabilities of its tokens."""
-    logprobs = [(token, {name: math.log(share) for name, share in shares.items()}) for token, shares in tokens]
-    return Answer(text=text, model="m", logprobs=logprobs, tokens_in=1, tokens_out=1)
+def answer(content: str, *tokens: tuple[str, dict[str, float]], **other: object) -> dict:
+    """A response's choice, with the probabilities of its tokens and other fields of its message."""
+    said = []
+    for token, shares in tokens:
+        top = [{"token": each, "logprob": math.log(share)} for each, share in shares.items()]
+        said.append({"token": token, "logprob": math.log(shares.get(token, 1)), "top_logprobs": top})
+    choice = {"message": {"content": content, **other}, "finish_reason": "stop"}
+    return choice | {"logprobs": {"content": said} if said else None}
 
 
-def by_tokens(*tokens: tuple[str, dict[str, float]]) -> Verdict:
-    """The verdict of an answer whose text is those tokens."""
+def by_tokens(*tokens: tuple[str, dict[str, float]]) -> Judgement:
+    """The judgement of an answer whose text is those tokens."""
     return read(answer("".join(token for token, _ in tokens), *tokens))
 
 
 def test_a_structured_answer_is_read():
-    assert read(answer(json.dumps(SAID))) == Verdict(0.8, "probability", "The verb agrees now.", in_prose=False)
+    assert read(answer(json.dumps(SAID))) == Judgement(0.8, "probability", "The verb agrees now.", in_prose=False)
     less = read(answer('{"verdict": " Non-Fluent", "probability": 0, "reason": ""}'))
     assert (less.score, less.score_by) == (0.0, "probability")
 
 
 @pytest.mark.parametrize(
-    "text",
+    "content",
     [
         f"Sure! Here it is:\n```json\n{json.dumps(SAID, indent=2)}\n```\nDo you need more?",
         f"<think>{{maybe}} {{it's fine}}</think>{json.dumps(SAID)}",
         f'{{"thoughts": 1}} {json.dumps(SAID)} or again {json.dumps(SAID)}',
     ],
 )
-def test_json_in_prose_is_read_and_told_from_what_was_asked_for(text):
-    assert read(answer(text)) == Verdict(0.8, "probability", "The verb agrees now.", in_prose=True)
+def test_json_in_prose_is_read_and_told_from_what_was_asked_for(content):
+    assert read(answer(content)) == Judgement(0.8, "probability", "The verb agrees now.", in_prose=True)
 
 
 def test_a_bare_verdict_scores_0_or_1():
@@ -50,7 +53,7 @@ def test_a_bare_verdict_scores_0_or_1():
 
 
 @pytest.mark.parametrize(
-    ("text", "problem"),
+    ("content", "problem"),
     [
         ("", "the answer is empty"),
         (" \n", "the answer is empty"),
@@ -62,17 +65,72 @@ def test_a_bare_verdict_scores_0_or_1():
         ('{"verdict": true}', "the verdict is neither fluent nor non-fluent"),
         ('{"verdict": {"verdict": "fluent"}}', "the verdict is neither fluent nor non-fluent"),
         ('{"verdict": "fluent"} no, {"verdict": "non-fluent"}', "more than one verdict"),
-        ('{"verdict": "fluent", "probability": 80}', "the probability is no number from 0 to 1"),
-        ('{"verdict": "fluent", "probability": "0.8"}', "the probability is no number from 0 to 1"),
+        ('{"verdict": "fluent", "verdict": "non-fluent"}', "more than one verdict"),
+        ('{"verdict": "fluent", "Verdict": "non-fluent"}', "more than one verdict"),
+        ('{"verdict": "fluent", "probability": 80}', "the probability is no number from 0 to 1, but 80"),
+        ('{"verdict": "fluent", "probability": "80%"}', 'the probability is no number from 0 to 1, but "80%"'),
+        ('{"verdict": "fluent", "probability": 1' + "0" * 400 + "}", "the probability is no number from 0 to 1"),
         ('{"verdict": "fluent", "probability": true}', "the probability is no number from 0 to 1"),
         ('{"verdict": "fluent", "probability": NaN}', "the probability is no number from 0 to 1"),
         ('{"verdict": "fluent", "probability": 0.4}', "verdict and probability contradict each other"),
         ('{"verdict": "non-fluent", "probability": 0.5}', "verdict and probability contradict each other"),
     ],
 )
-def test_what_is_unclear_is_named_and_not_guessed(text, problem):
+def test_what_is_unclear_is_named_and_not_guessed(content, problem):
     with pytest.raises(ValueError, match=problem):
-        read(answer(text))
+        read(answer(content))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        '{"verdict": "fluent", "probability": "0.8", "reason": "x"}',
+        '{"Verdict": "Fluent", "Probability": 0.8, "REASON": "x"}',
+    ],
+)
+def test_what_is_written_in_another_way_and_clear_is_read(said):
+    assert read(answer(said)) == Judgement(0.8, "probability", "x", in_prose=False)
+    assert by_tokens(('{"Verdict": "', {}), ("fl", {"fl": 0.6, "non": 0.2}), ('uent"}', {})).score_by == "logprobs"
+
+
+@pytest.mark.parametrize(
+    "draft",
+    [
+        '<think>Maybe {"verdict": "non-fluent"}?</think>',
+        'Maybe {"verdict": "non-fluent"}?</think>',  # where the prompt's end opens it
+        '<think>{"verdict": "non-fluent"}</think>So: <think>{"verdict": "non-fluent"}</think>',
+    ],
+)
+def test_a_draft_is_no_second_verdict(draft):
+    assert read(answer(draft + json.dumps(SAID))) == Judgement(0.8, "probability", SAID["reason"], in_prose=True)
+    with pytest.raises(ValueError, match="the answer is empty"):
+        read(answer(draft))
+
+
+def test_an_open_draft_is_no_verdict_and_a_tag_in_the_reason_is_none():
+    with pytest.raises(ValueError, match="the answer is empty"):
+        read(answer('<think>Maybe {"verdict": "non-fluent"}'))
+    said = {"verdict": "fluent", "reason": 'The tag </think>{"verdict": "non-fluent"} is text.'}
+    assert read(answer(json.dumps(said))).reason == said["reason"]
+
+
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+def test_an_answer_is_read_where_the_server_puts_it(name):
+    for nothing in (None, "", "\n", []):
+        assert read(answer(nothing, **{name: json.dumps(SAID)})).score == 0.8
+        with pytest.raises(ValueError, match="the answer is empty"):  # cut off before its end, it is a draft
+            read(answer(nothing, **{name: json.dumps(SAID)}) | {"finish_reason": "length"})
+    draft = '{"verdict": "non-fluent"}'
+    assert read(answer(json.dumps(SAID), **{name: draft})) == Judgement(0.8, "probability", SAID["reason"], False)
+
+
+def test_an_answer_in_parts_is_read_without_those_of_its_draft():
+    whole = json.dumps(SAID)
+    parts = [{"type": "thinking", "thinking": [{"type": "text", "text": '{"verdict": "non-fluent"}'}]}]
+    parts += [{"type": "text", "text": whole[:20]}, {"text": whole[20:]}]
+    assert read(answer(parts)) == Judgement(0.8, "probability", SAID["reason"], in_prose=False)
+    assert text(answer({"verdict": "fluent"})) == '{"verdict": "fluent"}'
+    assert text(answer(None, refusal="I can't.")) == "I can't."
 
 
 @given(
@@ -80,12 +138,12 @@ def test_what_is_unclear_is_named_and_not_guessed(text, problem):
         st.text(), st.text(alphabet='{}[]":,verdictflunohab01. \\'), st.just(json.dumps(SAID)).map(lambda t: t[:40])
     )
 )
-def test_no_text_breaks_the_reader(text):
+def test_no_text_breaks_the_reader(content):
     try:
-        verdict = read(answer(text))
+        judgement = read(answer(content))
     except ValueError:
         return
-    assert 0 <= verdict.score <= 1
+    assert 0 <= judgement.score <= 1
 
 
 def test_the_log_probability_of_the_verdict_is_the_score_whatever_was_stated():
@@ -119,14 +177,14 @@ def test_a_verdict_that_is_not_listed_has_no_more_than_it_can(shares, score):
 
 def test_a_log_probability_that_is_none_is_not_taken():
     tokens = [('{"verdict":"', {}), ("fl", {"fl": math.nan}), ('uent","probability":0.8}', {})]
-    found = read(Answer("".join(token for token, _ in tokens), "m", tokens, 1, 1))
+    found = by_tokens(*tokens)
     assert (found.score, found.score_by) == (0.8, "probability")
 
 
 def test_without_the_verdicts_token_the_stated_probability_counts():
-    text = json.dumps(SAID)
-    for tokens in ([], [("{", {"{": 1.0})], [('{"verdict": "', {}), ("?", {"?": 1.0}), (text, {})]):
-        assert read(answer(text, *tokens)).score_by == "probability"
+    whole = json.dumps(SAID)
+    for tokens in ([], [("{", {"{": 1.0})], [('{"verdict": "', {}), ("?", {"?": 1.0})]):
+        assert read(answer(whole, *tokens)).score_by == "probability"
 
 
 def test_the_prompt_holds_the_pair_as_data_and_asks_for_what_is_read():
