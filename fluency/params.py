@@ -7,9 +7,10 @@ from fluency.baselines.logistic_regression import BaselineParams
 from fluency.corpus.params import DataParams
 from fluency.evaluation.params import DecisionParams, EvaluateParams
 from fluency.llm_judge.params import LLMParams
+from fluency.model.params import EncodeParams
 from fluency.pairs.params import PairsParams
 from fluency.sources.model import ModelParams
-from fluency.training.params import TrainParams
+from fluency.training.params import EditHeadParams, TrainParams
 from fluency.utils.config import PARAMS, read_yaml
 
 
@@ -18,8 +19,10 @@ class Params:
     data: DataParams
     model: ModelParams
     pairs: PairsParams
+    encode: EncodeParams
     baseline: BaselineParams
     train: TrainParams
+    edit_head: EditHeadParams
     decision: DecisionParams
     evaluate: EvaluateParams
     llm: LLMParams

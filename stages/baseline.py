@@ -1,32 +1,43 @@
-"""Score the test pairs with a logistic regression over the edits' words: the figure to beat."""
+"""Score the test pairs by what is there without training a model: the edits' words, and a language model as it is."""
 
 from pathlib import Path
 
 import numpy as np
 
+from fluency.baselines import language_model
 from fluency.baselines.logistic_regression import BaselineParams, fit, score
 from fluency.evaluation.calibration import choose_threshold
 from fluency.evaluation.params import DecisionParams, EvaluateParams
 from fluency.evaluation.predictions import write_predictions
 from fluency.evaluation.scored_pairs import ScoredPairs, figures
+from fluency.model.encoded_pairs import EncodedPairs
 from fluency.utils.config import read_params
 from fluency.utils.errors import run_stage
-from fluency.utils.files import read_parquet, write_json
+from fluency.utils.files import read_parquet, write_json, written_aside
 
-PAIRS = Path("data/pairs")
-FIGURES, PREDICTIONS = Path("metrics/baseline.json"), Path("results/baseline.parquet")
+PAIRS, ENCODED = Path("data/pairs"), Path("data/encoded")
+FIGURES, PREDICTIONS = Path("metrics/baseline.json"), Path("results/baseline")
 
 
 def main() -> None:
     train, validation, test = (read_parquet(PAIRS / f"{split}.parquet") for split in ("train", "validation", "test"))
     model = fit(train, read_params("baseline", BaselineParams))
     labels = np.array([pair["label"] for pair in validation])
-    threshold = choose_threshold(score(model, validation), labels, read_params("decision", DecisionParams))
-    scored = ScoredPairs(test, score(model, test), threshold)
-    result = figures(scored, read_params("evaluate", EvaluateParams))
+    scores = {
+        "words_alone": [score(model, validation), score(model, test)],
+        "language_model": [language_model.score(EncodedPairs(ENCODED / split)) for split in ("validation", "test")],
+    }
+    decision, evaluate = read_params("decision", DecisionParams), read_params("evaluate", EvaluateParams)
+    result = {}
+    with written_aside(PREDICTIONS) as aside:
+        for name, (on_validation, on_test) in scores.items():
+            if on_test is not None:
+                scored = ScoredPairs(test, on_test, choose_threshold(on_validation, labels, decision))
+                result[name] = figures(scored, evaluate)
+                write_predictions(aside / f"{name}.parquet", scored)
     write_json(FIGURES, result)
-    write_predictions(PREDICTIONS, scored)
-    print(f"baseline: precision {result['precision']:.3f}, recall {result['recall']:.3f}")
+    for name, its in result.items():
+        print(f"{name.replace('_', ' ')}: average precision {its['average_precision']:.3f}")
 
 
 if __name__ == "__main__":

@@ -8,25 +8,25 @@ from fluency.evaluation.calibration import calibrate
 from fluency.evaluation.params import DecisionParams, EvaluateParams
 from fluency.evaluation.scored_pairs import ScoredPairs, figures
 from fluency.metrics import probabilities
-from fluency.model.encoding import load_tokenizer
-from fluency.model.inference import predict
+from fluency.model.classifier import predict_encoded
+from fluency.model.params import EncodeParams
 from fluency.utils.config import read_params
 from fluency.utils.errors import run_stage
 from fluency.utils.files import read_parquet, sha256, write_json
 
 MODEL, VALIDATION = Path("models/fluency"), Path("data/pairs/validation.parquet")
+ENCODED = Path("data/encoded/validation")
 CALIBRATION, FIGURES = Path("models/calibration.json"), Path("metrics/validation.json")
 
 
 def main() -> None:
     pairs = read_parquet(VALIDATION)
-    changes = [(pair["before"], pair["after"]) for pair in pairs]
-    logits = predict(MODEL, changes, progress="validation")
+    logits = predict_encoded(MODEL, ENCODED, progress="validation")
     calibration = calibrate(
         logits,
         np.array([pair["label"] for pair in pairs]),
         read_params("decision", DecisionParams),
-        max_length=load_tokenizer(MODEL).model_max_length,
+        max_length=read_params("encode", EncodeParams).max_length,
         files={path.name: sha256(path) for path in sorted(MODEL.iterdir())},
     )
     scored = ScoredPairs(pairs, probabilities(logits, calibration.temperature), calibration.threshold)

@@ -1,31 +1,38 @@
-"""Score the test pairs, once, at the calibrated operating point; write predictions and metrics."""
+"""Score the test pairs and the challenge set, once, at the calibrated operating point; write metrics, predictions."""
 
 from pathlib import Path
 
 from fluency.evaluation.behaviour import checked_changes, checks
 from fluency.evaluation.calibration import Calibration
+from fluency.evaluation.challenge import challenge_figures, read_challenge
 from fluency.evaluation.params import EvaluateParams
 from fluency.evaluation.predictions import write_predictions, write_reference
 from fluency.evaluation.scored_pairs import ScoredPairs, figures
 from fluency.metrics import probabilities
-from fluency.model.inference import predict
+from fluency.model.classifier import predict, predict_encoded
 from fluency.utils.config import read_params
 from fluency.utils.errors import run_stage
 from fluency.utils.files import read_parquet, write_json
 
-MODEL, CALIBRATION, TEST = Path("models/fluency"), Path("models/calibration.json"), Path("data/pairs/test.parquet")
-FIGURES, RESULTS = Path("metrics/test.json"), Path("results")
+MODEL, CALIBRATION = Path("models/fluency"), Path("models/calibration.json")
+TEST, ENCODED, CHALLENGE = Path("data/pairs/test.parquet"), Path("data/encoded/test"), Path("data/sample/challenge")
+METRICS, RESULTS = Path("metrics"), Path("results")
 
 
 def main() -> None:
-    pairs, calibration = read_parquet(TEST), Calibration.load(CALIBRATION)
-    changes = [*((pair["before"], pair["after"]) for pair in pairs), *checked_changes(pairs)]
-    every_logit = predict(MODEL, changes, progress="test")
-    scores = probabilities(every_logit, calibration.temperature)
-    logits, scored = every_logit[: len(pairs)], ScoredPairs(pairs, scores[: len(pairs)], calibration.threshold)
+    pairs, edits, calibration = read_parquet(TEST), read_challenge(CHALLENGE), Calibration.load(CALIBRATION)
+    logits = predict_encoded(MODEL, ENCODED, progress="test")
+    scored = ScoredPairs(pairs, probabilities(logits, calibration.temperature), calibration.threshold)
+    of_pairs = {(pair["before"], pair["after"]): row for pair, row in zip(pairs, scored.scores.tolist(), strict=True)}
+    others = [change for change in checked_changes(pairs) if change not in of_pairs]
+    more = predict(MODEL, [*others, *(edit.change for edit in edits)], progress="challenge set and checks")
+    more_scores = probabilities(more, calibration.temperature)
+    scores = of_pairs | dict(zip(others, more_scores.tolist(), strict=False))
     result = figures(scored, read_params("evaluate", EvaluateParams), uncalibrated=probabilities(logits))
-    result["checks"] = checks(pairs, dict(zip(changes, scores.tolist(), strict=True)), calibration.threshold)
-    write_json(FIGURES, result)
+    result["checks"] = checks(pairs, scores, calibration.threshold)
+    write_json(METRICS / "test.json", result)
+    of_edits = more_scores[len(others) :]
+    write_json(METRICS / "challenge.json", challenge_figures(edits, of_edits, calibration.threshold))
     write_reference(RESULTS, logits, scored.labels)
     write_predictions(RESULTS / "predictions.parquet", scored)
 

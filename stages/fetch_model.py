@@ -3,10 +3,11 @@
 import shutil
 from pathlib import Path
 
-from fluency.sources.model import ModelParams, fetch_model
+from fluency.sources.gguf import convert
+from fluency.sources.model import ModelParams, fetch_model, kind_of
 from fluency.utils.config import read_params
 from fluency.utils.errors import run_stage
-from fluency.utils.files import sha256, write_json, written_aside
+from fluency.utils.files import read_json, sha256, write_json, written_aside
 
 BASE = Path("models/base")
 
@@ -17,10 +18,15 @@ def main() -> None:
     with written_aside(BASE) as aside:
         aside.mkdir()
         for path in fetched.files:
-            shutil.copyfile(path, aside / path.name)
-        files = {path.name: sha256(aside / path.name) for path in fetched.files}
-        write_json(aside / "manifest.json", {"source": params.source, "revision": fetched.revision, "files": files})
-    print(f"{params.source}: {len(fetched.files)} files")
+            if path.suffix == ".gguf":
+                convert(path, aside)
+            else:
+                shutil.copyfile(path, aside / path.name)
+        kind = kind_of(read_json(aside / "config.json"), params.kind)
+        files = {path.name: sha256(path) for path in sorted(aside.iterdir())}
+        manifest = {"source": params.source, "revision": fetched.revision, "kind": kind, "files": files}
+        write_json(aside / "manifest.json", manifest)
+    print(f"{params.source}: {len(files)} files, for {'an edit head' if kind == 'edit_head' else 'a cross-encoder'}")
 
 
 if __name__ == "__main__":

@@ -1,30 +1,30 @@
-"""Fine-tune the base model on the pairs, on the devices at hand; every process of the plan runs this."""
+"""Train the classifier on the encoded pairs, on the devices at hand; every process of the plan runs this."""
 
 import os
 from pathlib import Path
 
 import yaml
 
+from fluency.model.params import EncodeParams
+from fluency.training.inputs import Inputs
 from fluency.training.launch import run_plan
-from fluency.training.params import TrainParams
+from fluency.training.params import EditHeadParams, TrainParams
 from fluency.training.plan import Plan
 from fluency.utils.config import read_params
 from fluency.utils.errors import run_stage
 
-PAIRS, BASE, MODEL = Path("data/pairs"), Path("models/base"), Path("models/fluency")
+ENCODED, BASE, MODEL = Path("data/encoded"), Path("models/base"), Path("models/fluency")
 CURVES, FIGURES = Path("metrics/plots"), Path("metrics/training.json")
 
 
 def main() -> None:
-    params = read_params("train", TrainParams)
+    inputs = Inputs(ENCODED, BASE, read_params("encode", EncodeParams), read_params("edit_head", EditHeadParams))
+    params = inputs.recipe(read_params("train", TrainParams))
 
     def work(plan: Plan, checkpoints: Path) -> None:
         from fluency.training.trainer import train
 
-        train(
-            params, plan, pairs=PAIRS, base=BASE, model_folder=MODEL, curves=CURVES, figures=FIGURES,
-            checkpoints=checkpoints,
-        )  # fmt: skip
+        train(params, plan, inputs, model_folder=MODEL, curves=CURVES, figures=FIGURES, checkpoints=checkpoints)
 
     deps = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]["train"]["deps"]
     run_plan(

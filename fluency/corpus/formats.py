@@ -108,20 +108,22 @@ def read_m2(sentence: str, annotations: Sequence[Annotation]) -> Iterator[Draft]
 
 
 # The sample's own: a sentence a line, an edit as [left|right] (data/sample/README.md).
-_EDITED = re.compile(r"([-=]) (\w+): ([^\[\]|]*)\[([^\[\]|]*)\|([^\[\]|]*)\]([^\[\]|]*)")
+_EDITED = re.compile(r"([-=!]) (\w+): ([^\[\]|]*)\[([^\[\]|]*)\|([^\[\]|]*)\]([^\[\]|]*)")
 
 
 def read_sample(line: str) -> Iterator[Draft]:
     """A line of the sample."""
     match = _EDITED.fullmatch(line)
     if not match:
-        if re.search(r"[\[\]|]", line) or line.startswith(("- ", "= ")):
+        if re.search(r"[\[\]|]", line) or line.startswith(("- ", "= ", "! ")):
             raise ValueError("neither a sentence nor `- kind: text [left|right] text`")
         yield Draft("sentence", line, None, kind="plain")
         return
     mark, kind, head, left, right, tail = match.groups()
     fluent, other = head + left + tail, head + right + tail
-    if mark == "=":
+    if mark == "!":
+        yield Draft("labelled", fluent, other, Edit(len(head), left, right), label=0, kind=kind)
+    elif mark == "=":
         yield Draft("rewrite", fluent, other, Edit(len(head), left, right), kind=kind)
     else:
         yield Draft("correction", other, fluent, Edit(len(head), right, left), kind=kind)

@@ -91,6 +91,13 @@ def extract(before: str, after: str) -> list[Edit]:
     return edits
 
 
+def spanning(before: str, after: str) -> Edit:
+    """The one edit that leads from `before` to `after`, which differ: from the first of its changes to the last."""
+    edits = extract(before, after)
+    start, tail = edits[0].start, len(before) - edits[-1].end
+    return Edit(start, before[start : len(before) - tail], after[start : len(after) - tail])
+
+
 def _changes(source: list[str], target: list[str]) -> Iterator[tuple[int, int, str]]:
     offsets = [0]
     for token in source:

@@ -26,18 +26,15 @@ class Device:
         return f"{self.type}:{self.index}" if self.type == "cuda" else self.type
 
 
-def device_at_hand(*, cpu_bf16: bool = False) -> Device:
+def device_at_hand() -> Device:
     """The device of this process; of several that a launcher started, each has a GPU of its own.
 
-    Args:
-        cpu_bf16: whether a CPU that multiplies in bfloat16 may do so; scores then differ in the third digit from
-            those of another machine.
+    A CPU computes in float32, also where it has bfloat16: scores would differ in the third digit between machines.
     """
     if torch.cuda.is_available():
         index = int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count()  # a launcher may show each but one
         return Device("cuda", torch.cuda.is_bf16_supported(), index)
-    at_hand = torch.cpu.get_capabilities()
-    return Device("cpu", cpu_bf16 and any(at_hand.get(name) for name in ("avx512_bf16", "amx_bf16")))
+    return Device("cpu", bf16=False)
 
 
 def use_cores() -> int:

@@ -1,18 +1,23 @@
-"""The only place where a pair is tokenised: training, calibration, evaluation and the scorer share it."""
+"""The only place where a pair is tokenised for a cross-encoder: all stages and the scorer share it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers.utils.logging import disable_progress_bar, enable_progress_bar, is_progress_bar_enabled
+
+from fluency.edits.forms import Change
 
 # Lengths are padded to a multiple of this: few distinct shapes, whole tensor-core tiles.
 _LENGTH_STEP = 8
 # Each length is compiled once under `train.torch_compile`, so there they are few.
 COMPILED_LENGTHS = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 
-Encoded = dict[str, list[int]]
+Item = Mapping[str, Any]  # what a model reads of one pair, by the names of its inputs
 
 
 def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
@@ -20,23 +25,51 @@ def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
     return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
 
-def encode(
-    tokenizer: PreTrainedTokenizerBase, before: Sequence[str], after: Sequence[str], *, max_length: int | None
-) -> list[Encoded]:
-    """Tokenise pairs as `[CLS] before [SEP] after [SEP]`, unpadded.
+@contextmanager
+def without_bar() -> Iterator[None]:
+    """Without transformers' progress bar of loading weights, which each worker would show for a moment."""
+    shown = is_progress_bar_enabled()
+    disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            enable_progress_bar()
 
-    Args:
-        before, after: sentences, of equal number.
-        max_length: pairs with more tokens lose the end of the longer sentence; with None they stay whole.
+
+class PairReader:
+    """Turns changes into `[CLS] before [SEP] after [SEP]`, as a cross-encoder takes them.
+
+    Attributes:
+        max_length: tokens of the longest pair that is read whole.
     """
-    batch = tokenizer(
-        list(before),
-        list(after),
-        truncation="longest_first" if max_length else False,
-        max_length=max_length,
-        verbose=False,
-    )
-    return [{name: batch[name][row] for name in batch} for row in range(len(before))]
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, *, max_length: int) -> None:
+        self.tokenizer, self.max_length = tokenizer, max_length
+
+    def tokenise(self, changes: Sequence[Change], *, cut: bool) -> list[Item]:
+        """The tokens of changes, unpadded.
+
+        Args:
+            cut: take the end off the longer sentence of pairs of more than `max_length` tokens; else they stay whole.
+        """
+        before, after = zip(*changes, strict=True)
+        batch = self.tokenizer(
+            list(before),
+            list(after),
+            truncation="longest_first" if cut else False,
+            max_length=self.max_length if cut else None,
+            verbose=False,
+        )
+        return [{name: batch[name][row] for name in batch} for row in range(len(before))]
+
+    def length(self, item: Item) -> int:
+        """Tokens of the pair."""
+        return len(item["input_ids"])
+
+    def read(self, items: Sequence[Item], *, progress: str | None = None) -> Sequence[Item]:
+        """The tokens themselves are what the model takes."""
+        return items
 
 
 def padded_length(length: int, lengths: Sequence[int] = ()) -> int:
@@ -44,20 +77,20 @@ def padded_length(length: int, lengths: Sequence[int] = ()) -> int:
     return next((allowed for allowed in lengths if allowed >= length), -(-length // _LENGTH_STEP) * _LENGTH_STEP)
 
 
-def collate(features: Sequence[Encoded], pad_token_id: int, *, lengths: Sequence[int] = ()) -> dict[str, torch.Tensor]:
-    """Pad encoded pairs to the longest of them, or to the next of `lengths` (ascending).
+def collate(items: Sequence[Item], pad_token_id: int, *, lengths: Sequence[int] = ()) -> dict[str, torch.Tensor]:
+    """Pad tokenised pairs to the longest of them, or to the next of `lengths` (ascending).
 
     Returns:
-        Tensors of shape [pairs, length] (`labels`: [pairs]), by the names in `features`.
+        Tensors of shape [pairs, length] (`labels`: [pairs]), by the names in `items`.
     """
-    length = padded_length(max(len(feature["input_ids"]) for feature in features), lengths)
+    length = padded_length(max(len(item["input_ids"]) for item in items), lengths)
     batch = {}
-    for name in features[0]:
+    for name in items[0]:
         if name == "labels":
-            batch[name] = torch.tensor([feature[name] for feature in features])
+            batch[name] = torch.tensor([item[name] for item in items])
             continue
-        padded = np.full((len(features), length), pad_token_id if name == "input_ids" else 0, dtype=np.int64)
-        for row, feature in enumerate(features):
-            padded[row, : len(feature[name])] = feature[name]
+        padded = np.full((len(items), length), pad_token_id if name == "input_ids" else 0, dtype=np.int64)
+        for row, item in enumerate(items):
+            padded[row, : len(item[name])] = item[name]
         batch[name] = torch.from_numpy(padded)
     return batch

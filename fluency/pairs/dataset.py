@@ -21,6 +21,7 @@ from fluency.edits.sentence import hash64
 from fluency.pairs.audit import Changes, Facts, corpus_figures, leakage_figures, split_repeats
 from fluency.pairs.audit_page import audit_page
 from fluency.pairs.corruption import RULES
+from fluency.pairs.distortion import DISTORTIONS
 from fluency.pairs.groups import groups, occurrence, seen_in
 from fluency.pairs.parallel import PAIR_FIELDS, draft_all
 from fluency.pairs.params import PairsParams
@@ -48,9 +49,10 @@ def build_dataset(raw: Path, folder: Path, params: PairsParams, *, processes: in
         UserError: a split is empty or has one label only, a rate names an unknown kind of mistake, or splits leak and
             `pairs.leakage` is `fail`.
     """
-    unknown = [kind for kind in params.augment.rates if kind not in RULES]
-    if unknown:
-        raise UserError(f"pairs.augment.rates.{unknown[0]}: unknown kind; known: {', '.join(RULES)}")
+    augment = params.augment
+    for key, rates, known in (("", augment.rates, RULES), ("absurd.", augment.absurd.rates, DISTORTIONS)):
+        if unknown := [kind for kind in rates if kind not in known]:
+            raise UserError(f"pairs.augment.{key}rates.{unknown[0]}: unknown kind; known: {', '.join(known)}")
     drafts = folder / ".drafts"
     draft_all(raw / "rows.parquet", drafts, params, processes=processes)
     read = pq.read_metadata(raw / "rows.parquet").num_rows

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fluency.corpus.rows import Row
-from fluency.edits.edit import Edit, extract
+from fluency.edits.edit import Edit, extract, spanning
 from fluency.pairs.corruption import corrupt
+from fluency.pairs.distortion import distort
 from fluency.pairs.params import AugmentParams, PairsParams
 
 
@@ -27,17 +28,21 @@ class Pair:
     corpus: str
 
 
-def pairs_of(row: Row, params: PairsParams) -> list[Pair]:
+def pairs_of(row: Row, params: PairsParams, other: str) -> list[Pair]:
     """The pairs that one row gives, at least one.
 
     A correction is fluent one way and not the other, a rewrite fluent both ways; a labelled row gives its one
-    direction, and a plain sentence rule-made mistakes in both. An edit that the source gives is taken as one.
+    direction, and a plain sentence rule-made mistakes in both, and absurd edits in one. An edit that the source gives
+    is taken as one.
+
+    Args:
+        other: a plain sentence that an absurd edit may put in this one's place.
 
     Raises:
         ValueError: with the reason why the row gives none.
     """
     if row.relation == "sentence":
-        if pairs := list(_mistakes(row, row.before, params.augment, params.seed)):
+        if pairs := list(_mistakes(row, row.before, other, params.augment, params.seed)):
             return pairs
         raise ValueError("a plain sentence; no rule-made mistake finds a place in it, or pairs.augment makes none")
     edit = _edit_of(row, params.single_edit_only)
@@ -46,15 +51,19 @@ def pairs_of(row: Row, params: PairsParams) -> list[Pair]:
     back_label = 1 if row.relation == "rewrite" else 0
     pairs = [_pair(row, row.before, edit, 1), _pair(row, row.after, edit.invert(), back_label)]
     if params.augment.corrections and row.relation == "correction":
-        pairs += _mistakes(row, row.after, params.augment, params.seed)
+        pairs += _mistakes(row, row.after, other, params.augment, params.seed)
     return pairs
 
 
-def _mistakes(row: Row, fluent: str, augment: AugmentParams, seed: int) -> Iterator[Pair]:
-    """Both directions of rule-made mistakes in the row's `fluent` sentence."""
+def _mistakes(row: Row, fluent: str, other: str, augment: AugmentParams, seed: int) -> Iterator[Pair]:
+    """Both directions of rule-made mistakes in the row's `fluent` sentence, and an absurd edit of it."""
     for kind, edit in corrupt(fluent, count=augment.per_sentence, rates=augment.rates, seed=str(seed)):
         yield _pair(row, fluent, edit, 0, kind=kind, part="rule-made")
         yield _pair(row, edit.apply(fluent), edit.invert(), 1, kind=kind, part="rule-made")
+    absurd = augment.absurd
+    if distorted := distort(fluent, other, share=absurd.share, rates=absurd.rates, seed=str(seed)):
+        kind, edit = distorted
+        yield _pair(row, fluent, edit, 0, kind=kind, part="absurd")
 
 
 def _edit_of(row: Row, single_edit_only: bool) -> Edit:
@@ -62,12 +71,9 @@ def _edit_of(row: Row, single_edit_only: bool) -> Edit:
         raise ValueError("no edit; before and after are the same")
     if row.start is not None:
         return Edit(row.start, row.removed, row.inserted)
-    edits = extract(row.before, row.after)
-    if len(edits) > 1 and single_edit_only:
+    if single_edit_only and len(extract(row.before, row.after)) > 1:
         raise ValueError("more than one edit; pairs.single_edit_only keeps rows with one")
-    start, end = edits[0].start, edits[-1].end
-    tail = len(row.before) - end
-    return Edit(start, row.before[start:end], row.after[start : len(row.after) - tail])
+    return spanning(row.before, row.after)
 
 
 def _pair(row: Row, before: str, edit: Edit, label: int, *, kind: str | None = None, part: str | None = None) -> Pair:

@@ -21,17 +21,32 @@ class SplitParams:
 
 
 @dataclass(frozen=True)
+class AbsurdParams:
+    share: float
+    rates: dict[str, float]
+
+    def __post_init__(self) -> None:
+        require(0 <= self.share <= 1, "pairs.augment.absurd.share: must be between 0 and 1")
+        _check_rates("pairs.augment.absurd.rates", self.rates)
+
+
+@dataclass(frozen=True)
 class AugmentParams:
     per_sentence: int
     corrections: bool
     rates: dict[str, float]
+    absurd: AbsurdParams
 
     def __post_init__(self) -> None:
         require(self.per_sentence >= 0, "pairs.augment.per_sentence: must be 0 or more")
-        require(
-            all(rate >= 0 for rate in self.rates.values()) and sum(self.rates.values()) > 0,
-            "pairs.augment.rates: rates must be 0 or more, and one of them above 0",
-        )
+        _check_rates("pairs.augment.rates", self.rates)
+
+
+def _check_rates(key: str, rates: dict[str, float]) -> None:
+    require(
+        all(rate >= 0 for rate in rates.values()) and sum(rates.values()) > 0,
+        f"{key}: rates must be 0 or more, and one of them above 0",
+    )
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,13 @@ from typing import Literal
 
 import numpy as np
 import torch
-from transformers import PreTrainedTokenizerBase
 
 from fluency.edits.forms import AnyEdit, CannotScore, Change, TooLong, as_change
 from fluency.evaluation.calibration import Calibration
 from fluency.metrics import probabilities
+from fluency.model.classifier import Classifier, load_classifier
 from fluency.model.device import device_at_hand
-from fluency.model.encoding import Encoded, encode, load_tokenizer
-from fluency.model.inference import TorchModel, predict_logits
+from fluency.model.encoding import Item
 from fluency.scorer.artifact import checked, locate, whole_name
 from fluency.utils.processes import PROCESS
 
@@ -45,9 +44,8 @@ class FluencyScorer:
 
     at_once = 4096
 
-    def __init__(self, model: TorchModel, tokenizer: PreTrainedTokenizerBase, calibration: Calibration) -> None:
-        self.model = model
-        self.tokenizer = tokenizer
+    def __init__(self, classifier: Classifier, calibration: Calibration) -> None:
+        self.classifier = classifier
         self.calibration = calibration
         self._origin: tuple[object, ...] | None = None
         self._process, self._tokenising, self._predicting = os.getpid(), Lock(), Lock()
@@ -66,7 +64,7 @@ class FluencyScorer:
             source: a model's folder; a git repository of this project (an address or a folder), whose DVC remote has
                 the model; or a hub's OWNER/NAME.
             revision: of the repository: a branch, tag, commit or DVC experiment.
-            bf16: whether torch computes in bfloat16; None does where the hardware multiplies in it.
+            bf16: whether torch computes in bfloat16; None does on a GPU that has it, as evaluation does.
 
         Raises:
             UserError: there is no model, it is out of reach, it isn't whole, or it isn't ours.
@@ -74,10 +72,9 @@ class FluencyScorer:
         _leave_threads()
         folder = locate(source, revision)
         calibration = checked(folder)
-        tokenizer = load_tokenizer(folder)
-        device = device_at_hand(cpu_bf16=True)
-        model = TorchModel(folder, device if bf16 is None else replace(device, bf16=bf16))
-        scorer = cls(model, tokenizer, calibration)
+        device = device_at_hand()
+        classifier = load_classifier(folder, device if bf16 is None else replace(device, bf16=bf16))
+        scorer = cls(classifier, calibration)
         scorer._origin = whole_name(source), revision, bf16
         return scorer
 
@@ -170,7 +167,7 @@ class FluencyScorer:
 
     def _prepared(
         self, edits: Sequence[AnyEdit | CannotScore]
-    ) -> tuple[list[Change | CannotScore], dict[Change, Encoded | TooLong]]:
+    ) -> tuple[list[Change | CannotScore], dict[Change, Item | TooLong]]:
         """What each edit stands for, and once each of the changes that the model is to be asked about."""
         asked: list[Change | CannotScore] = []
         for edit in edits:
@@ -184,21 +181,20 @@ class FluencyScorer:
         if not changes:
             return asked, {}
         with self._tokenising:
-            whole = encode(self.tokenizer, *zip(*changes, strict=True), max_length=None)
+            whole = self.classifier.reader.tokenise(changes, cut=False)
         return asked, {change: self._bounded(item) for change, item in zip(changes, whole, strict=True)}
 
-    def _bounded(self, item: Encoded) -> Encoded | TooLong:
-        length, most = len(item["input_ids"]), self.calibration.max_length
+    def _bounded(self, item: Item) -> Item | TooLong:
+        length, most = self.classifier.reader.length(item), self.calibration.max_length
         return item if length <= most else TooLong(f"too long; {length} tokens, where {most} are the most")
 
-    def _outcomes(self, asked: list[Change | CannotScore], encoded: dict[Change, Encoded | TooLong]) -> list[Outcome]:
+    def _outcomes(self, asked: list[Change | CannotScore], encoded: dict[Change, Item | TooLong]) -> list[Outcome]:
         known: dict[Change, Outcome] = {change: item for change, item in encoded.items() if isinstance(item, TooLong)}
         rest = [change for change in encoded if change not in known]
         if rest:
             with self._predicting:
-                logits = predict_logits(
-                    self.model, [encoded[change] for change in rest], pad_token_id=self.tokenizer.pad_token_id
-                )
+                reader = self.classifier.reader
+                logits = self.classifier.logits(reader.read([encoded[change] for change in rest]))
             known |= zip(rest, probabilities(logits, self.calibration.temperature).tolist(), strict=True)
         # only identities are not asked
         return [item if isinstance(item, CannotScore) else known.get(item, 1.0) for item in asked]
@@ -210,7 +206,7 @@ class FluencyScorer:
         """
         if self._process != os.getpid():
             self._process, self._tokenising, self._predicting = os.getpid(), Lock(), Lock()
-            self.model.after_fork()
+            self.classifier.after_fork()
 
 
 def _leave_threads() -> None:

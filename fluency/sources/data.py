@@ -11,6 +11,7 @@ from fluency.sources.hub import snapshot
 from fluency.utils.errors import UserError
 
 SAMPLE = Path("data/sample")
+CHALLENGE = SAMPLE / "challenge"  # what is evaluated on, and never trained on
 _DATA_FILES = [f"*.{kind}" for kind in ("parquet", "arrow")] + [
     f"*.{kind}{zipped}"
     for kind in ("jsonl", "ndjson", "json", "csv", "tsv", "m2", "src", "ref", "ref[0-9]")
@@ -48,7 +49,8 @@ def fetch_data(source: str) -> Fetched:
     """
     scheme, _, rest = source.partition(":")
     if source == "sample":
-        return Fetched(sorted(SAMPLE.rglob("*.txt")), SAMPLE, None)
+        files = [file for file in sorted(SAMPLE.rglob("*.txt")) if CHALLENGE not in file.parents]
+        return Fetched(files, SAMPLE, None)
     if scheme == "path" and rest:
         return _folder(local_path(rest))
     if scheme == "hub" and rest:

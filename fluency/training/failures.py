@@ -55,4 +55,4 @@ def _less_memory(params: TrainParams, plan: Plan) -> str:
         )
     if not params.gradient_checkpointing:
         remedies.append("set train.gradient_checkpointing=true")
-    return f"{' or '.join(remedies) or 'lower train.max_length'}; {GOES_ON}"
+    return f"{' or '.join(remedies) or 'lower encode.max_length'}; {GOES_ON}"

@@ -1,6 +1,6 @@
-"""The block `train` of params.yaml: the hyperparameters, by their `transformers.TrainingArguments` names."""
+"""The blocks `train` and `edit_head` of params.yaml: hyperparameters, by their names in `TrainingArguments`."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 
 from fluency.utils.config import require
 
@@ -25,7 +25,6 @@ class TrainParams:
     warmup_steps: float
     optim: str
     max_grad_norm: float
-    max_length: int
     dropout: float
     bf16: bool
     gradient_checkpointing: bool
@@ -50,9 +49,31 @@ class TrainParams:
         require(self.dataloader_num_workers >= 0, "train.dataloader_num_workers: must be 0 or more")
         require(self.weight_decay >= 0, "train.weight_decay: must be 0 or more")
         require(self.warmup_steps >= 0, "train.warmup_steps: must be 0 or more; below 1 it is a share of all steps")
-        require(self.max_length >= 8, "train.max_length: must be 8 or more")
         require(0 <= self.dropout < 1, "train.dropout: must be at least 0 and below 1")
         require(0 <= self.min_recall <= 1, "train.min_recall: must be between 0 and 1")
         for key, choices in _TRAIN_CHOICES.items():
             value = getattr(self, key)
             require(value in choices, f"train.{key}: {value!r} is none of {', '.join(choices)}")
+
+
+@dataclass(frozen=True)
+class EditHeadParams:
+    hidden_size: int
+    dropout: float
+    state_dropout: float
+    per_device_train_batch_size: int
+    num_train_epochs: float
+    learning_rate: float
+    weight_decay: float
+
+    def __post_init__(self) -> None:
+        for key in ("hidden_size", "per_device_train_batch_size", "num_train_epochs", "learning_rate"):
+            require(getattr(self, key) > 0, f"edit_head.{key}: must be above 0")
+        for key in ("dropout", "state_dropout"):
+            require(0 <= getattr(self, key) < 1, f"edit_head.{key}: must be at least 0 and below 1")
+        require(self.weight_decay >= 0, "edit_head.weight_decay: must be 0 or more")
+
+    def recipe(self, train: TrainParams) -> TrainParams:
+        """The recipe of `train` with what the head has of its own, in float32: the head is too small for less."""
+        own = {name: value for name, value in asdict(self).items() if hasattr(train, name)}
+        return replace(train, **own, bf16=False)

@@ -1,7 +1,8 @@
 """Fine-tuning with the reference recipe: arguments, loss, checkpoint choice, resume."""
 
 import os
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
@@ -11,13 +12,13 @@ from typing import Any
 import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
+from torch.utils.data import Subset
 from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
     EarlyStoppingCallback,
     EvalPrediction,
     PreTrainedModel,
-    PreTrainedTokenizerBase,
     ProgressCallback,
     Trainer,
     TrainerState,
@@ -29,30 +30,29 @@ from transformers.utils.logging import disable_progress_bar
 
 from fluency.metrics import LABELS, average_precision, negative_log_likelihood, point_metrics, probabilities
 from fluency.model.device import use_cores
-from fluency.model.encoding import COMPILED_LENGTHS, Encoded, collate, encode, load_tokenizer
+from fluency.model.edit_head import EditHead, EditHeadConfig, stack
+from fluency.model.encoded_pairs import EncodedPairs
+from fluency.model.encoding import COMPILED_LENGTHS, collate, load_tokenizer
 from fluency.training.callbacks import CurveCallback, PlanInTracker, ProgressBar, wandb_wanted
 from fluency.training.checkpoints import checkpoint_to_resume
 from fluency.training.failures import explained, stop_if_diverged
+from fluency.training.inputs import Inputs
 from fluency.training.params import TrainParams
 from fluency.training.plan import Plan
 from fluency.training.sampler import GlobalBatchSampler
-from fluency.utils.files import read_parquet, written_aside
-
-Pairs = Sequence[Mapping[str, Any]]
+from fluency.utils.files import written_aside
 
 
 class _Trainer(Trainer):
     """Trainer with our order of rows, which does not depend on the number of processes."""
 
-    def __init__(self, *, train_pairs: Pairs, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.edits = [frozenset((pair["before"], pair["after"])) for pair in train_pairs]
+    train_dataset: EncodedPairs
 
     def _get_train_sampler(self, train_dataset: Any = None) -> GlobalBatchSampler:
         args = self.args
         return GlobalBatchSampler(
-            [len(item["input_ids"]) for item in self.train_dataset],
-            self.edits,
+            self.train_dataset.lengths().tolist(),
+            self.train_dataset.edits.tolist(),
             global_batch=args.train_batch_size * args.gradient_accumulation_steps * args.world_size,
             seed=args.seed,
         )
@@ -104,7 +104,7 @@ def selection_metrics(prediction: EvalPrediction, *, metric: str, min_recall: fl
 def training_arguments(params: TrainParams, plan: Plan, checkpoints: Path) -> TrainingArguments:
     """The recipe as `transformers.TrainingArguments`; names not mentioned here are the params' own."""
     own = (
-        "num_processes", "accelerate_config", "max_length", "dropout", "gradient_checkpointing",
+        "num_processes", "accelerate_config", "dropout", "gradient_checkpointing",
         "metric_for_best_model", "min_recall", "early_stopping_patience",
     )  # fmt: skip
     recipe = {name: value for name, value in asdict(params).items() if name not in own}
@@ -144,18 +144,17 @@ def training_arguments(params: TrainParams, plan: Plan, checkpoints: Path) -> Tr
 def train(
     params: TrainParams,
     plan: Plan,
+    inputs: Inputs,
     *,
-    pairs: Path,
-    base: Path,
     model_folder: Path,
     curves: Path,
     figures: Path,
     checkpoints: Path,
 ) -> None:
-    """Fine-tune the model in `base` and write the best checkpoint to `model_folder`; run by each process of the plan.
+    """Train a classifier and write the best checkpoint to `model_folder`; run by each process of the plan.
 
     Args:
-        pairs: folder with train.parquet and validation.parquet, rows with `before`, `after` and `label`.
+        params: as `Inputs.recipe` gives them.
         curves: folder for training.csv and validation.csv, rewritten as training goes.
         figures: JSON file of their last rows, rewritten with them.
         checkpoints: folder of this experiment's checkpoints; training goes on from the last whole one.
@@ -169,14 +168,13 @@ def train(
     try:
         if plan.device == "cpu" and plan.processes > 1:  # accelerate would start it without the time limit
             torch.distributed.init_process_group("gloo", timeout=timedelta(seconds=params.ddp_timeout))
-        trainer, tokenizer = _trainer(params, plan, pairs, base, CurveCallback(curves, figures), checkpoints)
+        trainer, save = _trainer(params, plan, inputs, CurveCallback(curves, figures), checkpoints)
         _train_or_go_on(trainer, checkpoint_to_resume(checkpoints))
         # where the model is sharded, its weights come from all processes
         weights = trainer.accelerator.get_state_dict(trainer.model_wrapped) if plan.sharded else None
         if trainer.is_world_process_zero():
             with written_aside(model_folder) as aside:
-                trainer.accelerator.unwrap_model(trainer.model).save_pretrained(aside, state_dict=weights)
-                tokenizer.save_pretrained(aside)
+                save(trainer.accelerator.unwrap_model(trainer.model), aside, weights)
         trainer.accelerator.wait_for_everyone()
         trainer.accelerator.end_training()
     except Exception as error:
@@ -196,62 +194,96 @@ def _train_or_go_on(trainer: Trainer, checkpoint: Path | None) -> None:
     trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
 
 
+Save = Callable[[PreTrainedModel, Path, dict[str, torch.Tensor] | None], None]
+
+
 def _trainer(
-    params: TrainParams, plan: Plan, pairs: Path, base: Path, curves: CurveCallback, checkpoints: Path
-) -> tuple[_Trainer, PreTrainedTokenizerBase]:
+    params: TrainParams, plan: Plan, inputs: Inputs, curves: CurveCallback, checkpoints: Path
+) -> tuple[_Trainer, Save]:
+    """The trainer, and what writes its model into a folder."""
     arguments = training_arguments(params, plan, checkpoints)
     if plan.processes == 1:
         arguments._n_gpu = min(arguments.n_gpu, 1)  # else the Trainer would spread each batch over all GPUs it sees
     if params.torch_compile:
         torch._dynamo.config.recompile_limit = 4 * len(COMPILED_LENGTHS)
     set_seed(params.seed)
-    tokenizer = load_tokenizer(base)
-    tokenizer.model_max_length = params.max_length  # goes with the model, to whoever scores with it
-    train_pairs, validation_pairs = (read_parquet(pairs / f"{split}.parquet") for split in ("train", "validation"))
+    train_pairs, validation_pairs = (EncodedPairs(inputs.encoded / split) for split in ("train", "validation"))
+    build = _edit_head if inputs.is_edit_head else _cross_encoder
+    model, collator, save = build(params, inputs, train_pairs)
     callbacks = [curves, PlanInTracker(plan)]
     if params.early_stopping_patience is not None:
         callbacks.append(EarlyStoppingCallback(params.early_stopping_patience))
     trainer = _Trainer(
-        train_pairs=train_pairs,
-        model=new_classifier(base, tokenizer, params.dropout),
+        model=model,
         args=arguments,
-        train_dataset=_dataset(tokenizer, train_pairs, params.max_length),
+        train_dataset=train_pairs,
         # in batches of like length; metrics do not ask for the order
-        eval_dataset=sorted(
-            _dataset(tokenizer, validation_pairs, params.max_length), key=lambda item: len(item["input_ids"])
-        ),
-        data_collator=partial(
-            collate, pad_token_id=tokenizer.pad_token_id, lengths=COMPILED_LENGTHS if params.torch_compile else ()
-        ),
+        eval_dataset=Subset(validation_pairs, np.argsort(validation_pairs.lengths(), kind="stable").tolist()),
+        data_collator=collator,
         compute_metrics=partial(selection_metrics, metric=params.metric_for_best_model, min_recall=params.min_recall),
         compute_loss_func=mean_loss,
         callbacks=callbacks,
     )
     if trainer.pop_callback(ProgressCallback):
         trainer.add_callback(ProgressBar)
-    return trainer, tokenizer
+    return trainer, save
 
 
-def new_classifier(base: Path, tokenizer: PreTrainedTokenizerBase, dropout: float) -> PreTrainedModel:
+def _cross_encoder(params: TrainParams, inputs: Inputs, _: EncodedPairs) -> tuple[PreTrainedModel, Any, Save]:
+    tokenizer = load_tokenizer(inputs.base)
+    tokenizer.model_max_length = inputs.encode.max_length  # goes with the model, to whoever scores with it
+
+    def save(model: PreTrainedModel, folder: Path, weights: dict[str, torch.Tensor] | None) -> None:
+        model.save_pretrained(folder, state_dict=weights)
+        tokenizer.save_pretrained(folder)
+
+    lengths = COMPILED_LENGTHS if params.torch_compile else ()
+    collator = partial(collate, pad_token_id=tokenizer.pad_token_id, lengths=lengths)
+    return new_cross_encoder(inputs.base, tokenizer.pad_token_id, params.dropout), collator, save
+
+
+def _edit_head(params: TrainParams, inputs: Inputs, pairs: EncodedPairs) -> tuple[PreTrainedModel, Any, Save]:
+    features, states = pairs.columns["features"], pairs.columns["states"]
+    language_model = AutoConfig.from_pretrained(inputs.base, local_files_only=True, trust_remote_code=False)
+    config = EditHeadConfig(
+        features=features.shape[1],
+        states=states.shape[1],
+        width=states.shape[2],
+        hidden_size=inputs.edit_head.hidden_size,
+        dropout=params.dropout,
+        state_dropout=inputs.edit_head.state_dropout,
+        layer=inputs.encode.layer,
+        following=inputs.encode.following,
+        sentence_length=inputs.encode.max_length,
+        language_model=language_model.to_dict(),
+        **_labels(),
+    )
+    head = EditHead(config)
+    head.standardise(features, states)
+
+    def save(model: EditHead, folder: Path, _: dict[str, torch.Tensor] | None) -> None:
+        shutil.copytree(inputs.base, folder, ignore=shutil.ignore_patterns("config.json", "manifest.json"))
+        model.save(folder)
+
+    return head, stack, save
+
+
+def _labels() -> dict[str, Any]:
+    """What a model's configuration says of its labels."""
+    return {
+        "id2label": dict(enumerate(LABELS)),
+        "label2id": {name: label for label, name in enumerate(LABELS)},
+        "problem_type": "single_label_classification",
+    }
+
+
+def new_cross_encoder(base: Path, pad_token_id: int, dropout: float) -> PreTrainedModel:
     """A two-label classifier on the encoder in `base`, in float32, with every dropout set to `dropout`."""
     config = AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False)
-    config.id2label = dict(enumerate(LABELS))
-    config.label2id = {name: label for label, name in enumerate(LABELS)}
-    config.problem_type = "single_label_classification"
-    config.pad_token_id = tokenizer.pad_token_id
+    config.update(_labels() | {"pad_token_id": pad_token_id})
     for name in vars(config):
         if "dropout" in name and isinstance(getattr(config, name), float | int):
             setattr(config, name, dropout)
     return AutoModelForSequenceClassification.from_pretrained(
         base, config=config, local_files_only=True, use_safetensors=True, dtype=torch.float32
     )
-
-
-def _dataset(tokenizer: PreTrainedTokenizerBase, pairs: Pairs, max_length: int) -> list[Encoded]:
-    encoded = encode(
-        tokenizer,
-        [pair["before"] for pair in pairs],
-        [pair["after"] for pair in pairs],
-        max_length=max_length,
-    )
-    return [item | {"labels": pair["label"]} for item, pair in zip(encoded, pairs, strict=True)]

@@ -1,0 +1,142 @@
+"""What an edit head reads of an edit: figures of its tokens' log-probabilities, and states of the language model."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
+
+from fluency.edits.forms import Change
+from fluency.model.device import Device
+from fluency.model.encoding import Item, load_tokenizer, without_bar
+from fluency.model.likelihood import Side, Tokens, read, shared_ends, tokenise
+
+# Of a side; an edit has the difference of each between its sides, and the figures of the side after it.
+_FIGURES = (
+    "log p of the tokens that differ", "a token", "of those changed", "a changed token", "of those that follow",
+    "of the rest", "least of all", "least of those changed", "changed tokens", "tokens",
+)  # fmt: skip
+FEATURES = (*(f"{name}, difference" for name in _FIGURES), *(f"{name}, after" for name in _FIGURES), "tokens shared")
+STATES = ("at the edit before", "at the edit after", "after the edit, difference")
+
+
+class EditReader:
+    """Reads edits with a language model, as an edit head takes them.
+
+    Attributes:
+        max_length: tokens of the longest sentence that is read whole.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        layer: int,
+        following: int,
+        max_length: int,
+        max_tokens: int,
+    ) -> None:
+        self.model, self.tokenizer = model, tokenizer
+        self.layer, self.following, self.max_length, self.max_tokens = layer, following, max_length, max_tokens
+
+    @classmethod
+    def load(
+        cls, folder: Path, device: Device, *, config: dict | None = None, layer: int, following: int, max_length: int
+    ) -> "EditReader":
+        """The language model and tokenizer in a local folder; safetensors only, no remote code.
+
+        Args:
+            config: the language model's, where that of the folder is another's.
+            layer, following: as in `likelihood.read`.
+        """
+        own = None if config is None else AutoConfig.for_model(**config)
+        with without_bar():
+            model = AutoModelForCausalLM.from_pretrained(
+                folder,
+                config=own,
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+                dtype=torch.bfloat16 if device.bf16 else torch.float32,
+            )
+        # what a CPU keeps in its caches; a GPU would wait for the launches of so small a batch
+        return cls(
+            model.to(device.name).eval(),
+            load_tokenizer(folder),
+            layer=layer,
+            following=following,
+            max_length=max_length,
+            max_tokens=2048 if device.type == "cpu" else 16_384,
+        )
+
+    def tokenise(self, changes: Sequence[Change], *, cut: bool) -> list[Item]:
+        """The tokens of changes.
+
+        Args:
+            cut: keep of longer sentences the `max_length` tokens around the edit; else they stay whole.
+        """
+        before, after = (tokenise(self.tokenizer, sentences) for sentences in zip(*changes, strict=True))
+        sides = zip(before, after, strict=True)
+        return [
+            {"before": one, "after": other}
+            for one, other in ((_around_edit(*both, self.max_length) for both in sides) if cut else sides)
+        ]
+
+    def length(self, item: Item) -> int:
+        """Tokens of the longer sentence."""
+        return max(len(item["before"]), len(item["after"]))
+
+    def read(self, items: Sequence[Item], *, progress: str | None = None) -> list[Item]:
+        """Features and states of tokenised changes, which change something."""
+        found: list[Item] = [{}] * len(items)
+        edits = [(item["before"], item["after"]) for item in items]
+        sides = read(
+            self.model, edits, layer=self.layer, following=self.following, max_tokens=self.max_tokens, progress=progress
+        )
+        for index, before, after in sides:
+            found[index] = {
+                "features": features(before, after, self.following),
+                "states": states(before, after).astype(np.float16),
+            }
+        return found
+
+
+def features(before: Side, after: Side, following: int) -> np.ndarray:
+    """The figures that `FEATURES` names: float32, of shape [features]; numbers of tokens are logarithms."""
+    one, other = _figures(before, following), _figures(after, following)
+    return np.array([*(other - one), *other, np.log(before.shared)], dtype=np.float32)
+
+
+def states(before: Side, after: Side) -> np.ndarray:
+    """What `STATES` names: float32, of shape [3, width]."""
+    return np.stack([before.at_edit, after.at_edit, after.after_edit - before.after_edit])
+
+
+def _figures(side: Side, following: int) -> np.ndarray:
+    every = side.log_probs.astype(np.float64)
+    changed, rest = every[: side.changed], every[side.changed + following :]
+    return np.array(
+        [
+            every.sum(),
+            every.sum() / max(len(every), 1),
+            changed.sum(),
+            changed.sum() / max(len(changed), 1),
+            every[side.changed : side.changed + following].sum(),
+            rest.sum(),
+            every.min(initial=0.0),
+            changed.min(initial=0.0),
+            np.log1p(side.changed),
+            np.log(side.shared + len(every)),
+        ]
+    )
+
+
+def _around_edit(before: Tokens, after: Tokens, max_length: int) -> tuple[Tokens, Tokens]:
+    """Both sentences cut alike to at most `max_length` tokens, with as much of the edit in them as fits."""
+    if max(len(before), len(after)) > max_length:
+        shared, _ = shared_ends(before, after)
+        start = max(0, shared - max_length // 2)
+        before, after = before[start : start + max_length], after[start : start + max_length]
+    return before, after

@@ -1,0 +1,84 @@
+"""Encoding the pairs of a split once, for training, calibration and evaluation; a run that was cut off goes on."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+from tqdm import tqdm
+
+from fluency.edits.forms import Change
+from fluency.model import edit_features, likelihood
+from fluency.model.classifier import Reader
+from fluency.model.device import device_at_hand
+from fluency.model.edit_features import EditReader
+from fluency.model.encoded_pairs import write_encoded
+from fluency.model.encoding import Item, PairReader, load_tokenizer
+from fluency.model.params import EncodeParams
+from fluency.utils.errors import UserError
+from fluency.utils.files import read_json, read_parquet, sha256, written_aside
+
+_PART = 2048  # pairs that are read at once, and lost at most when a run is cut off
+
+
+def reader_of(base: Path, params: EncodeParams) -> Reader:
+    """What reads pairs for the base model in a folder, by the kind that its manifest.json says.
+
+    Raises:
+        UserError: the folder or its manifest is missing, or the model has too few layers or positions.
+    """
+    if read_json(base / "manifest.json")["kind"] == "cross_encoder":
+        return PairReader(load_tokenizer(base), max_length=params.max_length)
+    config = read_json(base / "config.json")
+    for key, value, most in (
+        ("layer", params.layer, config["num_hidden_layers"]),
+        ("max_length", params.max_length, config["max_position_embeddings"]),
+    ):
+        if value > most:
+            raise UserError(f"encode.{key}: {value}, where the language model has {most}; set {most} or less")
+    return EditReader.load(
+        base, device_at_hand(), layer=params.layer, following=params.following, max_length=params.max_length
+    )
+
+
+def parts_folder(root: Path, base: Path, params: EncodeParams) -> Path:
+    """A folder in `root` for what is read with this base model, these params and this code."""
+    code = [sha256(module.__file__) for module in (likelihood, edit_features)]
+    origin = sha256(base / "manifest.json"), asdict(params), code, str(device_at_hand())
+    return root / f"encoding-{hashlib.sha256(repr(origin).encode()).hexdigest()[:16]}"
+
+
+def encode_pairs(pairs: Path, folder: Path, reader: Reader, *, parts: Path, progress: str) -> None:
+    """Encode the pairs of a Parquet file into the new `folder`, as `EncodedPairs` reads them.
+
+    Args:
+        parts: the reader's own folder for what was read, from which a later run goes on; to be removed after the last.
+        progress: label of the progress bars.
+    """
+    rows = read_parquet(pairs, columns=["before", "after", "label"])
+    changes = [(row["before"], row["after"]) for row in rows]
+    labels = [row["label"] for row in rows]
+    chunks = [changes[start : start + _PART] for start in range(0, len(changes), _PART)]
+    if isinstance(reader, PairReader):
+        read = (reader.tokenise(chunk, cut=True) for chunk in tqdm(chunks, progress, unit="part", disable=None))
+    else:
+        read = _read_in_parts(reader, chunks, parts, progress)
+    write_encoded(folder, read, labels, changes)
+
+
+def _read_in_parts(
+    reader: EditReader, chunks: Sequence[Sequence[Change]], parts: Path, progress: str
+) -> Iterator[Sequence[Item]]:
+    for number, chunk in enumerate(chunks, 1):
+        digest = hashlib.sha256(json.dumps(chunk).encode()).hexdigest()
+        part = parts / f"{digest}.safetensors"
+        if not part.is_file():
+            label = f"{progress} {number} of {len(chunks)}" if len(chunks) > 1 else progress
+            read = reader.read(reader.tokenise(chunk, cut=True), progress=label)
+            with written_aside(part) as aside:
+                save_file({name: np.stack([item[name] for item in read]) for name in read[0]}, aside)
+        columns = load_file(part)
+        yield [{name: values[row] for name, values in columns.items()} for row in range(len(chunk))]

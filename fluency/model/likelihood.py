@@ -1,0 +1,231 @@
+"""What a causal language model says of the two sentences of an edit; a beginning that sentences share is read once."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+
+import numpy as np
+import torch
+from tqdm import tqdm
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+Tokens = tuple[int, ...]
+
+_BRANCH_TOKENS = 256  # of a pack; its mask grows with their square
+_PROJECTED = 512  # tokens at once whose chances are worked out over the whole vocabulary
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What the model says of one sentence of an edit, from the first token that the two sentences do not share.
+
+    Attributes:
+        log_probs: log p of each of its tokens given all before it, natural logarithm. Of shape [tokens], float32.
+        changed: how many of them, from the first on, the other sentence does not have.
+        shared: tokens before them.
+        at_edit: mean state of the changed tokens; zeros where there are none. Of shape [width], float32.
+        after_edit: mean state of the tokens that follow; zeros where there are none. Of shape [width], float32.
+    """
+
+    log_probs: np.ndarray
+    changed: int
+    shared: int
+    at_edit: np.ndarray
+    after_edit: np.ndarray
+
+
+def tokenise(tokenizer: PreTrainedTokenizerBase, sentences: Sequence[str]) -> list[Tokens]:
+    """Tokens of sentences, each between the model's start token and a line break."""
+    if not sentences:
+        return []
+    whole = tokenizer([f"{sentence}\n" for sentence in sentences], add_special_tokens=False, verbose=False)
+    return [(tokenizer.bos_token_id, *ids) for ids in whole["input_ids"]]
+
+
+def shared_ends(one: Sequence[int], other: Sequence[int]) -> tuple[int, int]:
+    """How many tokens two sentences share at their beginnings and, of the rest, at their ends."""
+    first = _alike(one, other)
+    return first, _alike(one[: first - 1 : -1], other[: first - 1 : -1])
+
+
+def _alike(one: Sequence[int], other: Sequence[int]) -> int:
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+
+
+def read(
+    model: PreTrainedModel,
+    edits: Sequence[tuple[Tokens, Tokens]],
+    *,
+    layer: int,
+    following: int,
+    max_tokens: int,
+    progress: str | None = None,
+) -> Iterator[tuple[int, Side, Side]]:
+    """Read the sentences of edits; an edit and its reverse are read once.
+
+    Args:
+        edits: tokens before and after.
+        layer: whose states are taken: 0 is the embedding, 1 the first layer.
+        following: tokens after the changed ones whose states are taken, at most.
+        max_tokens: padded tokens of a batch.
+        progress: label of a progress bar; none is shown without.
+
+    Yields:
+        For each edit, in no promised order: its index, the side before and the side after.
+    """
+    wanted: dict[frozenset[Tokens], list[int]] = {}
+    for index, sides in enumerate(edits):
+        wanted.setdefault(frozenset(sides), []).append(index)
+    packs = sorted(_packs(list(wanted)), key=lambda pack: -pack.length)
+    with tqdm(total=len(edits), desc=progress, unit="edit", disable=progress is None) as bar:
+        for batch in _batches(packs, max_tokens):
+            for one, other, sides in _read_batch(model, batch, layer, following):
+                for index in wanted[frozenset((one, other))]:
+                    yield index, *(sides if edits[index][0] == one else sides[::-1])
+                    bar.update()
+
+
+# --- Packs: a sentence whole, then of each that it is compared with the tokens from where they part ---
+
+
+@dataclass(frozen=True, slots=True)
+class _Pack:
+    """A sentence, and those it is compared with: each whole, and how many tokens it shares at beginning and end."""
+
+    trunk: Tokens
+    branches: list[tuple[Tokens, int, int]]
+
+    @property
+    def length(self) -> int:
+        return len(self.trunk) + sum(len(tokens) - shared for tokens, shared, _ in self.branches)
+
+
+def _packs(edges: Sequence[frozenset[Tokens]]) -> Iterator[_Pack]:
+    """Packs in which each edge stands once; the sentence of most edges is a trunk first."""
+    partners: dict[Tokens, list[Tokens]] = {}
+    for edge in edges:
+        one, other = min(edge), max(edge)  # the same where nothing changes
+        partners.setdefault(one, []).append(other)
+        partners.setdefault(other, []).append(one)
+    done: set[frozenset[Tokens]] = set()
+    for trunk in sorted(partners, key=lambda sentence: (-len(partners[sentence]), sentence)):
+        pack = _Pack(trunk, [])
+        for other in partners[trunk]:
+            if (edge := frozenset((trunk, other))) not in done:
+                done.add(edge)
+                if pack.length + len(other) > len(trunk) + _BRANCH_TOKENS and pack.branches:
+                    yield pack
+                    pack = _Pack(trunk, [])
+                pack.branches.append((other, *shared_ends(trunk, other)))
+        if pack.branches:
+            yield pack
+
+
+def _batches(packs: Sequence[_Pack], max_tokens: int) -> Iterator[list[_Pack]]:
+    """Packs, longest first, in batches of at most `max_tokens` padded tokens, or one pack."""
+    batch: list[_Pack] = []
+    for pack in packs:
+        if batch and (len(batch) + 1) * batch[0].length > max_tokens:
+            yield batch
+            batch = []
+        batch.append(pack)
+    if batch:
+        yield batch
+
+
+def _laid_out(packs: Sequence[_Pack]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Token ids and positions of shape [packs, length], and who sees whom of shape [packs, 1, length, length].
+
+    A branch's token sees the trunk up to where they part and its own branch up to itself, as if it stood alone.
+    """
+    shape = len(packs), max(pack.length for pack in packs)
+    ids, positions = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    segment, parts_at = np.full(shape, -1), np.zeros(shape, dtype=np.int64)  # padding sees only itself and its like
+    for row, pack in enumerate(packs):
+        start = 0
+        for number, (tokens, shared) in enumerate([(pack.trunk, 0), *(branch[:2] for branch in pack.branches)]):
+            end = start + len(tokens) - shared
+            ids[row, start:end], positions[row, start:end] = tokens[shared:], range(shared, len(tokens))
+            segment[row, start:end], parts_at[row, start:end] = number, shared
+            start = end
+    earlier = np.tri(shape[1], dtype=bool)
+    own = segment[:, :, None] == segment[:, None, :]
+    before = (segment[:, None, :] == 0) & (positions[:, None, :] < parts_at[:, :, None])
+    mask = earlier & (own | before)
+    return torch.from_numpy(ids), torch.from_numpy(positions), torch.from_numpy(mask[:, None])
+
+
+# --- What the model says of a batch of packs ---
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """Where a side's own tokens lie in its pack, and the token before the first of them."""
+
+    row: int
+    start: int
+    end: int
+    previous: int
+    changed: int
+    shared: int
+
+
+def _spans(row: int, pack: _Pack) -> Iterator[tuple[Tokens, tuple[_Span, _Span]]]:
+    """Each branch with the spans of the trunk's side and its own."""
+    start = len(pack.trunk)
+    for tokens, shared, tail in pack.branches:
+        end = start + len(tokens) - shared
+        yield (
+            tokens,
+            (
+                _Span(row, shared, len(pack.trunk), shared - 1, len(pack.trunk) - shared - tail, shared),
+                _Span(row, start, end, shared - 1, len(tokens) - shared - tail, shared),
+            ),
+        )
+        start = end
+
+
+@torch.inference_mode()
+def _read_batch(
+    model: PreTrainedModel, packs: Sequence[_Pack], layer: int, following: int
+) -> Iterator[tuple[Tokens, Tokens, tuple[Side, Side]]]:
+    """Trunk, branch, and their sides, for each branch of the packs."""
+    ids, positions, mask = (tensor.to(model.device) for tensor in _laid_out(packs))
+    output = model.model(
+        input_ids=ids, position_ids=positions, attention_mask=mask, use_cache=False, output_hidden_states=True
+    )
+    states = output.hidden_states[layer]
+    compared = [(pack.trunk, *spans) for row, pack in enumerate(packs) for spans in _spans(row, pack)]
+    spans = [span for _, _, both in compared for span in both]
+    rows = np.concatenate([np.full(span.end - span.start, span.row) for span in spans])
+    places = np.concatenate([np.arange(span.start, span.end) for span in spans])
+    previous = np.concatenate(
+        [np.r_[span.previous, span.start : span.end - 1][: span.end - span.start] for span in spans]
+    )
+    log_probs = _log_probs(model, output.last_hidden_state[rows, previous], ids[rows, places])
+    pieces = np.split(log_probs, np.cumsum([span.end - span.start for span in spans])[:-1])
+    sides = iter(
+        Side(
+            piece,
+            span.changed,
+            span.shared,
+            _mean(states[span.row, span.start : span.start + span.changed]),
+            _mean(states[span.row, span.start + span.changed : span.end][:following]),
+        )
+        for span, piece in zip(spans, pieces, strict=True)
+    )
+    for trunk, branch, _ in compared:
+        yield trunk, branch, (next(sides), next(sides))
+
+
+def _log_probs(model: PreTrainedModel, states: torch.Tensor, ids: torch.Tensor) -> np.ndarray:
+    """log p of tokens, given the last states of the tokens before them; of shape [tokens]."""
+    found = []
+    for some, wanted in zip(states.split(_PROJECTED), ids.split(_PROJECTED), strict=True):
+        logits = model.lm_head(some).float()
+        found.append(logits.gather(1, wanted[:, None])[:, 0] - logits.logsumexp(1))
+    return torch.cat(found).cpu().numpy()
+
+
+def _mean(states: torch.Tensor) -> np.ndarray:
+    return (states.float().sum(0) / max(len(states), 1)).cpu().numpy()

@@ -1,0 +1,31 @@
+"""Turn pairs into what the base model reads, once: token ids, or features and states of a language model."""
+
+import os
+import shutil
+from pathlib import Path
+
+from fluency.corpus.rows import SPLITS
+from fluency.model.device import use_cores
+from fluency.model.encode import encode_pairs, parts_folder, reader_of
+from fluency.model.params import EncodeParams
+from fluency.utils.config import read_params
+from fluency.utils.errors import run_stage
+from fluency.utils.files import written_aside
+
+PAIRS, BASE, ENCODED = Path("data/pairs"), Path("models/base"), Path("data/encoded")
+
+
+def main() -> None:
+    use_cores()
+    params = read_params("encode", EncodeParams)
+    reader = reader_of(BASE, params)
+    # outside DVC's outputs, which are deleted before a stage runs
+    parts = parts_folder(Path(os.environ.get("DVC_ROOT", "."), ".checkpoints"), BASE, params)
+    with written_aside(ENCODED) as aside:
+        for split in SPLITS:
+            encode_pairs(PAIRS / f"{split}.parquet", aside / split, reader, parts=parts, progress=split)
+    shutil.rmtree(parts, ignore_errors=True)  # another run of the same may be faster
+
+
+if __name__ == "__main__":
+    run_stage(main)
