@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from fluency.corpus.challenge import read_challenge
 from fluency.evaluation.behaviour import checked_changes, checks
 from fluency.evaluation.calibration import Calibration
-from fluency.evaluation.challenge import challenge_figures, read_challenge
+from fluency.evaluation.challenge import challenge_figures
 from fluency.evaluation.params import EvaluateParams
 from fluency.evaluation.predictions import write_predictions, write_reference
 from fluency.evaluation.scored_pairs import ScoredPairs, figures

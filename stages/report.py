@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from fluency.evaluation.params import EvaluateParams
-from fluency.evaluation.predictions import join, read_logits
+from fluency.evaluation.predictions import read_logits
 from fluency.evaluation.slices import sentence_keys, slices
 from fluency.metrics import probabilities
-from fluency.report.page import Entry, write_report
+from fluency.report.page import read_entries, write_report
 from fluency.report.pictures import training_curves, write_pictures
 from fluency.report.plot_data import write_plots
 from fluency.utils.config import read_params
@@ -20,19 +20,15 @@ PLOTS, PICTURES = METRICS / "plots", METRICS / "pictures"
 
 def main() -> None:
     params, pairs = read_params("evaluate", EvaluateParams), read_parquet(TEST)
-    model, baseline = (
-        Entry(name, join(read_parquet(RESULTS / predictions), pairs, predictions), read_json(METRICS / figures))
-        for name, predictions, figures in (
-            ("model", "predictions.parquet", "test.json"),
-            ("baseline", "baseline.parquet", "baseline.json"),
-        )
-    )
+    entries = read_entries(pairs, RESULTS, METRICS)
+    model = entries[0]
     train = read_parquet(TRAIN, columns=["before", "after"])
     by_slice = slices(model.scored, sentence_keys(text for pair in train for text in pair.values()), params)
     uncalibrated = probabilities(read_logits(RESULTS / "predictions.txt"))
     plots = write_plots(PLOTS, model.scored, uncalibrated, by_slice)
     pictures = write_pictures(PICTURES, plots | training_curves(PLOTS))
-    write_report(RESULTS / "report.html", [model, baseline], params, slices=by_slice, pictures=pictures)
+    challenge = read_json(METRICS / "challenge.json")
+    write_report(RESULTS / "report.html", entries, params, slices=by_slice, challenge=challenge, pictures=pictures)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from fluency.model.encoding import Item
+from fluency.utils.files import read_json
 
 _WEIGHTS = "edit_head.safetensors"
 _FARTHEST = 6.0  # standard deviations: what is farther off than anything in training says no more than this
@@ -92,7 +93,7 @@ class EditHead(PreTrainedModel):
     @classmethod
     def load(cls, folder: Path) -> "EditHead":
         """Read what `save` wrote."""
-        head = cls(EditHeadConfig.from_pretrained(folder, local_files_only=True))
+        head = cls(EditHeadConfig.from_dict(read_json(folder / "config.json")))
         head.load_state_dict(load_file(folder / _WEIGHTS))
         return head.eval()
 

@@ -18,9 +18,10 @@ from markupsafe import Markup
 
 from fluency.evaluation.comparison import compare
 from fluency.evaluation.params import EvaluateParams
-from fluency.evaluation.predictions import on_the_same_pairs
+from fluency.evaluation.predictions import join, on_the_same_pairs
 from fluency.evaluation.scored_pairs import Pairs, ScoredPairs
 from fluency.report.page_tables import (
+    challenge_table,
     checks_table,
     comparison_tables,
     decimal,
@@ -29,7 +30,8 @@ from fluency.report.page_tables import (
     slices_table,
     tiles,
 )
-from fluency.utils.files import write_text
+from fluency.report.summary import spoken
+from fluency.utils.files import read_json, read_parquet, write_text
 from fluency.utils.templates import render, template_of
 
 OUTCOMES = ("false positive", "false negative", "true positive", "true negative")  # in the order of the page
@@ -52,12 +54,27 @@ class Entry:
     figures: Mapping[str, Any]
 
 
+def read_entries(pairs: Pairs, results: Path, metrics: Path) -> list[Entry]:
+    """The model and the baselines, in the files that the pipeline writes.
+
+    Args:
+        pairs: the test pairs.
+        results, metrics: the folders of those names.
+    """
+    files = {"model": results / "predictions.parquet"}
+    files |= {spoken(path.stem): path for path in sorted((results / "baseline").glob("*.parquet"), reverse=True)}
+    figures = {"model": read_json(metrics / "test.json")}
+    figures |= {spoken(name): its for name, its in read_json(metrics / "baseline.json").items()}
+    return [Entry(name, join(read_parquet(path), pairs, path.name), figures[name]) for name, path in files.items()]
+
+
 def write_report(
     path: str | Path,
     entries: Sequence[Entry],
     params: EvaluateParams,
     *,
     slices: Sequence[Mapping[str, Any]],
+    challenge: Mapping[str, Any],
     pictures: Mapping[str, Path],
 ) -> None:
     """Write the page. The same arguments give the same bytes.
@@ -68,6 +85,7 @@ def write_report(
             others on the pairs that both have.
         params: for the intervals of the differences.
         slices: of the first judge (`slices.slices`).
+        challenge: as metrics/challenge.json has it.
         pictures: PNG files, by their captions.
     """
     model, *others = entries
@@ -76,6 +94,7 @@ def write_report(
     comparisons = {other.name: compare(*on_the_same_pairs(other.scored, model.scored), params) for other in others}
     sections = [
         _section("figures", "Figures", judges_table({entry.name: entry.figures for entry in entries})),
+        _section("challenge", "Plain and absurd edits", challenge_table(challenge)),
         _section("checks", "Direction and identity", checks_table(model.figures.get("checks", {}))),
         _section("comparisons", "Is it better?", comparison_tables(comparisons, model.name)),
         _section("slices", "Where it fails", slices_table(slices, model.figures)),

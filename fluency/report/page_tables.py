@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fluency.evaluation.comparison import Comparison
+from fluency.report.summary import CHALLENGE
 
 _TITLES = {
     "f1": "F1",
@@ -57,6 +58,23 @@ def judges_table(judges: Mapping[str, Figures]) -> list[Table]:
 def _side_by_side(judges: Mapping[str, Figures], names: Iterable[str]) -> list[Row]:
     rows = [(_title(name), [_cell(figures, name) for figures in judges.values()]) for name in names]
     return [row for row in rows if any(cell["value"] is not None for cell in row[1])]
+
+
+def challenge_table(challenge: Figures) -> list[Table]:
+    """How much of the challenge set is decided wrongly at the operating point: by what the edits do, and by kind."""
+    groups = {
+        CHALLENGE[role]: [
+            ("all", _wrong(its)),
+            *((name, _wrong(one)) for name, one in (its["lengths"] | its["kinds"]).items()),
+        ]
+        for role, its in challenge.items()
+    }
+    caption = "Hand-written edits that training never sees, and the share that is decided wrongly"
+    return [_table(caption, ["", "Edits", "Wrong", "Share"], groups)] if challenge else []
+
+
+def _wrong(its: Figures) -> list[Cell]:
+    return [_plain(its["edits"]), _plain(its["wrong"]), _cell(its, "rate", mark=0.0)]
 
 
 def checks_table(checks: Figures) -> list[Table]:

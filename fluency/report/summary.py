@@ -12,37 +12,69 @@ from fluency.utils.errors import UserError
 from fluency.utils.files import read_json
 from fluency.utils.markdown import code, table
 
+CHALLENGE = {
+    "absurd": "absurd edits, to be refused",
+    "mistake": "mistakes made, to be refused",
+    "repair": "mistakes mended, to be accepted",
+    "keeping": "fluent before and after, to be accepted",
+}
+
 
 def summary(metrics_folder: Path = Path("metrics")) -> str:
-    """The results as a Markdown table, model beside baseline, overall and for each part.
+    """The results as Markdown tables: the model beside the baselines, and the challenge set.
+
+    Raises:
+        UserError: a file of metrics/ is missing, or they are of different data.
+    """
+    return f"{results_table(metrics_folder)}\n{challenge_table(metrics_folder)}"
+
+
+def results_table(metrics_folder: Path = Path("metrics")) -> str:
+    """Model beside baselines, overall and for each part.
 
     Raises:
         UserError: metrics/test.json or metrics/baseline.json is missing, or they are of different data.
     """
-    model, baseline = read_json(metrics_folder / "test.json"), read_json(metrics_folder / "baseline.json")
-    if model["parts"].keys() != baseline["parts"].keys():
+    model, baselines = read_json(metrics_folder / "test.json"), read_json(metrics_folder / "baseline.json")
+    if any(model["parts"].keys() != baseline["parts"].keys() for baseline in baselines.values()):
         raise UserError(f"{metrics_folder}: test.json and baseline.json are of different data; run `dvc repro`")
-    head = ("test pairs", "count", "precision", "recall", "average precision", "(baseline)", "precision at recall 0.8",
-            "(baseline)")  # fmt: skip
+    head = ("test pairs", "count", "precision", "recall", "average precision", *map(spoken, baselines))
     rows = []
     for name, ours, theirs in [
-        ("**all**", model, baseline),
-        *((part, figures, baseline["parts"][part]) for part, figures in model["parts"].items()),
+        ("**all**", model, list(baselines.values())),
+        *((part, its, [each["parts"][part] for each in baselines.values()]) for part, its in model["parts"].items()),
     ]:
         point = ours["operating_point"]
+        ranking = [f"{figures['average_precision']:.3f}" for figures in (ours, *theirs)]
         rows.append(
-            (
-                name,
-                ours["examples"],
-                with_interval(point, "precision"),
-                with_interval(point, "recall"),
-                f"{ours['average_precision']:.3f}",
-                f"{theirs['average_precision']:.3f}",
-                f"{ours['precision_at_recall']['0.8']:.3f}",
-                f"{theirs['precision_at_recall']['0.8']:.3f}",
-            )
+            (name, ours["examples"], with_interval(point, "precision"), with_interval(point, "recall"), *ranking)
         )
     return table(head, rows) + "\n"
+
+
+def challenge_table(metrics_folder: Path = Path("metrics")) -> str:
+    """How much of the challenge set is decided wrongly at the operating point, by what the edits do and their length.
+
+    Raises:
+        UserError: metrics/challenge.json is missing.
+    """
+    figures = read_json(metrics_folder / "challenge.json")
+    lengths = list(figures["mistake"]["lengths"])
+    rows = [
+        (
+            title,
+            figures[role]["edits"],
+            f"{figures[role]['rate']:.1%} ({figures[role]['rate_low']:.1%}-{figures[role]['rate_high']:.1%})",
+            *(f"{figures[role]['lengths'][length]['rate']:.1%}" for length in lengths),
+        )
+        for role, title in CHALLENGE.items()
+    ]
+    return table(("challenge set", "count", "decided wrongly", *lengths), rows) + "\n"
+
+
+def spoken(name: str) -> str:
+    """A name in a file as people read it: `words alone` for `words_alone`."""
+    return name.replace("_", " ")
 
 
 def with_interval(figures: Mapping[str, Any], name: str) -> str:
@@ -74,7 +106,7 @@ def filled(text: str, blocks: Mapping[str, str]) -> str:
 
 def readme_blocks() -> dict[str, str]:
     """What README.md shows of the committed files."""
-    return {"results": summary(), "stages": stage_table()}
+    return {"results": results_table(), "challenge": challenge_table(), "stages": stage_table()}
 
 
 def comparison_text(comparison: Comparison, names: Sequence[str], *, limit: int) -> str:

@@ -40,7 +40,7 @@ from fluency.training.inputs import Inputs
 from fluency.training.params import TrainParams
 from fluency.training.plan import Plan
 from fluency.training.sampler import GlobalBatchSampler
-from fluency.utils.files import written_aside
+from fluency.utils.files import read_json, written_aside
 
 
 class _Trainer(Trainer):
@@ -244,7 +244,6 @@ def _cross_encoder(params: TrainParams, inputs: Inputs, _: EncodedPairs) -> tupl
 
 def _edit_head(params: TrainParams, inputs: Inputs, pairs: EncodedPairs) -> tuple[PreTrainedModel, Any, Save]:
     features, states = pairs.columns["features"], pairs.columns["states"]
-    language_model = AutoConfig.from_pretrained(inputs.base, local_files_only=True, trust_remote_code=False)
     config = EditHeadConfig(
         features=features.shape[1],
         states=states.shape[1],
@@ -255,7 +254,7 @@ def _edit_head(params: TrainParams, inputs: Inputs, pairs: EncodedPairs) -> tupl
         layer=inputs.encode.layer,
         following=inputs.encode.following,
         sentence_length=inputs.encode.max_length,
-        language_model=language_model.to_dict(),
+        language_model=read_json(inputs.base / "config.json"),
         **_labels(),
     )
     head = EditHead(config)

@@ -8,7 +8,7 @@ from fluency.evaluation.predictions import join, on_the_same_pairs
 from fluency.evaluation.slices import sentence_keys, slices
 from fluency.llm_judge.params import LLMParams
 from fluency.llm_judge.prompt import OUTCOMES
-from fluency.report.page import Entry, write_report
+from fluency.report.page import Entry, read_entries, write_report
 from fluency.report.pictures import pictures
 from fluency.report.summary import comparison_text
 from fluency.utils.config import read_params
@@ -22,23 +22,23 @@ METRICS, RESULTS = Path("metrics"), Path("results")
 def main() -> None:
     evaluate = read_params("evaluate", EvaluateParams)
     pairs = read_parquet(TEST)
-    entries = [
-        Entry(name, join(read_parquet(predictions), pairs, predictions.name), read_json(METRICS / figures))
-        for name, predictions, figures in (
-            ("model", RESULTS / "predictions.parquet", "test.json"),
-            ("baseline", RESULTS / "baseline.parquet", "baseline.json"),
-            (read_params("llm", LLMParams).model, RESULTS / "llm.parquet", "llm.json"),
-        )
-    ]
-    model, _, llm = entries
+    entries = read_entries(pairs, RESULTS, METRICS)
+    predictions = read_parquet(RESULTS / "llm.parquet")
+    llm = Entry(
+        read_params("llm", LLMParams).model, join(predictions, pairs, "llm.parquet"), read_json(METRICS / "llm.json")
+    )
+    model, entries = entries[0], [*entries, llm]
     comparison = compare(*on_the_same_pairs(llm.scored, model.scored), evaluate)
     table = comparison_text(comparison, (llm.name, model.name), limit=20)
     outcomes = ", ".join(f"{llm.figures['answers'][outcome]} {outcome}" for outcome in OUTCOMES)
     write_text(RESULTS / "llm_comparison.md", f"{llm.name} on the test pairs: {outcomes}.\n\n{table}")
     train = read_parquet(TRAIN, columns=["before", "after"])
     by_slice = slices(model.scored, sentence_keys(text for pair in train for text in pair.values()), evaluate)
+    challenge = read_json(METRICS / "challenge.json")
     report = RESULTS / "report_with_judge.html"
-    write_report(report, entries, evaluate, slices=by_slice, pictures=pictures(METRICS / "pictures"))
+    write_report(
+        report, entries, evaluate, slices=by_slice, challenge=challenge, pictures=pictures(METRICS / "pictures")
+    )
 
 
 if __name__ == "__main__":
