@@ -43,7 +43,8 @@ bench: .venv/installed ## Measure speed and memory against the alternatives
 	python -m benchmarks.pairs
 	python -m benchmarks.evaluation
 	python -m benchmarks.training
-	python -m benchmarks.scoring
+	python -m benchmarks.reading
+	python -m benchmarks.ablation
 
 bench-gpu: .venv/installed ## The same for ModernBERT-large with random weights, on a GPU
 	dvc repro build_pairs fetch_model

@@ -12,7 +12,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from fluency.params import Params, load_params
+from fluency.sources.model import ModelParams
 from fluency.utils.errors import UserError
+from fluency.utils.files import read_json
 
 _ENOUGH = 10  # GiB of free disk: ModernBERT-large and its checkpoints take about seven
 _CHECKPOINTS = ".checkpoints"
@@ -109,7 +111,8 @@ def _plan(params: Params) -> Finding:
     from fluency.training.plan import devices_at_hand, plan_for
 
     devices = devices_at_hand(params.train.accelerate_config)
-    plan = plan_for(params.train, devices)
+    recipe = params.edit_head.recipe(params.train) if _kind(params.model) == "edit_head" else params.train
+    plan = plan_for(recipe, devices)
     gpus = devices.count if devices.type == "cuda" else 0
     found = f"{plan}, on {f'{gpus} x {torch.cuda.get_device_name()}' if gpus else f'{use_cores()} CPU threads'}"
     if plan.processes < params.train.num_processes:
@@ -117,6 +120,15 @@ def _plan(params: Params) -> Finding:
     elif gpus > plan.processes:
         found += f" (train.num_processes leaves {gpus - plan.processes} idle)"
     return Finding("plan", found)
+
+
+def _kind(model: ModelParams) -> str | None:
+    """How the base model will be used, as far as it is known before it is fetched."""
+    manifest = Path("models/base/manifest.json")
+    fetched = read_json(manifest) if manifest.is_file() else {}
+    if model.kind is None and fetched.get("source") == model.source:
+        return fetched["kind"]
+    return model.kind or ("edit_head" if model.source.endswith(".gguf") else None)
 
 
 def _disk() -> Finding:

@@ -64,7 +64,7 @@ class EditReader:
         # what a CPU keeps in its caches; a GPU would wait for the launches of so small a batch
         return cls(
             model.to(device.name).eval(),
-            load_tokenizer(folder),
+            load_tokenizer(folder, own),
             layer=layer,
             following=following,
             max_length=max_length,

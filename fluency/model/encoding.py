@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar, enable_progress_bar, is_progress_bar_enabled
 
 from fluency.edits.forms import Change
@@ -20,9 +20,13 @@ COMPILED_LENGTHS = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 Item = Mapping[str, Any]  # what a model reads of one pair, by the names of its inputs
 
 
-def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
-    """The tokenizer in a local model folder; nothing is downloaded and no code of the folder is run."""
-    return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+def load_tokenizer(folder: str | Path, config: PreTrainedConfig | None = None) -> PreTrainedTokenizerBase:
+    """The tokenizer in a local model folder; nothing is downloaded and no code of the folder is run.
+
+    Args:
+        config: of the model that it belongs to, where config.json of the folder is another's.
+    """
+    return AutoTokenizer.from_pretrained(folder, config=config, local_files_only=True, trust_remote_code=False)
 
 
 @contextmanager

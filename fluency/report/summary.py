@@ -26,7 +26,7 @@ def summary(metrics_folder: Path = Path("metrics")) -> str:
     Raises:
         UserError: a file of metrics/ is missing, or they are of different data.
     """
-    return f"{results_table(metrics_folder)}\n{challenge_table(metrics_folder)}"
+    return f"{results_table(metrics_folder)}\n{challenge_table(read_json(metrics_folder / 'challenge.json'))}"
 
 
 def results_table(metrics_folder: Path = Path("metrics")) -> str:
@@ -52,13 +52,12 @@ def results_table(metrics_folder: Path = Path("metrics")) -> str:
     return table(head, rows) + "\n"
 
 
-def challenge_table(metrics_folder: Path = Path("metrics")) -> str:
+def challenge_table(figures: Mapping[str, Any]) -> str:
     """How much of the challenge set is decided wrongly at the operating point, by what the edits do and their length.
 
-    Raises:
-        UserError: metrics/challenge.json is missing.
+    Args:
+        figures: as metrics/challenge.json has them.
     """
-    figures = read_json(metrics_folder / "challenge.json")
     lengths = list(figures["mistake"]["lengths"])
     rows = [
         (
@@ -106,7 +105,11 @@ def filled(text: str, blocks: Mapping[str, str]) -> str:
 
 def readme_blocks() -> dict[str, str]:
     """What README.md shows of the committed files."""
-    return {"results": results_table(), "challenge": challenge_table(), "stages": stage_table()}
+    return {
+        "results": results_table(),
+        "challenge": challenge_table(read_json("metrics/challenge.json")),
+        "stages": stage_table(),
+    }
 
 
 def comparison_text(comparison: Comparison, names: Sequence[str], *, limit: int) -> str:

@@ -8,10 +8,17 @@ import yaml
 from fluency.evaluation.calibration import Calibration
 from fluency.scorer.artifact import CALIBRATION, checked
 from fluency.scorer.model_card import Facts, model_card
+from fluency.scorer.scorer import FluencyScorer
 from fluency.utils.errors import UserError
 from fluency.utils.files import read_json, written_aside
 
 MODEL, FIGURES = Path("models/fluency"), Path("metrics/test.json")
+EXAMPLES = [
+    ("This are a test.", "This is a test."),
+    ("She goes home.", "She go home."),
+    ("The soup is hot.", "The soup is warm."),
+    ("We met at the station before noon.", "We met at the"),
+]  # of which the card tells what the model says
 CARD = "README.md"
 
 
@@ -50,11 +57,14 @@ def _facts(calibration: Calibration) -> Facts:
         raise UserError(
             f"{FIGURES}: of another model; its threshold is {found}, calibration's {calibration.threshold}; `dvc repro`"
         )
+    scores = FluencyScorer.load(MODEL).score_edits(EXAMPLES).tolist()
     return Facts(
         calibration=calibration,
         figures=figures,
         sources=read_json("data/raw/manifest.json"),
         data=read_json("metrics/data.json"),
         base=read_json("models/base/manifest.json"),
+        challenge=read_json("metrics/challenge.json"),
+        examples=[(*edit, score, score >= calibration.threshold) for edit, score in zip(EXAMPLES, scores, strict=True)],
         citation=yaml.safe_load(Path("CITATION.cff").read_text(encoding="utf-8")),
     )

@@ -11,8 +11,8 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCardData
 
 from fluency.evaluation.calibration import Calibration
-from fluency.report.summary import with_interval
-from fluency.utils.markdown import table
+from fluency.report.summary import challenge_table, with_interval
+from fluency.utils.markdown import code, table
 from fluency.utils.templates import render
 
 REFERENCE = "timonziegenbein/fluency-agumented-edits"
@@ -35,6 +35,8 @@ class Facts:
         data: metrics/data.json.
         base: models/base/manifest.json.
         citation: CITATION.cff.
+        challenge: metrics/challenge.json.
+        examples: edits with their score and whether they are accepted: before, after, score, accepted.
     """
 
     calibration: Calibration
@@ -43,6 +45,8 @@ class Facts:
     data: Mapping[str, Any]
     base: Mapping[str, Any]
     citation: Mapping[str, Any]
+    challenge: Mapping[str, Any]
+    examples: Sequence[tuple[str, str, float, bool]]
 
 
 def model_card(facts: Facts) -> str:
@@ -58,6 +62,7 @@ def model_card(facts: Facts) -> str:
         tables=_tables(facts),
         authors=" and ".join(f"{{{author['name']}}}" for author in facts.citation["authors"]),
         base_source=_public(base["source"], "base"),
+        edit_head=base["kind"] == "edit_head",
         weights=[f"`{digest}`" for name, digest in base["files"].items() if name.endswith(".safetensors")],
         of_sample=any(its["source"] == "sample" for its in facts.sources),
         median=median,
@@ -88,7 +93,7 @@ def _front_matter(facts: Facts) -> ModelCardData:
     return ModelCardData(
         language="en",
         license=facts.citation["license"].lower(),
-        library_name="transformers",
+        library_name="transformers" if facts.base["kind"] == "cross_encoder" else None,
         pipeline_tag="text-classification",
         tags=["fluency", "grammaticality", "edits"],
         base_model=_hub_id(facts.base["source"]),
@@ -117,7 +122,13 @@ def _tables(facts: Facts) -> dict[str, str]:
         (name, its["pairs"], its["positives"], ", ".join(f"{part} {pairs}" for part, pairs in its["parts"].items()))
         for name, its in facts.data["splits"].items()
     ]
+    examples = [
+        (code(before), code(after), f"{score:.3f}", "accepted" if accepted else "refused")
+        for before, after, score, accepted in facts.examples
+    ]
     return {
+        "examples": table(("before", "after", "score", ""), examples, left=2),
+        "challenge": challenge_table(facts.challenge),
         "figures": table(("figure", "at the operating point", "at argmax, or of the whole curve"), main),
         "parts": table(("part", "pairs", "precision", "recall"), parts),
         "sources": table(("data", "revision", "files", "rows", "rejected"), sources),
