@@ -45,7 +45,7 @@ def tokenise(tokenizer: PreTrainedTokenizerBase, sentences: Sequence[str]) -> li
 def shared_ends(one: Sequence[int], other: Sequence[int]) -> tuple[int, int]:
     """How many tokens two sentences share at their beginnings and, of the rest, at their ends."""
     first = _alike(one, other)
-    return first, _alike(one[: first - 1 : -1], other[: first - 1 : -1])
+    return first, _alike(one[first:][::-1], other[first:][::-1])
 
 
 def _alike(one: Sequence[int], other: Sequence[int]) -> int:

@@ -96,4 +96,6 @@ def distort(
         return None
     kind = rng.choices(list(chances), weights=list(chances.values()))[0]
     after = DISTORTIONS[kind](sentence, other, rng)
-    return None if after in (None, sentence) else (kind, spanning(sentence, after))
+    if after is None or after.split() == sentence.split():  # what differs in its spaces alone is not absurd
+        return None
+    return kind, spanning(sentence, after)
