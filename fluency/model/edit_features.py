@@ -16,6 +16,7 @@ from fluency.model.likelihood import Side, Tokens, read, shared_ends, tokenise
 _FIGURES = (
     "log p of the tokens that differ", "a token", "of those changed", "a changed token", "of those that follow",
     "of the rest", "least of all", "least of those changed", "changed tokens", "tokens",
+    "rareness of the changed tokens", "a changed token's", "the rarest's",
 )  # fmt: skip
 FEATURES = (*(f"{name}, difference" for name in _FIGURES), *(f"{name}, after" for name in _FIGURES), "tokens shared")
 STATES = ("at the edit before", "at the edit after", "after the edit, difference")
@@ -117,6 +118,8 @@ def states(before: Side, after: Side) -> np.ndarray:
 def _figures(side: Side, following: int) -> np.ndarray:
     every = side.log_probs.astype(np.float64)
     changed, rest = every[: side.changed], every[side.changed + following :]
+    # a rare word is unlikely though it is right; vocabularies number their tokens by frequency, the first are special
+    rareness = np.log(side.ids[: side.changed] + 100.0)
     return np.array(
         [
             every.sum(),
@@ -129,6 +132,9 @@ def _figures(side: Side, following: int) -> np.ndarray:
             changed.min(initial=0.0),
             np.log1p(side.changed),
             np.log(side.shared + len(every)),
+            rareness.sum(),
+            rareness.sum() / max(len(rareness), 1),
+            rareness.max(initial=0.0),
         ]
     )
 

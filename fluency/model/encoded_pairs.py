@@ -3,13 +3,15 @@
 A column whose items differ in length (token ids) lies flat in NAME.npy, with the ends of the items in NAME.ends.npy.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from fluency.model.encoding import Item
 from fluency.utils.errors import UserError
+
+Item = Mapping[str, Any]  # what a model reads of one pair, by the names of its inputs
 
 
 class EncodedPairs:

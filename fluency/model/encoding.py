@@ -1,23 +1,20 @@
 """The only place where a pair is tokenised for a cross-encoder: all stages and the scorer share it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar, enable_progress_bar, is_progress_bar_enabled
 
-from fluency.edits.forms import Change
+from fluency.model.encoded_pairs import Item
 
 # Lengths are padded to a multiple of this: few distinct shapes, whole tensor-core tiles.
 _LENGTH_STEP = 8
 # Each length is compiled once under `train.torch_compile`, so there they are few.
 COMPILED_LENGTHS = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
-
-Item = Mapping[str, Any]  # what a model reads of one pair, by the names of its inputs
 
 
 def load_tokenizer(folder: str | Path, config: PreTrainedConfig | None = None) -> PreTrainedTokenizerBase:
@@ -51,7 +48,7 @@ class PairReader:
     def __init__(self, tokenizer: PreTrainedTokenizerBase, *, max_length: int) -> None:
         self.tokenizer, self.max_length = tokenizer, max_length
 
-    def tokenise(self, changes: Sequence[Change], *, cut: bool) -> list[Item]:
+    def tokenise(self, changes: Sequence[tuple[str, str]], *, cut: bool) -> list[Item]:
         """The tokens of changes, unpadded.
 
         Args:

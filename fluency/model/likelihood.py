@@ -21,6 +21,7 @@ class Side:
 
     Attributes:
         log_probs: log p of each of its tokens given all before it, natural logarithm. Of shape [tokens], float32.
+        ids: the tokens. Of shape [tokens].
         changed: how many of them, from the first on, the other sentence does not have.
         shared: tokens before them.
         at_edit: mean state of the changed tokens; zeros where there are none. Of shape [width], float32.
@@ -28,6 +29,7 @@ class Side:
     """
 
     log_probs: np.ndarray
+    ids: np.ndarray
     changed: int
     shared: int
     at_edit: np.ndarray
@@ -35,11 +37,12 @@ class Side:
 
 
 def tokenise(tokenizer: PreTrainedTokenizerBase, sentences: Sequence[str]) -> list[Tokens]:
-    """Tokens of sentences, each between the model's start token and a line break."""
+    """Tokens of sentences, each between the model's start token (or its end token, without one) and a line break."""
     if not sentences:
         return []
+    start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
     whole = tokenizer([f"{sentence}\n" for sentence in sentences], add_special_tokens=False, verbose=False)
-    return [(tokenizer.bos_token_id, *ids) for ids in whole["input_ids"]]
+    return [(start, *ids) for ids in whole["input_ids"]]
 
 
 def shared_ends(one: Sequence[int], other: Sequence[int]) -> tuple[int, int]:
@@ -191,7 +194,7 @@ def _read_batch(
 ) -> Iterator[tuple[Tokens, Tokens, tuple[Side, Side]]]:
     """Trunk, branch, and their sides, for each branch of the packs."""
     ids, positions, mask = (tensor.to(model.device) for tensor in _laid_out(packs))
-    output = model.model(
+    output = model.base_model(
         input_ids=ids, position_ids=positions, attention_mask=mask, use_cache=False, output_hidden_states=True
     )
     states = output.hidden_states[layer]
@@ -202,11 +205,13 @@ def _read_batch(
     previous = np.concatenate(
         [np.r_[span.previous, span.start : span.end - 1][: span.end - span.start] for span in spans]
     )
-    log_probs = _log_probs(model, output.last_hidden_state[rows, previous], ids[rows, places])
-    pieces = np.split(log_probs, np.cumsum([span.end - span.start for span in spans])[:-1])
+    own = ids[rows, places]
+    log_probs = _log_probs(model, output.last_hidden_state[rows, previous], own)
+    ends = np.cumsum([span.end - span.start for span in spans])[:-1]
+    pieces = zip(np.split(log_probs, ends), np.split(own.cpu().numpy(), ends), strict=True)
     sides = iter(
         Side(
-            piece,
+            *piece,
             span.changed,
             span.shared,
             _mean(states[span.row, span.start : span.start + span.changed]),
@@ -222,7 +227,7 @@ def _log_probs(model: PreTrainedModel, states: torch.Tensor, ids: torch.Tensor) 
     """log p of tokens, given the last states of the tokens before them; of shape [tokens]."""
     found = []
     for some, wanted in zip(states.split(_PROJECTED), ids.split(_PROJECTED), strict=True):
-        logits = model.lm_head(some).float()
+        logits = model.get_output_embeddings()(some).float()
         found.append(logits.gather(1, wanted[:, None])[:, 0] - logits.logsumexp(1))
     return torch.cat(found).cpu().numpy()
 

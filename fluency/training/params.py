@@ -65,6 +65,7 @@ class EditHeadParams:
     num_train_epochs: float
     learning_rate: float
     weight_decay: float
+    metric_for_best_model: str
 
     def __post_init__(self) -> None:
         for key in ("hidden_size", "per_device_train_batch_size", "num_train_epochs", "learning_rate"):
@@ -72,6 +73,11 @@ class EditHeadParams:
         for key in ("dropout", "state_dropout"):
             require(0 <= getattr(self, key) < 1, f"edit_head.{key}: must be at least 0 and below 1")
         require(self.weight_decay >= 0, "edit_head.weight_decay: must be 0 or more")
+        metrics = _TRAIN_CHOICES["metric_for_best_model"]
+        require(
+            self.metric_for_best_model in metrics,
+            f"edit_head.metric_for_best_model: {self.metric_for_best_model!r} is none of {', '.join(metrics)}",
+        )
 
     def recipe(self, train: TrainParams) -> TrainParams:
         """The recipe of `train` with what the head has of its own, in float32: the head is too small for less."""

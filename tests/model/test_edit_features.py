@@ -14,7 +14,7 @@ LONG = [f"word{number}" for number in range(60)]
 
 def side(log_probs: list[float], changed: int, state: float = 0.0) -> Side:
     mean = np.full(WIDTH, state, dtype=np.float32)
-    return Side(np.array(log_probs, dtype=np.float32), changed, 5, mean, 2 * mean)
+    return Side(np.array(log_probs, dtype=np.float32), np.arange(len(log_probs)), changed, 5, mean, 2 * mean)
 
 
 def test_each_figure_is_what_its_name_says():
@@ -30,6 +30,9 @@ def test_each_figure_is_what_its_name_says():
         "least of those changed": (-2, -64),
         "changed tokens": (np.log(3), np.log(2)),
         "tokens": (np.log(11), np.log(10)),
+        "rareness of the changed tokens": (np.log(100) + np.log(101), np.log(100)),
+        "a changed token's": ((np.log(100) + np.log(101)) / 2, np.log(100)),
+        "the rarest's": (np.log(101), np.log(100)),
     }
     wanted = {f"{name}, difference": other - one for name, (one, other) in expected.items()}
     wanted |= {f"{name}, after": other for name, (_, other) in expected.items()} | {"tokens shared": np.log(5)}

@@ -30,7 +30,7 @@ def alone(tokens: Tokens, shared: int, tail: int) -> Side:
     parts = states[shared:end], states[end : end + FOLLOWING]
     means = [part.mean(0) if len(part) else np.zeros(WIDTH) for part in parts]
     log_probs = np.array([chances[at - 1, tokens[at]] for at in range(shared, len(tokens))])
-    return Side(log_probs, end - shared, shared, *means)
+    return Side(log_probs, np.array(tokens[shared:]), end - shared, shared, *means)
 
 
 def check(edits: Sequence[tuple[Tokens, Tokens]], max_tokens: int = 2048) -> None:
