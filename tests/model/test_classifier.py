@@ -104,3 +104,5 @@ def test_a_sentence_too_long_is_refused_and_a_prediction_of_it_is_cut(scorer, tr
         scorer.score(*change)
     assert np.isnan(scorer.score_edits([change, CHANGES[0]], errors="nan")).tolist() == [True, False]
     assert np.isfinite(predict(trained / MODEL, [change], progress="test")).all()
+    reader = scorer.classifier.reader
+    assert (reader.max_length, reader.layer, reader.following) == (64, 2, 4), "the folder alone tells how it reads"

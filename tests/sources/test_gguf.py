@@ -1,6 +1,7 @@
 """A GGUF file becomes the same safetensors and tokenizer each time; what cannot be converted is told in one line."""
 
 import json
+import shutil
 from pathlib import Path
 
 import gguf
@@ -100,11 +101,12 @@ def test_the_tokenizer_is_the_files_and_digits_are_tokens_of_their_own(converted
     assert AutoTokenizer.from_pretrained(tmp_path / "other").tokenize("In 2024") == ["In", "Ġ2024"]
 
 
-def test_the_stage_makes_the_same_bytes_again_and_tells_the_kind(converted, file, tmp_path, monkeypatch):
-    fetched = fetch_model(f"path:{file}", None)
-    assert (fetched.files, fetched.root, fetched.revision) == ([file], file.parent, None)
+def test_the_stage_makes_the_same_bytes_wherever_the_file_stands(converted, file, tmp_path, monkeypatch):
+    moved = Path(shutil.copyfile(file, tmp_path / "moved.gguf"))
+    fetched = fetch_model(f"path:{moved}", None)
+    assert (fetched.files, fetched.root, fetched.revision) == ([moved], tmp_path, None)
     monkeypatch.chdir(tmp_path)
-    params = {"model": {"source": f"path:{file}", "sha256": None, "kind": None}}
+    params = {"model": {"source": f"path:{moved}", "sha256": None, "kind": None}}
     Path("params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     stage.main()
     found, expected = (
