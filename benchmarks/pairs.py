@@ -55,7 +55,7 @@ def _sentences(source: str) -> Iterator[tuple[str, str]]:
     params = load_params().pairs
     for row in read_corpus(fetch_data(source), "bench"):
         if isinstance(row, Row):
-            pair = pairs_of(row, params)[0]
+            pair = pairs_of(row, params, "")[0]
             yield pair.before, pair.after
 
 

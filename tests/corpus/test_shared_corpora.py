@@ -54,7 +54,7 @@ def jfleg(format: str) -> dict[tuple[str, str], tuple[int, str, str]]:
     for row in read_corpus(fetch_data(f"path:{CORPORA / 'jfleg'}"), "jfleg", format=format):
         if isinstance(row, Row):
             try:
-                pair = pairs_of(row, PARAMS)[0]
+                pair = pairs_of(row, PARAMS, "")[0]
             except ValueError:
                 continue
             edits[pair.before, pair.after] = (pair.edit_start, pair.removed, pair.inserted)

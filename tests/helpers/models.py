@@ -4,7 +4,7 @@ from pathlib import Path
 
 from fluency.evaluation.calibration import Calibration
 from fluency.model.encoding import load_tokenizer
-from fluency.training.trainer import new_classifier
+from fluency.training.trainer import new_cross_encoder
 from fluency.utils.files import sha256
 
 CURVE = {"threshold": [0.2, 0.5, 0.9], "precision": [0.6, 0.8, 1.0], "recall": [1.0, 0.7, 0.1]}
@@ -13,7 +13,7 @@ CURVE = {"threshold": [0.2, 0.5, 0.9], "precision": [0.6, 0.8, 1.0], "recall": [
 def untrained(base: Path, folder: Path) -> Path:
     """Make a models/ folder of `folder`: fluency/ with a new classifier on the encoder in `base`, calibration.json."""
     tokenizer = load_tokenizer(base)
-    new_classifier(base, tokenizer, 0.0).save_pretrained(folder / "fluency")
+    new_cross_encoder(base, tokenizer.pad_token_id, 0.0).save_pretrained(folder / "fluency")
     tokenizer.save_pretrained(folder / "fluency")
     calibrated(folder)
     return folder

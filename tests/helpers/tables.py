@@ -65,19 +65,19 @@ class Watched:
 
     def __init__(self, scorer: FluencyScorer, *, chunks: float = math.inf, temperature: float = 2.0) -> None:
         self.chunks, self.asked, self.answers, self.changes = chunks, 0, 0, lambda: None
-        self.model, self.device, self.max_tokens = scorer.model, scorer.model.device, 100_000
-        calibration = replace(scorer.calibration, temperature=temperature)
-        self.scorer = FluencyScorer(self, scorer.tokenizer, calibration)
+        self.classifier = scorer.classifier
+        self.reader, self.device = self.classifier.reader, self.classifier.device
+        self.scorer = FluencyScorer(self, replace(scorer.calibration, temperature=temperature))
         self.scorer.at_once = 16
 
-    def __call__(self, batch):
+    def logits(self, items):
         if self.chunks == 0:
             raise KeyboardInterrupt
         self.chunks, self.answers = self.chunks - 1, self.answers + 1
         if self.answers == 4:
             self.changes()
-        self.asked += len(batch["input_ids"])
-        return self.model(batch)
+        self.asked += len(items)
+        return self.classifier.logits(items)
 
     def score(self, source: str, target: str, *, threshold: float = 0.5) -> None:
         table = look_over(Path(source), Path(target))

@@ -24,6 +24,8 @@ from fluency.utils.errors import UserError
 from fluency.utils.files import parquet_sink
 
 PARAMS = load_params().pairs
+# absurd edits of every plain sentence, but none that takes the words of another row
+ABSURD = replace(PARAMS.augment.absurd, share=1.0, rates=PARAMS.augment.absurd.rates | {"unrelated": 0.0})
 WORDS = ["we", "like", "the", "old", "house", "near", "a", "river", "and", "its", "cats"]
 
 
@@ -96,10 +98,12 @@ def test_case_spacing_and_unicode_form_make_no_other_sentence():
 def test_the_order_of_rows_changes_nothing_but_the_order_of_pairs(tmp_path_factory, rng):
     rows = [
         *many(60), *many(20, part="q"), many(1)[0], labelled("a b", "a c", 0), labelled("A  b", "a d", 1),
-        sentence("She has given him an apple because they were hungry."),
+        *(sentence(f"She has given {number} of them an apple because they were hungry.") for number in range(5)),
     ]  # fmt: skip
     shuffled = rng.sample(rows, len(rows))
-    one, other = (build(tmp_path_factory.mktemp("order"), its) for its in (rows, shuffled))
+    params = replace(PARAMS, augment=replace(PARAMS.augment, absurd=ABSURD))
+    one, other = (build(tmp_path_factory.mktemp("order"), its, params) for its in (rows, shuffled))
+    assert {"rule-made", "absurd"} <= {pair["part"] for pair in all_pairs(one[0])}
     for split in SPLITS:
         assert sorted(one[0][split], key=lambda p: p["id"]) == sorted(other[0][split], key=lambda p: p["id"])
     assert one[2] == other[2]
@@ -246,7 +250,9 @@ def test_rejected_rows_are_kept_whole_with_their_reason(tmp_path):
     two = labelled("He go home and eat it.", "He goes home and eats it.", 1, line=7)
     same, bare = labelled("Same.", "Same.", 1), sentence("Hm.")
     unread = Rejected("not JSON; x", "c", "f", 3, "{broken")
-    _, rejected, audit = build(tmp_path, [*many(60), two, same, bare], rejected=[unread])
+    no_absurd = replace(PARAMS.augment, absurd=replace(PARAMS.augment.absurd, share=0.0))
+    params = replace(PARAMS, augment=no_absurd)
+    _, rejected, audit = build(tmp_path, [*many(60), two, same, bare], params, rejected=[unread])
     assert audit["rejected"] == {
         "a plain sentence": 1, "more than one edit": 1, "no edit": 1, "not JSON": 1,
     }  # fmt: skip
@@ -326,7 +332,16 @@ def test_an_empty_split_and_one_of_one_label_are_named(tmp_path):
         build(tmp_path / "one", [replace(row, label=1) for row in many(50)])
 
 
-def test_an_unknown_kind_of_mistake_is_named(tmp_path):
-    augment = replace(PARAMS.augment, rates={"typos": 1.0})
-    with pytest.raises(UserError, match=r"pairs\.augment\.rates\.typos: unknown kind; known: agreement"):
-        build(tmp_path, [sentence("All is well.")], replace(PARAMS, augment=augment))
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rates": {"typos": 1.0}}, r"pairs\.augment\.rates\.typos: unknown kind; known: agreement"),
+        (
+            {"absurd": replace(ABSURD, rates={"typos": 1.0})},
+            r"pairs\.augment\.absurd\.rates\.typos: unknown kind; known: unrelated",
+        ),
+    ],
+)
+def test_an_unknown_kind_of_mistake_is_named(tmp_path, change, message):
+    with pytest.raises(UserError, match=message):
+        build(tmp_path, [sentence("All is well.")], replace(PARAMS, augment=replace(PARAMS.augment, **change)))

@@ -9,15 +9,23 @@ from hypothesis import strategies as st
 from fluency.corpus.rows import Row
 from fluency.edits.edit import Edit
 from fluency.pairs.pair import pairs_of
+from fluency.pairs.params import PairsParams
 from fluency.params import load_params
 
 PARAMS = load_params().pairs
 CORRECTION = Row("correction", "He go.", "He goes.", None, None, None, None, "agreement", "p", "c", None, "f", 1)
+OTHER = "It rains."  # may come in a sentence's place
 TEXTS = st.text(min_size=1)
 
 
 def labels(row: Row) -> dict[tuple[str, str], int]:
-    return {(pair.before, pair.after): pair.label for pair in pairs_of(row, PARAMS)}
+    return {(pair.before, pair.after): pair.label for pair in pairs_of(row, PARAMS, OTHER)}
+
+
+def with_absurd(share: float, **augment) -> PairsParams:
+    """Params under which this share of plain sentences gets an absurd edit."""
+    absurd = replace(PARAMS.augment.absurd, share=share)
+    return replace(PARAMS, augment=replace(PARAMS.augment, absurd=absurd, **augment))
 
 
 def test_a_correction_is_fluent_one_way():
@@ -35,8 +43,7 @@ def test_a_labelled_row_keeps_its_label_and_direction(label):
 
 def test_a_sentence_gives_mistakes_both_ways():
     row = replace(CORRECTION, relation="sentence", before="She has given him an apple to eat.", after=None)
-    params = replace(PARAMS, augment=replace(PARAMS.augment, per_sentence=3))
-    pairs = pairs_of(row, params)
+    pairs = pairs_of(row, with_absurd(0.0, per_sentence=3), OTHER)
     assert len(pairs) == 6
     assert {pair.part for pair in pairs} == {"rule-made"}
     assert all((pair.label == 1) == (pair.after == row.before) for pair in pairs)
@@ -47,7 +54,7 @@ def test_a_sentence_gives_mistakes_both_ways():
 def test_every_pair_holds_its_edit(before, after, relation, single):
     row = replace(CORRECTION, relation=relation, before=before, after=after)
     try:
-        pairs = pairs_of(row, replace(PARAMS, single_edit_only=single))
+        pairs = pairs_of(row, replace(PARAMS, single_edit_only=single), OTHER)
     except ValueError as error:
         assert before == after or (single and "more than one edit" in str(error))  # noqa: PT017
         return
@@ -61,7 +68,7 @@ def test_every_pair_holds_its_edit(before, after, relation, single):
 def test_the_edit_that_a_row_brings_is_taken():
     """Wider than it need be, as the corpus has it."""
     row = replace(CORRECTION, before="a a c", after="a b c", start=2, removed="a c", inserted="b c")
-    assert [(pair.edit_start, pair.removed) for pair in pairs_of(row, PARAMS)] == [(2, "a c"), (2, "b c")]
+    assert [(pair.edit_start, pair.removed) for pair in pairs_of(row, PARAMS, OTHER)] == [(2, "a c"), (2, "b c")]
 
 
 @pytest.mark.parametrize(
@@ -74,16 +81,16 @@ def test_the_edit_that_a_row_brings_is_taken():
     ],
 )
 def test_a_row_that_gives_no_pair_says_why(change, reason):
+    params = with_absurd(0.0)
     if reason is None:
-        assert pairs_of(replace(CORRECTION, **change), PARAMS)
+        assert pairs_of(replace(CORRECTION, **change), params, OTHER)
     else:
         with pytest.raises(ValueError, match=reason):
-            pairs_of(replace(CORRECTION, **change), PARAMS)
+            pairs_of(replace(CORRECTION, **change), params, OTHER)
 
 
 def test_mistakes_are_made_in_corrections_where_that_is_asked_for():
     row = replace(CORRECTION, before="She have given him an apple.", after="She has given him an apple.")
-    params = replace(PARAMS, augment=replace(PARAMS.augment, corrections=True))
-    pairs = pairs_of(row, params)
-    assert [pair.part for pair in pairs] == ["p", "p", "rule-made", "rule-made"]
-    assert (pairs[2].before, pairs[2].label) == (row.after, 0)
+    pairs = pairs_of(row, with_absurd(1.0, corrections=True), OTHER)
+    assert [pair.part for pair in pairs] == ["p", "p", "rule-made", "rule-made", "absurd"]
+    assert {(pair.before, pair.label) for pair in (pairs[2], pairs[4])} == {(row.after, 0)}

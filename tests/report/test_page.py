@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from playwright.sync_api import expect
 
+from fluency.corpus.challenge import Challenge
+from fluency.evaluation.challenge import challenge_figures
 from fluency.evaluation.params import EvaluateParams
 from fluency.evaluation.scored_pairs import ScoredPairs, figures
 from fluency.evaluation.slices import slices
@@ -20,6 +22,9 @@ HOSTILE = (
     "<script>alert(1)</script>", "</script><img src=x onerror=alert(1)>", "</del>", "<!--", "javascript:alert(1)",
     "{{edits}}", "a\u2028b", "\u202eabc", "👩‍👩‍👧", "&lt;b&gt;", "\x00", "שלום עולם",
 )  # fmt: skip
+
+EDITS = [Challenge(("a", "b c"), role, kind) for role in ("absurd", "mistake", "repair") for kind in ("<b>", "article")]
+CHALLENGE = challenge_figures([*EDITS, Challenge(("a b c d e", "a"), "keeping", "tense")], np.linspace(0, 1, 7), 0.5)
 
 
 def pair(row: int, label: int, removed: str = "go", inserted: str = "goes") -> dict:
@@ -44,7 +49,10 @@ def write(path: Path, count: int = 120, texts: tuple[str, ...] = ()) -> list[dic
     model, other = entry("model", pairs, scores), entry("baseline", pairs[5:], 1 - scores[5:])
     picture = path.with_suffix(".png")
     picture.write_bytes(b"\x89PNG\r\n\x1a\n")
-    write_report(path, [model, other], PARAMS, slices=slices(model.scored, set(), PARAMS), pictures={"a & b": picture})
+    write_report(
+        path, [model, other], PARAMS, slices=slices(model.scored, set(), PARAMS), challenge=CHALLENGE,
+        pictures={"a & b": picture},
+    )  # fmt: skip
     return pairs
 
 
@@ -63,6 +71,15 @@ def test_the_page_asks_nothing_of_a_network(tmp_path):
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "default-src 'none'" in page
     assert not re.search(r"""(src|href)=["']?(https?:)?//""", page)
+
+
+def test_the_challenge_set_is_told_by_what_the_edits_do_and_by_kind(tmp_path):
+    write(tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    section = page.partition('id="challenge"')[2].partition("<section")[0]
+    assert section.index("absurd edits, to be refused") < section.index("mistakes mended, to be accepted")
+    assert "&lt;b&gt;" in section
+    assert "to 8 words" in section
 
 
 @given(st.lists(st.sampled_from(HOSTILE) | st.text(min_size=1), min_size=1, max_size=5))
@@ -183,7 +200,7 @@ def test_a_phone_shows_it_without_scrolling_sideways(opened, scheme):
 
 def test_a_page_of_one_judge_and_one_outcome_works(chromium, tmp_path):
     one = entry("model", [pair(0, 1)], np.array([0.9]))
-    write_report(tmp_path / "one.html", [one], PARAMS, slices=[], pictures={})
+    write_report(tmp_path / "one.html", [one], PARAMS, slices=[], challenge={}, pictures={})
     page = chromium.new_page()
     page.goto(f"file://{tmp_path}/one.html")
     assert page.get_by_role("status").inner_text() == "1 of 1 edits, 1 to 1 shown"
@@ -199,7 +216,7 @@ def test_a_third_judge_of_a_long_name_fits_in_too(chromium, tmp_path, width):
     scores = np.random.default_rng(0).random(40)
     names = ("model", "baseline", "some-organisation/Some-Model-3.1-70B-Instruct")
     path = tmp_path / "three.html"
-    write_report(path, [entry(name, pairs, scores) for name in names], PARAMS, slices=[], pictures={})
+    write_report(path, [entry(name, pairs, scores) for name in names], PARAMS, slices=[], challenge={}, pictures={})
     page = chromium.new_page(viewport={"width": width, "height": 800})
     page.goto(f"file://{path}")
     assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -3,9 +3,12 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fluency.cli.commands import main
+from fluency.corpus.challenge import ROLES, Challenge
+from fluency.evaluation.challenge import challenge_figures
 from fluency.evaluation.scored_pairs import figures
 from fluency.params import load_params
 from fluency.report.summary import filled, stage_table, summary
@@ -13,16 +16,23 @@ from fluency.utils.errors import UserError
 from fluency.utils.files import write_json
 from tests.evaluation.test_scored_pairs import scored
 
+EDITS = [Challenge(("a", "b c"), role, "kind") for role in ROLES]
 
-def test_the_summary_sets_the_model_beside_the_baseline_with_intervals(tmp_path):
+
+def test_the_summary_sets_the_model_beside_the_baselines_with_intervals(tmp_path):
     result = figures(scored(), load_params().evaluate)
-    for name in ("test", "baseline"):
-        write_json(tmp_path / f"{name}.json", result)
-    table = summary(tmp_path).splitlines()
-    assert [line.split("|")[1].strip() for line in table[2:]] == ["**all**", "contrast", "hand-written"]
+    write_json(tmp_path / "test.json", result)
+    write_json(tmp_path / "baseline.json", {"words_alone": result, "language_model": result})
+    write_json(tmp_path / "challenge.json", challenge_figures(EDITS, np.array([1.0, 0.0, 0.0, 1.0]), 0.5))
+    results, challenge = (part.splitlines() for part in summary(tmp_path).split("\n\n"))
+    assert [line.split("|")[1].strip() for line in results[2:]] == ["**all**", "contrast", "hand-written"]
+    assert results[0].split("|")[-3:-1] == [" words alone ", " language model "]
     point = result["operating_point"]
-    assert f"{point['precision']:.3f} ({point['precision_low']:.3f}-{point['precision_high']:.3f})" in table[2]
-    assert len({line.count("|") for line in table}) == 1
+    assert f"{point['precision']:.3f} ({point['precision_low']:.3f}-{point['precision_high']:.3f})" in results[2]
+    assert [line.split("|")[3].strip() for line in challenge[2:]] == [
+        "100.0% (2.5%-100.0%)", "0.0% (0.0%-97.5%)", "100.0% (2.5%-100.0%)", "0.0% (0.0%-97.5%)",
+    ]  # fmt: skip
+    assert len({line.count("|") for line in results}) == len({line.count("|") for line in challenge}) == 1
 
 
 def test_the_summary_names_what_is_missing(tmp_path):
@@ -31,7 +41,7 @@ def test_the_summary_names_what_is_missing(tmp_path):
 
 
 def test_the_stage_table_is_the_pipelines():
-    assert re.search(r"\| `train` +\| Fine-tune the base model", stage_table())
+    assert re.search(r"\| `train` +\| Train the classifier", stage_table())
 
 
 def test_readme_blocks_are_replaced_between_their_marks():
@@ -52,7 +62,7 @@ def test_the_command_line_checks_and_prints(capsys, monkeypatch, tmp_path):
 
 
 def test_readme_is_written_from_the_committed_files(monkeypatch, tmp_path):
-    for name in ("dvc.yaml", "README.md", "metrics/test.json", "metrics/baseline.json"):
+    for name in ("dvc.yaml", "README.md", "metrics/test.json", "metrics/baseline.json", "metrics/challenge.json"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(Path(name).read_bytes())
     readme = tmp_path / "README.md"
@@ -63,7 +73,7 @@ def test_readme_is_written_from_the_committed_files(monkeypatch, tmp_path):
 
 
 def test_figures_of_different_data_are_not_put_side_by_side(tmp_path):
-    for name, part in (("test", "one"), ("baseline", "other")):
-        write_json(tmp_path / f"{name}.json", {"parts": {part: {}}})
+    write_json(tmp_path / "test.json", {"parts": {"one": {}}})
+    write_json(tmp_path / "baseline.json", {"words_alone": {"parts": {"other": {}}}})
     with pytest.raises(UserError, match="are of different data; run"):
         summary(tmp_path)

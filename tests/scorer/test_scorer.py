@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from fluency import FluencyScorer
 from fluency.edits.edit import Edit
 from fluency.edits.forms import EditNotFound, EmptySentence, TooLong
-from fluency.model.encoding import collate, encode, load_tokenizer
-from fluency.model.inference import batches
+from fluency.model.classifier import batches
+from fluency.model.encoding import PairReader, collate, load_tokenizer
 from tests.helpers.models import untrained
 
 PAIRS = [(" ".join(["the cat"] * size), " ".join(["the cat", "sat"] * size)) for size in (1, 30, 2, 7, 15, 3, 1, 90)]
@@ -97,13 +97,13 @@ def test_a_stream_is_scored_as_it_comes_and_an_edit_once(scorer, monkeypatch):
             yield "the cat", f"the cat {number % 2}"
 
     class Counting:
-        max_tokens = scorer.model.max_tokens
+        reader = scorer.classifier.reader
 
-        def __call__(self, batch):
-            asked.append(len(batch["input_ids"]))
-            return scorer.model(batch)
+        def logits(self, items):
+            asked.append(len(items))
+            return scorer.classifier.logits(items)
 
-    stream = FluencyScorer(Counting(), scorer.tokenizer, scorer.calibration).score_stream(edits())
+    stream = FluencyScorer(Counting(), scorer.calibration).score_stream(edits())
     first = [next(stream), next(stream)]
     assert len(taken) <= 8
     assert [*first, *stream] == pytest.approx(scorer.score_edits([("the cat", f"the cat {n}") for n in (0, 1)] * 50))
@@ -114,7 +114,7 @@ def test_a_stream_is_scored_as_it_comes_and_an_edit_once(scorer, monkeypatch):
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_score_depends_on_the_edit_alone(scorer, monkeypatch, order, cut, budget):
     monkeypatch.setattr(FluencyScorer, "at_once", cut)
-    monkeypatch.setattr(scorer.model, "max_tokens", budget)
+    monkeypatch.setattr(scorer.classifier, "max_tokens", budget)
     found = scorer.score_edits([PAIRS[place] for place in order])
     assert found == pytest.approx([scorer.score(*PAIRS[place]) for place in order], abs=1e-5)
 
@@ -122,9 +122,8 @@ def test_a_score_depends_on_the_edit_alone(scorer, monkeypatch, order, cut, budg
 def test_bfloat16_is_near_float32_and_its_logits_are_not_coarse(models, scorer):
     halved = FluencyScorer.load(models / "fluency", bf16=True)
     assert halved.score_edits(PAIRS) == pytest.approx(scorer.score_edits(PAIRS), abs=2e-2)
-    before, after = zip(*PAIRS, strict=True)
-    encoded = encode(halved.tokenizer, before, after, max_length=None)
-    logits = halved.model(collate(encoded, halved.tokenizer.pad_token_id))
+    classifier = halved.classifier
+    logits = classifier.logits(classifier.reader.tokenise(PAIRS, cut=False))
     coarse = torch.from_numpy(logits).bfloat16().float().numpy()
     assert logits == pytest.approx(coarse, rel=1e-2)
     assert np.all(logits != coarse)
@@ -189,13 +188,13 @@ def scored_as(scorer, expected):
     def alone(*_: object) -> None:
         assert torch.get_num_threads() == 1  # of more, torch would wait for those that were not forked
 
-    scorer.model.model.register_forward_pre_hook(alone)
+    scorer.classifier.model.register_forward_pre_hook(alone)
     assert scorer.score_edits(PAIRS) == pytest.approx(expected, abs=1e-5)
 
 
 def test_a_scorer_that_was_not_loaded_is_not_pickled(scorer):
     with pytest.raises(TypeError, match=r"only a scorer that FluencyScorer\.load made"):
-        pickle.dumps(FluencyScorer(scorer.model, scorer.tokenizer, scorer.calibration))
+        pickle.dumps(FluencyScorer(scorer.classifier, scorer.calibration))
 
 
 def test_batches_hold_every_row_once_within_the_budget():
@@ -208,13 +207,13 @@ def test_batches_hold_every_row_once_within_the_budget():
 
 def test_encoding_is_cls_before_sep_after_sep(tiny_model):
     tokenizer = load_tokenizer(tiny_model)
-    (item,) = encode(tokenizer, ["the cat"], ["a cat"], max_length=64)
+    (item,) = PairReader(tokenizer, max_length=64).tokenise([("the cat", "a cat")], cut=True)
     assert tokenizer.convert_ids_to_tokens(item["input_ids"]) == ["[CLS]", "the", "cat", "[SEP]", "a", "cat", "[SEP]"]
 
 
 def test_long_pairs_lose_the_end_of_the_longer_sentence(tiny_model):
     tokenizer = load_tokenizer(tiny_model)
-    (item,) = encode(tokenizer, ["the " * 100], ["a cat"], max_length=20)
+    (item,) = PairReader(tokenizer, max_length=20).tokenise([("the " * 100, "a cat")], cut=True)
     tokens = tokenizer.convert_ids_to_tokens(item["input_ids"])
     assert len(tokens) == 20
     assert tokens[-4:] == ["[SEP]", "a", "cat", "[SEP]"]
