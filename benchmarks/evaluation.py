@@ -46,7 +46,8 @@ def main() -> None:
         plots = _timed(seconds, "plots", write_plots, folder, scored, scores, by_slice)
         pictures = _timed(seconds, "pictures", write_pictures, folder / "pictures", plots)
         page = folder / "report.html"
-        _timed(seconds, "report", write_report, page, entries, params, slices=by_slice, pictures=pictures)
+        more = {"slices": by_slice, "challenge": {}, "pictures": pictures}
+        _timed(seconds, "report", write_report, page, entries, params, **more)
         result = {
             "pairs": PAIRS,
             "resamples": RESAMPLES,

@@ -1,7 +1,8 @@
 """Scoring speed: the reference's way, a transformers pipeline, and ours, with the same weights.
 
-`make bench` measures the trained model on the pipeline's pairs (`make repro` makes both). The ways take turns, and the
-median of the rounds counts. The limit is what the machine's own matrix products would allow without any padding.
+It measures a trained cross-encoder on the pipeline's pairs (`dvc exp run -S model.source=ENCODER` makes both). The ways
+take turns, and the median of the rounds counts. The limit is what the machine's own matrix products would allow without
+any padding.
 """
 
 import argparse
@@ -26,8 +27,7 @@ from fluency import FluencyScorer
 from fluency.edits.forms import Change
 from fluency.metrics import point_metrics
 from fluency.model.device import use_cores
-from fluency.model.encoding import collate, encode
-from fluency.model.inference import TorchModel
+from fluency.model.encoding import PairReader, collate
 from fluency.utils.files import read_parquet, write_json
 
 PAIRS = 3000
@@ -63,6 +63,13 @@ def _device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def _multiplies_in_bf16() -> bool:
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    at_hand = torch.cpu.get_capabilities()
+    return any(at_hand.get(name) for name in ("avx512_bf16", "amx_bf16"))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", type=Path, default=Path("models/fluency"), help="the model's folder (%(default)s)")
@@ -79,9 +86,10 @@ def main() -> None:
     changes, labels = [(row["before"], row["after"]) for row in pairs], np.array([row["label"] for row in pairs])
 
     scorers = {"ours, float32": FluencyScorer.load(chosen.model, bf16=False)}
-    best = FluencyScorer.load(chosen.model)
-    if best.model.device.bf16:
-        scorers["ours, bf16"] = best
+    if not isinstance(scorers["ours, float32"].classifier.reader, PairReader):
+        sys.exit(f"error: {chosen.model} is no cross-encoder, which the other ways are for; name one with --model")
+    if _multiplies_in_bf16():
+        scorers["ours, bf16"] = FluencyScorer.load(chosen.model, bf16=True)
     slow = {"one call a pair": reference_way(chosen.model), "pipeline, batches of 32": pipeline_way(chosen.model)}
     ways: dict[str, Score] = slow | {name: scorer.score_edits for name, scorer in scorers.items()}
 
@@ -127,15 +135,14 @@ def measured(ways: dict[str, Score], changes: list[Change], rounds: int) -> dict
 
 def work(scorer: FluencyScorer, changes: list[Change]) -> tuple[float, float]:
     """Mean tokens and floating-point operations of a pair, without padding."""
-    assert isinstance(scorer.model, TorchModel)  # noqa: S101 (told to the type checker)
-    before, after = zip(*changes, strict=True)
-    lengths = Counter(len(item["input_ids"]) for item in encode(scorer.tokenizer, before, after, max_length=None))
-    longest = collate(encode(scorer.tokenizer, ["a " * max(lengths)], ["a"], max_length=None), 0)
+    reader = scorer.classifier.reader
+    lengths = Counter(reader.length(item) for item in reader.tokenise(changes, cut=False))
+    longest = collate(reader.tokenise([("a " * max(lengths), "a")], cut=False), 0)
     total = 0
     for length, count in lengths.items():
         inputs = {name: tensor[:, :length].to(_device()) for name, tensor in longest.items()}
         with FlopCounterMode(display=False) as counter, torch.no_grad():
-            scorer.model.model(**inputs)
+            scorer.classifier.model(**inputs)
         total += count * counter.get_total_flops()
     return sum(length * count for length, count in lengths.items()) / len(changes), total / len(changes)
 

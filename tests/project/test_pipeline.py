@@ -6,15 +6,17 @@ import os
 import re
 import signal
 import subprocess
+from collections import Counter
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from fluency.corpus.challenge import read_challenge
 from fluency.corpus.m2 import as_m2
 from fluency.metrics import point_metrics
 from fluency.utils.files import write_text
-from tests.conftest import CORPORA
+from tests.conftest import CORPORA, ROOT
 from tests.helpers.processes import wait_until
 
 
@@ -29,14 +31,17 @@ def test_repro_writes_everything_and_then_does_nothing(trained_project):
         "precision", "recall", "f1", "accuracy", "average_precision", "roc_auc", "brier", "ece", "examples",
         "positives", "precision_low", "precision_high", "operating_point", "parts",
     }  # fmt: skip
-    assert set(test["parts"]) == {"contrast", "hand-written", "rule-made"}
     assert set(test["operating_point"]) >= {"threshold", "precision", "recall", "f1", "precision_low", "precision_high"}
-    assert set(read_json(project, "metrics/baseline.json")) == set(test) - {"checks", "ece_uncalibrated"}
+    assert set(read_json(project, "metrics/baseline.json")) == {"words_alone"}  # the tiny model is no language model
+    assert set(read_json(project, "metrics/baseline.json")["words_alone"]) == set(test) - {"checks", "ece_uncalibrated"}
+    challenge = Counter(edit.role for edit in read_challenge(ROOT / "data/sample/challenge"))
+    assert {role: its["edits"] for role, its in read_json(project, "metrics/challenge.json").items()} == challenge
 
     # The reference's files, in the row order of test.parquet, tell the same story as the metrics.
     results, rows = project.folder / "results", pq.read_table(project.folder / "data/pairs/test.parquet").to_pylist()
     logits, labels = np.loadtxt(results / "predictions.txt"), np.loadtxt(results / "labels.txt", dtype=int)
     assert labels.tolist() == [row["label"] for row in rows]
+    assert set(test["parts"]) == {row["part"] for row in rows} >= {"contrast", "hand-written", "rule-made", "absurd"}
     reference = read_json(project, "results/results.json")
     point = point_metrics(logits.argmax(axis=1), labels)
     assert {name: reference[f"test_{name}"] for name in point} == pytest.approx(point)
@@ -66,6 +71,9 @@ def test_another_operating_point_needs_no_training_and_changes_nothing_else(trai
     printed = trained_project.run("dvc exp run -n bold -S decision.min_recall=1.0")
     assert "Stage 'train' didn't change, skipping" in printed
     changed = json.loads(trained_project.run("dvc metrics diff --json"))
+    # of the challenge set, what is decided at that point; nothing else of it
+    decided = {name.rpartition(".")[2] for name in changed.pop("metrics/challenge.json")}
+    assert "wrong" in decided <= {"wrong", "rate", "rate_low", "rate_high"}
     names = [name for file in changed.values() for name in file]
     assert names
     assert all("operating_point" in name for name in names)
@@ -144,14 +152,18 @@ def test_several_sources_become_one_set_of_pairs(new_project):
             project.folder / f"mine/{split}.m2",
             "\n".join(as_m2(f"She go to the {n} house .", f"She goes to the {n} house .") for n in range(30)),
         )
+    sample = (path for path in (ROOT / "data/sample").rglob("*.txt") if path.parent.name != "challenge")
+    lines = [line for path in sample for line in path.read_text(encoding="utf-8").splitlines()]
+    rows = sum(1 for line in lines if line.strip() and not line.startswith("#"))
     printed = project.run("dvc repro build_pairs")
-    assert "sample: 3426 rows, 0 rejected" in printed
+    assert f"sample: {rows} rows, 0 rejected" in printed
     assert "path:mine: 60 rows, 0 rejected, from 2 file(s)" in printed
     data = read_json(project, "metrics/data.json")
     assert {corpus: list(splits) for corpus, splits in data["corpora"].items()} == {
         "mine": ["train", "test"], "sample": ["all"],
     }  # fmt: skip
-    assert data["rejected"] == {"leakage": 30}
+    assert data["rejected"].pop("leakage") == 30
+    assert data["rejected"].keys() <= {"a plain sentence"}  # some of the sample's two words, which no rule can harm
     assert data["leakage"]["test"]["rows_normalised"] == 0
     page = (project.folder / "data/pairs/AUDIT.md").read_text(encoding="utf-8")
     assert re.search(r"\| mine +\| test +\| +30 \|", page)

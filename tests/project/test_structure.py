@@ -16,6 +16,7 @@ from transformers import TrainingArguments
 from fluency.corpus.formats import TABLES
 from fluency.metrics import points
 from fluency.pairs.corruption import RULES
+from fluency.pairs.distortion import DISTORTIONS
 from fluency.params import load_params
 from fluency.report.summary import filled, readme_blocks
 from fluency.training.launch import ONE_MACHINE
@@ -129,7 +130,9 @@ def test_a_format_is_named_wherever_it_is_chosen():
 
 def test_every_rule_has_a_rate():
     """Also 0: `-S` changes only what is there."""
-    assert load_params().pairs.augment.rates.keys() == RULES.keys(), "pairs.augment.rates in params.yaml"
+    augment = load_params().pairs.augment
+    assert augment.rates.keys() == RULES.keys(), "pairs.augment.rates in params.yaml"
+    assert augment.absurd.rates.keys() == DISTORTIONS.keys(), "pairs.augment.absurd.rates in params.yaml"
 
 
 def test_every_figure_is_explained():

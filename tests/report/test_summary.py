@@ -11,28 +11,37 @@ from fluency.corpus.challenge import ROLES, Challenge
 from fluency.evaluation.challenge import challenge_figures
 from fluency.evaluation.scored_pairs import figures
 from fluency.params import load_params
-from fluency.report.summary import filled, stage_table, summary
+from fluency.report.summary import CHALLENGE, filled, results_table, stage_table, summary
 from fluency.utils.errors import UserError
 from fluency.utils.files import write_json
 from tests.evaluation.test_scored_pairs import scored
 
-EDITS = [Challenge(("a", "b c"), role, "kind") for role in ROLES]
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.split("|")[1:-1]]
 
 
 def test_the_summary_sets_the_model_beside_the_baselines_with_intervals(tmp_path):
     result = figures(scored(), load_params().evaluate)
+    weaker = result | {"average_precision": 0.125}
+    edits = [Challenge(("She go.", "She goes."), role, "agreement") for role in ROLES]
+    challenge = challenge_figures(edits, np.array([0.9, 0.1, 0.9, 0.1]), 0.5)
     write_json(tmp_path / "test.json", result)
-    write_json(tmp_path / "baseline.json", {"words_alone": result, "language_model": result})
-    write_json(tmp_path / "challenge.json", challenge_figures(EDITS, np.array([1.0, 0.0, 0.0, 1.0]), 0.5))
-    results, challenge = (part.splitlines() for part in summary(tmp_path).split("\n\n"))
-    assert [line.split("|")[1].strip() for line in results[2:]] == ["**all**", "contrast", "hand-written"]
-    assert results[0].split("|")[-3:-1] == [" words alone ", " language model "]
+    write_json(tmp_path / "baseline.json", {"words_alone": result, "language_model": weaker})
+    write_json(tmp_path / "challenge.json", challenge)
+    table, wrong = (block.splitlines() for block in summary(tmp_path).split("\n\n"))
+    assert table == results_table(tmp_path).splitlines()
+    assert [cells(line)[0] for line in table[2:]] == ["**all**", "contrast", "hand-written"]
+    assert cells(table[0])[-3:] == ["average precision", "words alone", "language model"]
+    assert cells(table[2])[-3:] == [f"{result['average_precision']:.3f}"] * 2 + ["0.125"]
     point = result["operating_point"]
-    assert f"{point['precision']:.3f} ({point['precision_low']:.3f}-{point['precision_high']:.3f})" in results[2]
-    assert [line.split("|")[3].strip() for line in challenge[2:]] == [
-        "100.0% (2.5%-100.0%)", "0.0% (0.0%-97.5%)", "100.0% (2.5%-100.0%)", "0.0% (0.0%-97.5%)",
-    ]  # fmt: skip
-    assert len({line.count("|") for line in results}) == len({line.count("|") for line in challenge}) == 1
+    assert f"{point['precision']:.3f} ({point['precision_low']:.3f}-{point['precision_high']:.3f})" in table[2]
+    assert {cells(line)[0]: cells(line)[1:3] for line in wrong[2:]} == {
+        CHALLENGE[role]: ["1", "100.0% (2.5%-100.0%)" if role in ("absurd", "keeping") else "0.0% (0.0%-97.5%)"]
+        for role in ROLES
+    }
+    for lines in (table, wrong):
+        assert len({line.count("|") for line in lines}) == 1
 
 
 def test_the_summary_names_what_is_missing(tmp_path):
@@ -41,7 +50,7 @@ def test_the_summary_names_what_is_missing(tmp_path):
 
 
 def test_the_stage_table_is_the_pipelines():
-    assert re.search(r"\| `train` +\| Train the classifier", stage_table())
+    assert re.search(r"\| `train` +\| Train the classifier on the encoded pairs", stage_table())
 
 
 def test_readme_blocks_are_replaced_between_their_marks():
@@ -62,7 +71,8 @@ def test_the_command_line_checks_and_prints(capsys, monkeypatch, tmp_path):
 
 
 def test_readme_is_written_from_the_committed_files(monkeypatch, tmp_path):
-    for name in ("dvc.yaml", "README.md", "metrics/test.json", "metrics/baseline.json", "metrics/challenge.json"):
+    metrics = (f"metrics/{name}.json" for name in ("test", "baseline", "challenge"))
+    for name in ("dvc.yaml", "README.md", *metrics):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(Path(name).read_bytes())
     readme = tmp_path / "README.md"
@@ -74,6 +84,6 @@ def test_readme_is_written_from_the_committed_files(monkeypatch, tmp_path):
 
 def test_figures_of_different_data_are_not_put_side_by_side(tmp_path):
     write_json(tmp_path / "test.json", {"parts": {"one": {}}})
-    write_json(tmp_path / "baseline.json", {"words_alone": {"parts": {"other": {}}}})
+    write_json(tmp_path / "baseline.json", {"words_alone": {"parts": {"one": {}}}, "other": {"parts": {"other": {}}}})
     with pytest.raises(UserError, match="are of different data; run"):
         summary(tmp_path)

@@ -36,7 +36,8 @@ def finished(tiny_model, tmp_path_factory):
         folder / "metrics/test.json",
         figures(scored, EvaluateParams(resamples=100, seed=1)) | {"checks": checks(pairs, scores, 0.5)},
     )
-    shutil.copyfile(ROOT / "metrics/data.json", folder / "metrics/data.json")
+    for name in ("data", "challenge"):
+        shutil.copyfile(ROOT / f"metrics/{name}.json", folder / f"metrics/{name}.json")
     shutil.copyfile(ROOT / "CITATION.cff", folder / "CITATION.cff")
     source = {"corpus": "edits", "revision": "c0ffee", "ignored": [], "files": {"a": "1", "b": "2"}}
     write_json(
@@ -45,8 +46,9 @@ def finished(tiny_model, tmp_path_factory):
     )
     write_json(
         folder / "models/base/manifest.json",
-        {"source": "hub:owner/base", "revision": "f00d", "files": {"config.json": "1", "model.safetensors": "5afe"}},
-    )
+        {"source": "hub:owner/base", "revision": "f00d", "kind": "cross_encoder",
+         "files": {"config.json": "1", "model.safetensors": "5afe"}},
+    )  # fmt: skip
     return folder
 
 

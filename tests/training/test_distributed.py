@@ -110,7 +110,7 @@ def test_when_one_goes_all_go_and_one_line_says_why(tiny_model, tmp_path, fault,
 def test_when_dvc_is_killed_all_processes_end_and_repro_goes_on(usual, tiny_model, tmp_path):
     training = started(tmp_path / "several", tiny_model, 2)
     (training.folder / "dvc.yaml").write_text(
-        "stages:\n  train:\n    cmd: exec python -m stages.train\n    deps: [data/pairs, models/base]\n"
+        "stages:\n  train:\n    cmd: exec python -m stages.train\n    deps: [data/encoded, models/base]\n"
         "    outs: [models/fluency]\n"
     )
     dvc = [sys.executable, "-m", "dvc"]

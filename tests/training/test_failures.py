@@ -66,7 +66,7 @@ def test_running_out_of_memory_names_what_helps_and_keeps_the_batch():
     helped = replace(FOUR, per_device_train_batch_size=4, gradient_accumulation_steps=2)
     assert plan_for(helped, Devices("cuda", 2)).global_batch == plan.global_batch
     last = replace(FOUR, per_device_train_batch_size=1, gradient_checkpointing=True)
-    assert "lower train.max_length" in str(explained(error, last, plan_for(last, Devices("cuda", 4))))
+    assert "lower encode.max_length" in str(explained(error, last, plan_for(last, Devices("cuda", 4))))
 
 
 def test_what_is_not_understood_is_left_as_it_is():

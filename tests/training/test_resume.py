@@ -150,7 +150,7 @@ def test_checkpoints_of_experiments_that_were_given_up_do_not_pile_up(tmp_path):
 
 def test_only_the_same_experiment_goes_on_whatever_it_runs_on(tmp_path, tiny_model):
     training = Training(tmp_path / "a", tiny_model)
-    data = training.folder / "data/pairs"
+    data = training.folder / "data/encoded"
     four = replace(PARAMS, num_processes=4)
 
     gpus = Devices("cuda", 4, bf16=True)
@@ -171,6 +171,6 @@ def test_only_the_same_experiment_goes_on_whatever_it_runs_on(tmp_path, tiny_mod
         digest(devices=Devices("cpu", 1)),  # float32
         digest(devices=Devices("cuda", 4, bf16=True, sharded=True)),
     ]
-    shutil.copyfile(data / "validation.parquet", data / "train.parquet")
+    shutil.copyfile(data / "validation/labels.npy", data / "train/labels.npy")
     others.append(digest())
     assert len(same | set(others)) == 6

@@ -20,7 +20,7 @@ from fluency.params import load_params
 from fluency.training.callbacks import wandb_wanted
 from fluency.training.plan import Devices, plan_for
 from fluency.training.sampler import GlobalBatchSampler
-from fluency.training.trainer import mean_loss, new_classifier, selection_metrics, training_arguments
+from fluency.training.trainer import mean_loss, new_cross_encoder, selection_metrics, training_arguments
 from tests.helpers.trainings import Training, read_json
 
 # --- the order of rows ---
@@ -162,10 +162,10 @@ def test_wandb_is_used_only_where_it_is_configured(environment, wanted):
     assert wandb_wanted(environment) == wanted
 
 
-def test_a_new_classifier_has_our_labels_and_no_dropout(tiny_model):
+def test_a_new_cross_encoder_has_our_labels_and_no_dropout(tiny_model):
     from fluency.model.encoding import load_tokenizer
 
-    model = new_classifier(tiny_model, load_tokenizer(tiny_model), 0.0)
+    model = new_cross_encoder(tiny_model, load_tokenizer(tiny_model).pad_token_id, 0.0)
     assert model.config.id2label == {0: "non-fluent", 1: "fluent"}
     assert {module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)} <= {0.0}
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
