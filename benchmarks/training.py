@@ -28,8 +28,9 @@ from fluency.model.device import device_at_hand, use_cores
 from fluency.model.encoded_pairs import Item
 from fluency.model.encoding import COMPILED_LENGTHS, PairReader, collate, load_tokenizer
 from fluency.sources.model import fetch_model
+from fluency.training.new_model import new_cross_encoder
 from fluency.training.sampler import GlobalBatchSampler
-from fluency.training.trainer import mean_loss, new_cross_encoder
+from fluency.training.trainer import mean_loss
 from fluency.utils.files import read_parquet, write_json
 
 PAIRS, RESULTS = Path("data/pairs"), Path("benchmarks")

@@ -1,8 +1,6 @@
 """Fine-tuning with the reference recipe: arguments, loss, checkpoint choice, resume."""
 
 import os
-import shutil
-from collections.abc import Callable
 from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
@@ -14,11 +12,8 @@ import torch
 from torch.nn.functional import cross_entropy
 from torch.utils.data import Subset
 from transformers import (
-    AutoConfig,
-    AutoModelForSequenceClassification,
     EarlyStoppingCallback,
     EvalPrediction,
-    PreTrainedModel,
     ProgressCallback,
     Trainer,
     TrainerState,
@@ -28,19 +23,19 @@ from transformers import (
 from transformers.trainer_utils import EvalLoopOutput
 from transformers.utils.logging import disable_progress_bar
 
-from fluency.metrics import LABELS, average_precision, negative_log_likelihood, point_metrics, probabilities
+from fluency.metrics import average_precision, negative_log_likelihood, point_metrics, probabilities
 from fluency.model.device import use_cores
-from fluency.model.edit_head import EditHead, EditHeadConfig, stack
 from fluency.model.encoded_pairs import EncodedPairs
-from fluency.model.encoding import COMPILED_LENGTHS, collate, load_tokenizer
+from fluency.model.encoding import COMPILED_LENGTHS
 from fluency.training.callbacks import CurveCallback, PlanInTracker, ProgressBar, wandb_wanted
 from fluency.training.checkpoints import checkpoint_to_resume
 from fluency.training.failures import explained, stop_if_diverged
 from fluency.training.inputs import Inputs
+from fluency.training.new_model import Save, cross_encoder, edit_head
 from fluency.training.params import TrainParams
 from fluency.training.plan import Plan
 from fluency.training.sampler import GlobalBatchSampler
-from fluency.utils.files import read_json, written_aside
+from fluency.utils.files import written_aside
 
 
 class _Trainer(Trainer):
@@ -194,9 +189,6 @@ def _train_or_go_on(trainer: Trainer, checkpoint: Path | None) -> None:
     trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
 
 
-Save = Callable[[PreTrainedModel, Path, dict[str, torch.Tensor] | None], None]
-
-
 def _trainer(
     params: TrainParams, plan: Plan, inputs: Inputs, curves: CurveCallback, checkpoints: Path
 ) -> tuple[_Trainer, Save]:
@@ -208,7 +200,7 @@ def _trainer(
         torch._dynamo.config.recompile_limit = 4 * len(COMPILED_LENGTHS)
     set_seed(params.seed)
     train_pairs, validation_pairs = (EncodedPairs(inputs.encoded / split) for split in ("train", "validation"))
-    build = _edit_head if inputs.is_edit_head else _cross_encoder
+    build = edit_head if inputs.is_edit_head else cross_encoder
     model, collator, save = build(params, inputs, train_pairs)
     callbacks = [curves, PlanInTracker(plan)]
     if params.early_stopping_patience is not None:
@@ -227,62 +219,3 @@ def _trainer(
     if trainer.pop_callback(ProgressCallback):
         trainer.add_callback(ProgressBar)
     return trainer, save
-
-
-def _cross_encoder(params: TrainParams, inputs: Inputs, _: EncodedPairs) -> tuple[PreTrainedModel, Any, Save]:
-    tokenizer = load_tokenizer(inputs.base)
-    tokenizer.model_max_length = inputs.encode.max_length  # goes with the model, to whoever scores with it
-
-    def save(model: PreTrainedModel, folder: Path, weights: dict[str, torch.Tensor] | None) -> None:
-        model.save_pretrained(folder, state_dict=weights)
-        tokenizer.save_pretrained(folder)
-
-    lengths = COMPILED_LENGTHS if params.torch_compile else ()
-    collator = partial(collate, pad_token_id=tokenizer.pad_token_id, lengths=lengths)
-    return new_cross_encoder(inputs.base, tokenizer.pad_token_id, params.dropout), collator, save
-
-
-def _edit_head(params: TrainParams, inputs: Inputs, pairs: EncodedPairs) -> tuple[PreTrainedModel, Any, Save]:
-    features, states = pairs.columns["features"], pairs.columns["states"]
-    config = EditHeadConfig(
-        features=features.shape[1],
-        states=states.shape[1],
-        width=states.shape[2],
-        hidden_size=inputs.edit_head.hidden_size,
-        dropout=params.dropout,
-        state_dropout=inputs.edit_head.state_dropout,
-        layer=inputs.encode.layer,
-        following=inputs.encode.following,
-        sentence_length=inputs.encode.max_length,
-        language_model=read_json(inputs.base / "config.json"),
-        **_labels(),
-    )
-    head = EditHead(config)
-    head.standardise(features, states)
-
-    def save(model: EditHead, folder: Path, _: dict[str, torch.Tensor] | None) -> None:
-        shutil.copytree(inputs.base, folder, ignore=shutil.ignore_patterns("config.json", "manifest.json"))
-        model.save(folder)
-
-    return head, stack, save
-
-
-def _labels() -> dict[str, Any]:
-    """What a model's configuration says of its labels."""
-    return {
-        "id2label": dict(enumerate(LABELS)),
-        "label2id": {name: label for label, name in enumerate(LABELS)},
-        "problem_type": "single_label_classification",
-    }
-
-
-def new_cross_encoder(base: Path, pad_token_id: int, dropout: float) -> PreTrainedModel:
-    """A two-label classifier on the encoder in `base`, in float32, with every dropout set to `dropout`."""
-    config = AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False)
-    config.update(_labels() | {"pad_token_id": pad_token_id})
-    for name in vars(config):
-        if "dropout" in name and isinstance(getattr(config, name), float | int):
-            setattr(config, name, dropout)
-    return AutoModelForSequenceClassification.from_pretrained(
-        base, config=config, local_files_only=True, use_safetensors=True, dtype=torch.float32
-    )

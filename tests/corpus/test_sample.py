@@ -43,10 +43,11 @@ def test_it_is_as_large_as_it_says():
 def test_sentences_are_clean():
     for row in ROWS:
         for sentence in filter(None, (row.before, row.after if row.relation != "labelled" else None)):
-            assert re.sub("[éè–]", "", sentence).isascii(), sentence
+            assert re.sub("[éèó–]", "", sentence).isascii(), sentence
             assert sentence == " ".join(sentence.split()), sentence
             assert not re.search(r"\s[,.;:?!]", sentence), sentence
-        assert re.search(r"[.?!]['\"]?$", fluent(row)), fluent(row)
+        # a headline, a caption or a chat needs no full stop
+        assert row.kind == "register" or re.search(r"[.?!]['\"]?$", fluent(row)), fluent(row)
 
 
 def test_edits_are_minimal():

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from fluency.evaluation.calibration import Calibration
 from fluency.model.encoding import load_tokenizer
-from fluency.training.trainer import new_cross_encoder
+from fluency.training.new_model import new_cross_encoder
 from fluency.utils.files import sha256
 
 CURVE = {"threshold": [0.2, 0.5, 0.9], "precision": [0.6, 0.8, 1.0], "recall": [1.0, 0.7, 0.1]}

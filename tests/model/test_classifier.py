@@ -84,7 +84,7 @@ def test_predictions_keep_their_order_and_what_occurs_twice_is_read_once(trained
     encoded = predict_encoded(trained / MODEL, trained / "data/encoded/test", progress="test")
     assert encoded.shape == (len(CHANGES), 2)
     assert found == pytest.approx(encoded[order], abs=5e-3)  # in other company, up to a step of float16
-    assert np.ptp(encoded[:, 1]) > 0.1
+    assert np.ptp(encoded[:, 1]) > 0.05  # far more than that
 
 
 def test_a_scorer_says_what_the_head_says_and_decides_by_the_calibration(scorer, trained):

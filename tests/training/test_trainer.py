@@ -18,9 +18,10 @@ from transformers import EvalPrediction
 from fluency.model.encoding import COMPILED_LENGTHS, collate
 from fluency.params import load_params
 from fluency.training.callbacks import wandb_wanted
+from fluency.training.new_model import new_cross_encoder
 from fluency.training.plan import Devices, plan_for
 from fluency.training.sampler import GlobalBatchSampler
-from fluency.training.trainer import mean_loss, new_cross_encoder, selection_metrics, training_arguments
+from fluency.training.trainer import mean_loss, selection_metrics, training_arguments
 from tests.helpers.trainings import Training, read_json
 
 # --- the order of rows ---
