@@ -44,11 +44,12 @@ def results_table(metrics_folder: Path = Path("metrics")) -> str:
         ("**all**", model, list(baselines.values())),
         *((part, its, [each["parts"][part] for each in baselines.values()]) for part, its in model["parts"].items()),
     ]:
-        point = ours["operating_point"]
-        ranking = [f"{figures['average_precision']:.3f}" for figures in (ours, *theirs)]
-        rows.append(
-            (name, ours["examples"], with_interval(point, "precision"), with_interval(point, "recall"), *ranking)
-        )
+        point, fluent, harms = ours["operating_point"], ours["positives"], ours["examples"] - ours["positives"]
+        # without fluent edits, or without harms, a figure says nothing
+        precision = with_interval(point, "precision") if fluent and harms else "-"
+        recall = with_interval(point, "recall") if fluent else "-"
+        ranking = [f"{its['average_precision']:.3f}" if fluent and harms else "-" for its in (ours, *theirs)]
+        rows.append((name, ours["examples"], precision, recall, *ranking))
     return table(head, rows) + "\n"
 
 

@@ -44,6 +44,17 @@ def test_the_summary_sets_the_model_beside_the_baselines_with_intervals(tmp_path
         assert len({line.count("|") for line in lines}) == 1
 
 
+@pytest.mark.parametrize(
+    ("positives", "shown"), [(0, ["-", "-", "-"]), (9, ["-", "0.250", "-"]), (4, ["0.500", "0.250", "0.750"])]
+)
+def test_a_part_of_one_label_shows_no_figure_that_says_nothing(tmp_path, positives, shown):
+    point = {"precision": 0.5, "recall": 0.25}
+    part = {"examples": 9, "positives": positives, "operating_point": point, "average_precision": 0.75}
+    write_json(tmp_path / "test.json", part | {"parts": {"absurd": part}})
+    write_json(tmp_path / "baseline.json", {})
+    assert cells(results_table(tmp_path).splitlines()[3])[2:] == shown
+
+
 def test_the_summary_names_what_is_missing(tmp_path):
     with pytest.raises(UserError, match=r"test\.json: no such file; `dvc repro` makes it"):
         summary(tmp_path)
