@@ -19,7 +19,7 @@ repro: .venv/installed ## Run the pipeline (fetch, build, train, calibrate, eval
 
 experiments: .venv/installed ## Compare the experiments: what each changed, and its figures, the most precise first
 	dvc exp show --only-changed --hide-failed --sort-by $(FIGURE).precision --sort-order desc \
-	  --drop 'metrics|data|models|results|checks|ece|training|validation|Created|State|Executor' \
+	  --drop 'metrics|data|models|results|checks|ece|training|validation|absurd|mistake|repair|keeping|words_alone|language_model|Created|State|Executor' \
 	  --keep '$(FIGURE).(precision|recall)$$'
 
 test: .venv/installed ## Run the tests
