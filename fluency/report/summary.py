@@ -44,12 +44,10 @@ def results_table(metrics_folder: Path = Path("metrics")) -> str:
         ("**all**", model, list(baselines.values())),
         *((part, its, [each["parts"][part] for each in baselines.values()]) for part, its in model["parts"].items()),
     ]:
-        point, fluent, harms = ours["operating_point"], ours["positives"], ours["examples"] - ours["positives"]
-        # without fluent edits, or without harms, a figure says nothing
-        precision = with_interval(point, "precision") if fluent and harms else "-"
-        recall = with_interval(point, "recall") if fluent else "-"
-        ranking = [f"{its['average_precision']:.3f}" if fluent and harms else "-" for its in (ours, *theirs)]
-        rows.append((name, ours["examples"], precision, recall, *ranking))
+        every = [telling(figures) for figures in (ours, *theirs)]
+        point = [with_interval(every[0].get("operating_point", {}), name) for name in ("precision", "recall")]
+        ranking = [with_interval({"value": its.get("average_precision")}, "value") for its in every]
+        rows.append((name, ours["examples"], *point, *ranking))
     return table(head, rows) + "\n"
 
 
@@ -77,8 +75,18 @@ def spoken(name: str) -> str:
     return name.replace("_", " ")
 
 
+def telling(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures of some pairs, without those that say nothing, as the pairs have no fluent edit or no harm."""
+    silent = {"precision", "average_precision"} if figures["positives"] in (0, figures["examples"]) else set()
+    silent |= set() if figures["positives"] else {"recall"}
+    point = {name: value for name, value in figures["operating_point"].items() if name not in silent}
+    return {name: value for name, value in figures.items() if name not in silent} | {"operating_point": point}
+
+
 def with_interval(figures: Mapping[str, Any], name: str) -> str:
-    """The figure, and its 95 % interval where it has one."""
+    """The figure, and its 95 % interval where it has one; a dash where there is no figure."""
+    if figures.get(name) is None:
+        return "-"
     interval = f" ({figures[f'{name}_low']:.3f}-{figures[f'{name}_high']:.3f})" if f"{name}_low" in figures else ""
     return f"{figures[name]:.3f}{interval}"
 
