@@ -8,8 +8,9 @@ from fluency.evaluation.calibration import calibrate
 from fluency.evaluation.params import DecisionParams, EvaluateParams
 from fluency.evaluation.scored_pairs import ScoredPairs, figures
 from fluency.metrics import probabilities
-from fluency.model.classifier import predict_encoded
-from fluency.model.params import EncodeParams
+from fluency.model.classifier import load_classifier
+from fluency.model.device import device_at_hand, use_cores
+from fluency.model.encoded_pairs import EncodedPairs
 from fluency.utils.config import read_params
 from fluency.utils.errors import run_stage
 from fluency.utils.files import read_parquet, sha256, write_json
@@ -21,12 +22,14 @@ CALIBRATION, FIGURES = Path("models/calibration.json"), Path("metrics/validation
 
 def main() -> None:
     pairs = read_parquet(VALIDATION)
-    logits = predict_encoded(MODEL, ENCODED, progress="validation")
+    use_cores()
+    classifier = load_classifier(MODEL, device_at_hand())
+    logits = classifier.logits(EncodedPairs(ENCODED), progress="validation")
     calibration = calibrate(
         logits,
         np.array([pair["label"] for pair in pairs]),
         read_params("decision", DecisionParams),
-        max_length=read_params("encode", EncodeParams).max_length,
+        max_length=classifier.reader.max_length,
         files={path.name: sha256(path) for path in sorted(MODEL.iterdir())},
     )
     scored = ScoredPairs(pairs, probabilities(logits, calibration.temperature), calibration.threshold)

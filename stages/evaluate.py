@@ -10,7 +10,9 @@ from fluency.evaluation.params import EvaluateParams
 from fluency.evaluation.predictions import write_predictions, write_reference
 from fluency.evaluation.scored_pairs import ScoredPairs, figures
 from fluency.metrics import probabilities
-from fluency.model.classifier import predict, predict_encoded
+from fluency.model.classifier import load_classifier, predict
+from fluency.model.device import device_at_hand, use_cores
+from fluency.model.encoded_pairs import EncodedPairs
 from fluency.utils.config import read_params
 from fluency.utils.errors import run_stage
 from fluency.utils.files import read_parquet, write_json
@@ -22,11 +24,13 @@ METRICS, RESULTS = Path("metrics"), Path("results")
 
 def main() -> None:
     pairs, edits, calibration = read_parquet(TEST), read_challenge(CHALLENGE), Calibration.load(CALIBRATION)
-    logits = predict_encoded(MODEL, ENCODED, progress="test")
+    use_cores()
+    classifier = load_classifier(MODEL, device_at_hand())
+    logits = classifier.logits(EncodedPairs(ENCODED), progress="test")
     scored = ScoredPairs(pairs, probabilities(logits, calibration.temperature), calibration.threshold)
     of_pairs = {(pair["before"], pair["after"]): row for pair, row in zip(pairs, scored.scores.tolist(), strict=True)}
     others = [change for change in checked_changes(pairs) if change not in of_pairs]
-    more = predict(MODEL, [*others, *(edit.change for edit in edits)], progress="challenge set and checks")
+    more = predict(classifier, [*others, *(edit.change for edit in edits)], progress="challenge set and checks")
     more_scores = probabilities(more, calibration.temperature)
     scores = of_pairs | dict(zip(others, more_scores.tolist(), strict=False))
     result = figures(scored, read_params("evaluate", EvaluateParams), uncalibrated=probabilities(logits))

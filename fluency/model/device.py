@@ -25,6 +25,11 @@ class Device:
         """What torch calls it: `cpu`, `cuda:0`."""
         return f"{self.type}:{self.index}" if self.type == "cuda" else self.type
 
+    @property
+    def batch_tokens(self) -> int:
+        """Padded tokens of a batch: what a CPU keeps in its caches; a GPU would wait for the launches of so few."""
+        return 2048 if self.type == "cpu" else 16_384
+
 
 def device_at_hand() -> Device:
     """The device of this process; of several that a launcher started, each has a GPU of its own.

@@ -9,8 +9,10 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreT
 
 from fluency.edits.forms import Change
 from fluency.model.device import Device
+from fluency.model.edit_head import stack
 from fluency.model.encoding import Item, load_tokenizer, without_bar
 from fluency.model.likelihood import Side, Tokens, read, shared_ends, tokenise
+from fluency.model.params import EncodeParams
 
 # Of a side; an edit has the difference of each between its sides, and the figures of the side after it.
 _FIGURES = (
@@ -30,27 +32,17 @@ class EditReader:
     """
 
     def __init__(
-        self,
-        model: PreTrainedModel,
-        tokenizer: PreTrainedTokenizerBase,
-        *,
-        layer: int,
-        following: int,
-        max_length: int,
-        max_tokens: int,
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, params: EncodeParams, *, batch_tokens: int
     ) -> None:
-        self.model, self.tokenizer = model, tokenizer
-        self.layer, self.following, self.max_length, self.max_tokens = layer, following, max_length, max_tokens
+        self.model, self.tokenizer, self.params, self.batch_tokens = model, tokenizer, params, batch_tokens
+        self.max_length = params.max_length
 
     @classmethod
-    def load(
-        cls, folder: Path, device: Device, *, config: dict | None = None, layer: int, following: int, max_length: int
-    ) -> "EditReader":
+    def load(cls, folder: Path, device: Device, params: EncodeParams, *, config: dict | None = None) -> "EditReader":
         """The language model and tokenizer in a local folder; safetensors only, no remote code.
 
         Args:
             config: the language model's, where that of the folder is another's.
-            layer, following: as in `likelihood.read`.
         """
         own = None if config is None else AutoConfig.for_model(**config)
         with without_bar():
@@ -62,15 +54,8 @@ class EditReader:
                 use_safetensors=True,
                 dtype=torch.bfloat16 if device.bf16 else torch.float32,
             )
-        # what a CPU keeps in its caches; a GPU would wait for the launches of so small a batch
-        return cls(
-            model.to(device.name).eval(),
-            load_tokenizer(folder, own),
-            layer=layer,
-            following=following,
-            max_length=max_length,
-            max_tokens=2048 if device.type == "cpu" else 16_384,
-        )
+        tokenizer = load_tokenizer(folder, own)
+        return cls(model.to(device.name).eval(), tokenizer, params, batch_tokens=device.batch_tokens)
 
     def tokenise(self, changes: Sequence[Change], *, cut: bool) -> list[Item]:
         """The tokens of changes.
@@ -90,18 +75,27 @@ class EditReader:
         return max(len(item["before"]), len(item["after"]))
 
     def read(self, items: Sequence[Item], *, progress: str | None = None) -> list[Item]:
-        """Features and states of tokenised changes, which change something."""
+        """Features and states of tokenised changes."""
         found: list[Item] = [{}] * len(items)
         edits = [(item["before"], item["after"]) for item in items]
+        layer, following = self.params.layer, self.params.following
         sides = read(
-            self.model, edits, layer=self.layer, following=self.following, max_tokens=self.max_tokens, progress=progress
+            self.model, edits, layer=layer, following=following, max_tokens=self.batch_tokens, progress=progress
         )
         for index, before, after in sides:
             found[index] = {
-                "features": features(before, after, self.following),
+                "features": features(before, after, following),
                 "states": states(before, after).astype(np.float16),
             }
         return found
+
+    def padded(self, _: Item) -> int:
+        """An edit that was read is one row of a batch."""
+        return 1
+
+    def collate(self, items: Sequence[Item]) -> dict[str, torch.Tensor]:
+        """A batch of edits that were read."""
+        return stack(items)
 
 
 def features(before: Side, after: Side, following: int) -> np.ndarray:

@@ -39,9 +39,7 @@ def reader_of(base: Path, params: EncodeParams) -> Reader:
     ):
         if value > most:
             raise UserError(f"encode.{key}: {value}, where the language model has {most}; set {most} or less")
-    return EditReader.load(
-        base, device_at_hand(), layer=params.layer, following=params.following, max_length=params.max_length
-    )
+    return EditReader.load(base, device_at_hand(), params)
 
 
 def parts_folder(root: Path, base: Path, params: EncodeParams) -> Path:

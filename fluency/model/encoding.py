@@ -72,6 +72,14 @@ class PairReader:
         """The tokens themselves are what the model takes."""
         return items
 
+    def padded(self, item: Item) -> int:
+        """Tokens of the pair in a batch."""
+        return padded_length(self.length(item))
+
+    def collate(self, items: Sequence[Item]) -> dict[str, torch.Tensor]:
+        """A batch of pairs."""
+        return collate(items, self.tokenizer.pad_token_id)
+
 
 def padded_length(length: int, lengths: Sequence[int] = ()) -> int:
     """The first of `lengths` (ascending) that is long enough, else the next multiple of 8."""
@@ -95,3 +103,15 @@ def collate(items: Sequence[Item], pad_token_id: int, *, lengths: Sequence[int] 
             padded[row, : len(item[name])] = item[name]
         batch[name] = torch.from_numpy(padded)
     return batch
+
+
+def batches(lengths: Sequence[int], max_tokens: int) -> Iterator[list[int]]:
+    """Indices in batches of similar length, longest first, each of at most `max_tokens` padded tokens (or one row)."""
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda index: (-lengths[index], index)):
+        if batch and (len(batch) + 1) * lengths[batch[0]] > max_tokens:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch

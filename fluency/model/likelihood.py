@@ -9,6 +9,8 @@ import torch
 from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from fluency.model.encoding import batches
+
 Tokens = tuple[int, ...]
 
 _BRANCH_TOKENS = 256  # of a pack; its mask grows with their square
@@ -64,7 +66,7 @@ def read(
     max_tokens: int,
     progress: str | None = None,
 ) -> Iterator[tuple[int, Side, Side]]:
-    """Read the sentences of edits; an edit and its reverse are read once.
+    """Read the sentences of edits; an edit and its reverse are read once, one that changes nothing is not read.
 
     Args:
         edits: tokens before and after.
@@ -77,15 +79,24 @@ def read(
         For each edit, in no promised order: its index, the side before and the side after.
     """
     wanted: dict[frozenset[Tokens], list[int]] = {}
-    for index, sides in enumerate(edits):
-        wanted.setdefault(frozenset(sides), []).append(index)
-    packs = sorted(_packs(list(wanted)), key=lambda pack: -pack.length)
-    with tqdm(total=len(edits), desc=progress, unit="edit", disable=progress is None) as bar:
-        for batch in _batches(packs, max_tokens):
-            for one, other, sides in _read_batch(model, batch, layer, following):
+    for index, (before, after) in enumerate(edits):
+        if before == after:
+            yield index, *[_nothing(len(before), model.config.hidden_size)] * 2
+        else:
+            wanted.setdefault(frozenset((before, after)), []).append(index)
+    packs = list(_packs(list(wanted)))
+    with tqdm(total=sum(map(len, wanted.values())), desc=progress, unit="edit", disable=progress is None) as bar:
+        for rows in batches([pack.length for pack in packs], max_tokens):
+            for one, other, sides in _read_batch(model, [packs[row] for row in rows], layer, following):
                 for index in wanted[frozenset((one, other))]:
                     yield index, *(sides if edits[index][0] == one else sides[::-1])
                     bar.update()
+
+
+def _nothing(shared: int, width: int) -> Side:
+    """A side of an edit that changes nothing, of which nothing need be read."""
+    none = np.zeros(width, dtype=np.float32)
+    return Side(np.zeros(0, dtype=np.float32), np.zeros(0, dtype=np.int64), 0, shared, none, none)
 
 
 # --- Packs: a sentence whole, then of each that it is compared with the tokens from where they part ---
@@ -107,7 +118,7 @@ def _packs(edges: Sequence[frozenset[Tokens]]) -> Iterator[_Pack]:
     """Packs in which each edge stands once; the sentence of most edges is a trunk first."""
     partners: dict[Tokens, list[Tokens]] = {}
     for edge in edges:
-        one, other = min(edge), max(edge)  # the same where nothing changes
+        one, other = sorted(edge)
         partners.setdefault(one, []).append(other)
         partners.setdefault(other, []).append(one)
     done: set[frozenset[Tokens]] = set()
@@ -122,18 +133,6 @@ def _packs(edges: Sequence[frozenset[Tokens]]) -> Iterator[_Pack]:
                 pack.branches.append((other, *shared_ends(trunk, other)))
         if pack.branches:
             yield pack
-
-
-def _batches(packs: Sequence[_Pack], max_tokens: int) -> Iterator[list[_Pack]]:
-    """Packs, longest first, in batches of at most `max_tokens` padded tokens, or one pack."""
-    batch: list[_Pack] = []
-    for pack in packs:
-        if batch and (len(batch) + 1) * batch[0].length > max_tokens:
-            yield batch
-            batch = []
-        batch.append(pack)
-    if batch:
-        yield batch
 
 
 def _laid_out(packs: Sequence[_Pack]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -86,15 +86,16 @@ def draft(raw: Path, group: int, start: int, folder: Path, params: PairsParams) 
     """Draft one row group, whose first row is number `start`."""
     with pq.ParquetFile(raw) as file:
         rows = [Row(**record) for record in file.read_row_group(group, use_threads=False).to_pylist()]
-    # in the place of a sentence may come the one after it: of all others, few would be joined into one group
-    following = [*(row.before for row in rows[1:]), rows[0].before]
+    # in the place of a sentence may come one other, whatever the order of rows: of several, all would be one group
+    sentences = sorted({row.before for row in rows}, key=hash64)
+    following = dict(zip(sentences, [*sentences[1:], sentences[0]], strict=True))
     name = f"{group:06}.parquet"
     sinks = {kind: parquet_sink(folder / kind / name, schema) for kind, schema in DRAFTS.items()}
     with sinks["pairs"] as add_pair, sinks["sentences"] as add_sentence, sinks["rows"] as add_row, \
             sinks["rejected"] as add_rejected:  # fmt: skip
-        for number, (row, other) in enumerate(zip(rows, following, strict=True), start):
+        for number, row in enumerate(rows, start):
             try:
-                pairs = pairs_of(row, params, other)
+                pairs = pairs_of(row, params, following[row.before])
             except ValueError as error:
                 add_rejected(rejected_values(Rejected.of(row, str(error))))
                 continue

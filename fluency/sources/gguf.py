@@ -2,6 +2,7 @@
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from fluency.utils.errors import UserError
 
@@ -28,23 +29,8 @@ def convert(file: Path, folder: Path) -> None:
         architecture, tokens, split = (fields[name].contents() if name in fields else None for name in names)
     except (ValueError, IndexError, OSError) as error:
         raise UserError(f"model.source: {file.name} is no GGUF file ({error})") from None
-    source = {"pretrained_model_name_or_path": file.parent, "gguf_file": file.name, "local_files_only": True}
-    try:
-        quantised = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32)
-    except (ValueError, KeyError, NotImplementedError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(
-            f"model.source: {file.name} has the architecture {architecture!r}, which cannot be converted ({reason}); "
-            "name another model, or its safetensors"
-        ) from None
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(**source)
-    except Exception as error:  # the converter raises what it likes
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(
-            f"model.source: {file.name} has a tokenizer {tokens!r}, which cannot be converted ({reason}); "
-            "name another model, or its safetensors"
-        ) from None
+    quantised = _converted(AutoModelForCausalLM, file, f"the architecture {architecture!r}", dtype=torch.float32)
+    tokenizer = _converted(AutoTokenizer, file, f"a tokenizer {tokens!r}")
     if split in _SPLITS_DIGITS:
         digits, text = pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)
         tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence([digits, text])
@@ -57,3 +43,14 @@ def convert(file: Path, folder: Path) -> None:
     tokenizer.save_pretrained(folder)
     for name in ("chat_template.jinja", "generation_config.json"):  # of no use to a scorer
         (folder / name).unlink(missing_ok=True)
+
+
+def _converted(auto: Any, file: Path, what: str, **options: Any) -> Any:
+    try:
+        return auto.from_pretrained(file.parent, gguf_file=file.name, local_files_only=True, **options)
+    except Exception as error:  # the converters raise what they like
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"model.source: {file.name} has {what}, which cannot be converted ({reason}); name another model, or its "
+            "safetensors"
+        ) from None

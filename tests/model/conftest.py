@@ -6,6 +6,7 @@ import pytest
 
 from fluency.model.device import Device
 from fluency.model.edit_features import EditReader
+from fluency.model.params import EncodeParams
 from tests.helpers.language_models import fetched
 
 CPU = Device("cpu", bf16=False)
@@ -20,4 +21,4 @@ def language_model(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def reader(language_model) -> EditReader:
     """Reads with it; tests only look at it."""
-    return EditReader.load(language_model, CPU, layer=2, following=4, max_length=64)
+    return EditReader.load(language_model, CPU, EncodeParams(max_length=64, layer=2, following=4))

@@ -13,8 +13,11 @@ from safetensors.numpy import load_file
 from fluency import FluencyScorer
 from fluency.edits.forms import TooLong
 from fluency.metrics import probabilities
-from fluency.model.classifier import predict, predict_encoded
+from fluency.model.classifier import Classifier, load_classifier, predict
+from fluency.model.device import Device
 from fluency.model.edit_features import EditReader
+from fluency.model.encoded_pairs import EncodedPairs
+from fluency.model.params import EncodeParams
 from tests.conftest import ROOT
 from tests.helpers.language_models import CHANGES, head_project, run_stages
 from tests.helpers.trainings import cpu_processes
@@ -33,6 +36,11 @@ def trained(language_model, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def scorer(trained) -> FluencyScorer:
     return FluencyScorer.load(trained / MODEL)
+
+
+@pytest.fixture(scope="module")
+def classifier(trained) -> Classifier:
+    return load_classifier(trained / MODEL, Device("cpu", bf16=False))
 
 
 def weights(folder: Path) -> dict[str, np.ndarray]:
@@ -75,20 +83,20 @@ def test_two_processes_train_as_one(language_model, tmp_path):
         assert np.abs(found[name] - expected).max() < 1e-4, name
 
 
-def test_predictions_keep_their_order_and_what_occurs_twice_is_read_once(trained, monkeypatch):
+def test_predictions_keep_their_order_and_what_occurs_twice_is_read_once(classifier, trained, monkeypatch):
     read, counts = EditReader.read, []
     monkeypatch.setattr(EditReader, "read", lambda *args, **rest: counts.append(len(args[1])) or read(*args, **rest))
     order = [3, 0, 3, 7, 0, 1]
-    found = predict(trained / MODEL, [CHANGES[row] for row in order], progress="test")
+    found = predict(classifier, [CHANGES[row] for row in order], progress="test")
     assert counts == [4]
-    encoded = predict_encoded(trained / MODEL, trained / "data/encoded/test", progress="test")
+    encoded = classifier.logits(EncodedPairs(trained / "data/encoded/test"))
     assert encoded.shape == (len(CHANGES), 2)
     assert found == pytest.approx(encoded[order], abs=5e-3)  # in other company, up to a step of float16
     assert np.ptp(encoded[:, 1]) > 0.05  # far more than that
 
 
-def test_a_scorer_says_what_the_head_says_and_decides_by_the_calibration(scorer, trained):
-    logits = predict(trained / MODEL, CHANGES, progress="test")
+def test_a_scorer_says_what_the_head_says_and_decides_by_the_calibration(scorer, classifier):
+    logits = predict(classifier, CHANGES, progress="test")
     scores = scorer.score_edits(CHANGES)
     assert scores == pytest.approx(probabilities(logits, scorer.calibration.temperature), abs=1e-4)
     assert [scorer.score(*change) for change in CHANGES] == pytest.approx(scores, abs=1e-4)
@@ -98,11 +106,13 @@ def test_a_scorer_says_what_the_head_says_and_decides_by_the_calibration(scorer,
     assert scorer.score("He goes.", "He goes.") == 1
 
 
-def test_a_sentence_too_long_is_refused_and_a_prediction_of_it_is_cut(scorer, trained):
+def test_a_sentence_too_long_is_refused_and_a_prediction_of_it_is_cut(scorer, classifier):
     change = "She goes home. " * 40, "She go home. " + "She goes home. " * 39
     with pytest.raises(TooLong, match=r"^edit 0: too long; \d+ tokens, where 64 are the most$"):
         scorer.score(*change)
     assert np.isnan(scorer.score_edits([change, CHANGES[0]], errors="nan")).tolist() == [True, False]
-    assert np.isfinite(predict(trained / MODEL, [change], progress="test")).all()
+    assert np.isfinite(predict(classifier, [change], progress="test")).all()
     reader = scorer.classifier.reader
-    assert (reader.max_length, reader.layer, reader.following) == (64, 2, 4), "the folder alone tells how it reads"
+    assert (reader.max_length, reader.params) == (64, EncodeParams(64, layer=2, following=4)), (
+        "the folder alone tells how it reads"
+    )

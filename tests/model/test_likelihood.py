@@ -99,6 +99,14 @@ def test_an_edit_and_its_reverse_are_read_once_and_so_is_what_they_share(passes)
     assert passes == [(1, len(one) + len(other) - shared_ends(one, other)[0])]
 
 
+def test_an_edit_that_changes_nothing_is_not_read(passes):
+    same, other = tokens("He goes by bus.", "He goes by train.")
+    check([(same, same), (same, other)])
+    alone_passes = len(passes)
+    check([(same, same)])
+    assert len(passes) == alone_passes == 1
+
+
 def test_a_sentence_with_several_others_is_read_once(passes):
     one, *others = tokens("He goes home by bus.", "He go home by bus.", "He goes home by by bus.", "The bus goes.")
     check([(one, other) for other in others])

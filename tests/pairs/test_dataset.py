@@ -24,8 +24,7 @@ from fluency.utils.errors import UserError
 from fluency.utils.files import parquet_sink
 
 PARAMS = load_params().pairs
-# absurd edits of every plain sentence, but none that takes the words of another row
-ABSURD = replace(PARAMS.augment.absurd, share=1.0, rates=PARAMS.augment.absurd.rates | {"unrelated": 0.0})
+ABSURD = replace(PARAMS.augment.absurd, share=1.0)  # of every plain sentence
 WORDS = ["we", "like", "the", "old", "house", "near", "a", "river", "and", "its", "cats"]
 
 

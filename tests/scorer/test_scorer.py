@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from fluency import FluencyScorer
 from fluency.edits.edit import Edit
 from fluency.edits.forms import EditNotFound, EmptySentence, TooLong
-from fluency.model.classifier import batches
-from fluency.model.encoding import PairReader, collate, load_tokenizer
+from fluency.model.device import Device
+from fluency.model.encoding import PairReader, batches, collate, load_tokenizer
 from tests.helpers.models import untrained
 
 PAIRS = [(" ".join(["the cat"] * size), " ".join(["the cat", "sat"] * size)) for size in (1, 30, 2, 7, 15, 3, 1, 90)]
@@ -114,7 +114,7 @@ def test_a_stream_is_scored_as_it_comes_and_an_edit_once(scorer, monkeypatch):
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_score_depends_on_the_edit_alone(scorer, monkeypatch, order, cut, budget):
     monkeypatch.setattr(FluencyScorer, "at_once", cut)
-    monkeypatch.setattr(scorer.classifier, "max_tokens", budget)
+    monkeypatch.setattr(Device, "batch_tokens", budget)
     found = scorer.score_edits([PAIRS[place] for place in order])
     assert found == pytest.approx([scorer.score(*PAIRS[place]) for place in order], abs=1e-5)
 
