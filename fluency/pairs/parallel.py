@@ -5,6 +5,7 @@ depend on how many processes there are.
 """
 
 import re
+from collections.abc import Sequence
 from operator import attrgetter
 from pathlib import Path
 
@@ -86,16 +87,14 @@ def draft(raw: Path, group: int, start: int, folder: Path, params: PairsParams) 
     """Draft one row group, whose first row is number `start`."""
     with pq.ParquetFile(raw) as file:
         rows = [Row(**record) for record in file.read_row_group(group, use_threads=False).to_pylist()]
-    # in the place of a sentence may come one other, whatever the order of rows: of several, all would be one group
-    sentences = sorted({row.before for row in rows}, key=hash64)
-    following = dict(zip(sentences, [*sentences[1:], sentences[0]], strict=True))
+    others = _others(rows)
     name = f"{group:06}.parquet"
     sinks = {kind: parquet_sink(folder / kind / name, schema) for kind, schema in DRAFTS.items()}
     with sinks["pairs"] as add_pair, sinks["sentences"] as add_sentence, sinks["rows"] as add_row, \
             sinks["rejected"] as add_rejected:  # fmt: skip
         for number, row in enumerate(rows, start):
             try:
-                pairs = pairs_of(row, params, following[row.before])
+                pairs = pairs_of(row, params, others[_home(row)][row.before])
             except ValueError as error:
                 add_rejected(rejected_values(Rejected.of(row, str(error))))
                 continue
@@ -107,6 +106,23 @@ def draft(raw: Path, group: int, start: int, folder: Path, params: PairsParams) 
             for sentence in dict.fromkeys(text for pair in pairs for text in (pair.before, pair.after)):
                 add_sentence((number, hash64(sentence), hash64(normalise(sentence))))
             add_row((number, row.corpus, pairs[0].part, given, len(pairs), *_facts(pairs[0])))
+
+
+def _home(row: Row) -> tuple[str, str | None]:
+    """Where a row's sentence may be put in another's place: elsewhere it would leak between splits that are given."""
+    return row.corpus, row.split
+
+
+def _others(rows: Sequence[Row]) -> dict[tuple[str, str | None], dict[str, str]]:
+    """For each sentence one other of its corpus and split, whatever the order of rows.
+
+    Of several others each, all sentences would become one group.
+    """
+    homes: dict[tuple[str, str | None], set[str]] = {}
+    for row in rows:
+        homes.setdefault(_home(row), set()).add(row.before)
+    ordered = {home: sorted(sentences, key=hash64) for home, sentences in homes.items()}
+    return {home: dict(zip(its, [*its[1:], its[0]], strict=True)) for home, its in ordered.items()}
 
 
 def _facts(pair: Pair) -> tuple[int, bool, bool, bool, int]:

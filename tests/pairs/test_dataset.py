@@ -245,6 +245,20 @@ def test_leakage_may_stop_the_run(tmp_path):
     build(tmp_path / "clean", many(60), replace(PARAMS, leakage="fail"))
 
 
+def test_no_absurd_edit_takes_a_sentence_of_another_corpus_or_split(tmp_path):
+    """It would leak between splits that are given, whatever `pairs.leakage` says."""
+    unrelated = replace(ABSURD, rates=dict.fromkeys(ABSURD.rates, 0.0) | {"unrelated": 1.0})
+    params = replace(PARAMS, leakage="fail", augment=replace(PARAMS.augment, absurd=unrelated))
+    rows = [
+        replace(sentence(f"She has a {split} {corpus} number {number} ."), split=split, corpus=corpus)
+        for number in range(20) for corpus in "cd" for split in SPLITS
+    ]  # fmt: skip
+    splits, _, _ = build(tmp_path, rows, params)
+    absurd = [pair for pair in all_pairs(splits) if pair["part"] == "absurd"]
+    assert len(absurd) == len(rows)
+    assert all(pair["before"].split()[3:5] == pair["after"].split()[3:5] != [] for pair in absurd)
+
+
 def test_rejected_rows_are_kept_whole_with_their_reason(tmp_path):
     two = labelled("He go home and eat it.", "He goes home and eats it.", 1, line=7)
     same, bare = labelled("Same.", "Same.", 1), sentence("Hm.")
