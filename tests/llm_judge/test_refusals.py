@@ -3,7 +3,7 @@
 import pytest
 
 from fluency.llm_judge.prompt import text
-from tests.helpers.chat import body, completion, json_body, status
+from tests.helpers.chat import body, change_of, completion, json_body, status
 from tests.llm_judge.conftest import CHANGES, only
 
 
@@ -143,7 +143,8 @@ def test_a_word_of_the_sentence_in_an_error_does_not_leave_out_an_option(judge):
     asked = judge.ask(changes)
     assert asked.refused == set()
     assert asked.failures == {change: f"400: can't judge {change[0]!r}" for change in changes[1:4]}
-    assert all({"temperature", "seed", "response_format"} <= its.keys() for its in judge.server.requests[-3:])
+    others = [its for its in judge.server.requests if change_of(its) in CHANGES]
+    assert all({"temperature", "seed", "response_format"} <= its.keys() for its in others)
 
 
 def test_a_word_of_the_sentence_in_an_error_that_passes_does_not_leave_out_an_option(judge):
