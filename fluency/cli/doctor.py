@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from fluency.params import Params, load_params
-from fluency.sources.model import ModelParams
+from fluency.sources.params import ModelParams
 from fluency.utils.errors import UserError
 from fluency.utils.files import read_json
 

@@ -5,32 +5,17 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fluency.sources.data import Fetched, local_path
 from fluency.sources.hub import snapshot
 from fluency.utils.caches import cache_folder
-from fluency.utils.config import require
 from fluency.utils.errors import UserError
 from fluency.utils.files import sha256 as digest_of
 
 _MODEL_FILES = ("config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer*", "special_tokens_map.json",
                 "vocab*", "merges.txt", "spiece.model")  # fmt: skip
-
-
-KINDS = ("cross_encoder", "edit_head")
-
-
-@dataclass(frozen=True)
-class ModelParams:
-    source: str
-    sha256: str | None
-    kind: str | None
-
-    def __post_init__(self) -> None:
-        require(self.kind in (None, *KINDS), f"model.kind: {self.kind!r} is none of {', '.join(KINDS)}, or null")
 
 
 def kind_of(config: Mapping[str, Any], kind: str | None = None) -> str:

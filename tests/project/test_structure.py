@@ -105,6 +105,13 @@ def test_torch_is_not_imported_where_it_is_not_needed(module):
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_a_command_starts_without_the_libraries_of_stages():
+    """Each takes seconds, and a command that needs one imports it itself."""
+    code = "import fluency.cli.commands, sys; print(*sys.modules)"
+    loaded = set(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True).stdout.decode().split())
+    assert not loaded & {"sklearn", "scipy", "pandas", "transformers", "datasets", "huggingface_hub", "matplotlib"}
+
+
 def test_every_section_of_params_reruns_a_stage():
     watched = {name.partition(".")[0] for stage in STAGES.values() for name in stage["params"]}
     assert watched == set(vars(load_params()))
