@@ -109,27 +109,31 @@ HUB = "hub:timonziegenbein/fluency-agumented-edits"
 
 
 @pytest.mark.parametrize(
-    ("overrides", "model"),
+    ("more", "model", "changed"),
     [
-        (None, "hub:answerdotai/ModernBERT-large"),  # those of `make reference`
-        (["model.source=hub:answerdotai/ModernBERT-base", f"data.source={HUB}", "train.num_processes=4"],
-         "hub:answerdotai/ModernBERT-base"),  # the earlier run, jycpxsf5
+        ([], "ModernBERT-large", {}),
+        (["model.source=hub:answerdotai/ModernBERT-base"], "ModernBERT-base", {}),  # the earlier run, jycpxsf5
+        (["train.per_device_train_batch_size=16", "train.eval_steps=50"], "ModernBERT-large",  # the published model
+         {"per_device_train_batch_size": 16, "eval_strategy": "steps", "save_strategy": "steps", "eval_steps": 50}),
     ],
 )  # fmt: skip
-def test_the_recipe_is_the_references(tmp_path, overrides, model):
-    """Every value of the reference's table, as four GPUs would get it."""
+def test_the_recipe_is_the_references(tmp_path, more, model, changed):
+    """Every value of the reference's table, as four GPUs would get it; docs/reference_recipe.md has the overrides."""
     from dvc.utils.hydra import apply_overrides
 
-    if overrides is None:
-        recipe = Path("Makefile").read_text(encoding="utf-8").partition("\nreference:")[2].partition("\n\n")[0]
-        overrides = re.findall(r"-S (\S+)", recipe)
-        assert len(overrides) == 3
+    recipe = Path("Makefile").read_text(encoding="utf-8").partition("\nreference:")[2].partition("\n\n")[0]
+    overrides = re.findall(r"-S (\S+)", recipe)
+    assert len(overrides) == 3
+    page = Path("docs/reference_recipe.md").read_text(encoding="utf-8")
+    assert all(f"-S {override}" in page for override in [*overrides, *more])
     shutil.copyfile("params.yaml", tmp_path / "params.yaml")
-    apply_overrides(tmp_path / "params.yaml", overrides)
+    apply_overrides(tmp_path / "params.yaml", [*overrides, *more])
     params = load_params(tmp_path / "params.yaml")
     plan = plan_for(params.train, Devices("cuda", 4, bf16=True))
-    assert (params.model.source, params.data.source, params.pairs.single_edit_only) == (model, HUB, True)
-    assert (plan.processes, plan.batch, plan.accumulation, plan.bf16) == (4, 8, 1, True)
+    assert params.model.source == f"hub:answerdotai/{model}"
+    assert (params.data.source, params.pairs.single_edit_only) == (HUB, True)
+    batch = changed.get("per_device_train_batch_size", 8)
+    assert (plan.processes, plan.batch, plan.accumulation, plan.bf16) == (4, batch, 1, True)
     # bf16 arguments need the GPU itself
     arguments = training_arguments(params.train, replace(plan, device="cpu", bf16=False), tmp_path)
     expected = {
@@ -153,7 +157,7 @@ def test_the_recipe_is_the_references(tmp_path, overrides, model):
         "max_grad_norm": 1.0,
         "label_smoothing_factor": 0.0,
         "activation_checkpointing": False,
-    }
+    } | changed
     assert {name: getattr(arguments, name) for name in expected} == expected
     assert params.train.metric_for_best_model == "precision"
 
