@@ -79,7 +79,8 @@ def write_some(encoded: Path, pairs: Path, folder: Path, masked: Masked, left_ou
     parts = pq.read_table(pairs, columns=["part"])["part"].to_pylist()
     columns = read_parquet(pairs, columns=["before", "after"])
     every = EncodedPairs(encoded)
-    kept = [row for row, part in enumerate(parts) if part not in left_out or encoded.name == "test"]
+    rows = zip(range(len(every)), parts, strict=True)  # the sample has no pair that is left out as unseen
+    kept = [row for row, part in rows if part not in left_out or encoded.name == "test"]
     items = [masked({name: its for name, its in every[row].items() if name != "labels"}) for row in kept]
     changes = [(columns[row]["before"], columns[row]["after"]) for row in kept]
     write_encoded(folder, [items], every.labels[kept].tolist(), changes)
