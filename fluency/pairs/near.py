@@ -10,8 +10,7 @@ from fluency.edits.sentence import hash64
 from fluency.pairs.groups import components
 
 _ORDERS, _DEPTH = 10, 5  # sets are sorted ten times, each time by the last twelve bits of five minima
-_MINIMA, _LAST = _ORDERS * _DEPTH, np.uint64(2**12 - 1)
-_HALF, _LOW = np.uint64(32), np.uint64(2**32 - 1)
+_MINIMA = _ORDERS * _DEPTH
 _BLOCK = 100_000  # sets of words that are worked on at once
 # Sentences that near-duplicates may join in a chain: this many, or this share of all. Longer ones drift anywhere.
 _CHAIN, _CHAIN_SHARE = 100, 0.01
@@ -32,7 +31,7 @@ def near_duplicates(flat: np.ndarray, ends: np.ndarray, threshold: float) -> np.
         return np.array([], dtype=np.int64)
     starts = np.r_[0, ends[:-1]]
     mixed = flat * _factor(0)
-    identity = np.add.reduceat((mixed ^ (mixed >> _HALF)) * _factor(1), starts)
+    identity = np.add.reduceat((mixed ^ mixed >> 32) * _factor(1), starts)
     _, first, set_of = np.unique(identity, return_index=True, return_inverse=True)
     sizes = (ends - starts)[first]
     bounds = np.r_[0, np.cumsum(sizes)]
@@ -54,14 +53,12 @@ def _candidates(flat: np.ndarray, bounds: np.ndarray, threshold: float) -> tuple
     keys = np.zeros((_ORDERS, len(bounds) - 1), dtype=np.uint64)
     sketch = np.zeros(len(bounds) - 1, dtype=np.uint64)
     for start in range(0, len(sketch), _BLOCK):
-        its = bounds[start : start + _BLOCK + 1]
-        block = flat[its[0] : its[-1]].astype(np.uint64)
+        its, at = bounds[start : start + _BLOCK + 1], slice(start, start + _BLOCK)
         for number in range(_MINIMA):
-            minima = np.minimum.reduceat(block * _factor(number) >> _HALF, its[:-1] - its[0])
-            for bits, mask in ((keys[number % _ORDERS], _LAST), (sketch, np.uint64(1))):
-                its_bits = bits[start : start + _BLOCK]
-                its_bits <<= np.uint64(int(mask).bit_length())
-                its_bits |= minima & mask
+            hashes = flat[its[0] : its[-1]] * _factor(number) >> 32
+            minima, key = np.minimum.reduceat(hashes, its[:-1] - its[0]), keys[number % _ORDERS]
+            key[at] = key[at] << 12 | minima & 0xFFF
+            sketch[at] = sketch[at] << 1 | minima & 1
     differing = (1 - threshold) / 2
     most = _MINIMA * differing + 3 * (_MINIMA * differing * (1 - differing)) ** 0.5  # three standard deviations
     found = [np.array([], dtype=np.uint64)]
@@ -69,9 +66,9 @@ def _candidates(flat: np.ndarray, bounds: np.ndarray, threshold: float) -> tuple
         order = np.argsort(key, kind="stable")
         near = np.bitwise_count(sketch[order[1:]] ^ sketch[order[:-1]]) <= most
         ends = np.sort(np.stack([order[1:][near], order[:-1][near]]), axis=0).astype(np.uint64)
-        found.append(ends[0] << _HALF | ends[1])
+        found.append(ends[0] << 32 | ends[1])
     pairs = np.unique(np.concatenate(found))
-    return (pairs >> _HALF).astype(np.int64), (pairs & _LOW).astype(np.int64)
+    return (pairs >> 32).astype(np.int64), (pairs & 0xFFFFFFFF).astype(np.int64)
 
 
 def _jaccard(flat: np.ndarray, bounds: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -80,13 +77,10 @@ def _jaccard(flat: np.ndarray, bounds: np.ndarray, one: np.ndarray, other: np.nd
     shared = np.empty(len(one), dtype=np.int64)
     for start in range(0, len(one), _BLOCK):
         sides = one[start : start + _BLOCK], other[start : start + _BLOCK]
-        number = np.arange(len(sides[0]), dtype=np.uint64) << _HALF
-        members = [
-            np.repeat(number, sizes[side]) | flat[_ranges(bounds[side], sizes[side])].astype(np.uint64)
-            for side in sides
-        ]
+        number = np.arange(len(sides[0]), dtype=np.uint64) << 32
+        members = [np.repeat(number, sizes[side]) | flat[_ranges(bounds[side], sizes[side])] for side in sides]
         members = np.sort(np.concatenate(members))
-        both = members[1:][members[1:] == members[:-1]] >> _HALF
+        both = members[1:][members[1:] == members[:-1]] >> 32
         shared[start : start + _BLOCK] = np.bincount(both.astype(np.int64), minlength=len(number))
     return shared / np.maximum(sizes[one] + sizes[other] - shared, 1)
 

@@ -57,23 +57,27 @@ def drawn(changes: Changes, number: np.ndarray, split: np.ndarray, params: Pairs
         split: of each pair, a place in `SPLITS` or -1. Of shape [pairs].
     """
     chosen = split >= 0
+    edits = np.minimum(changes.change, changes.reverse)
     limits = (params.max_train_samples, params.max_eval_samples, params.max_predict_samples)
     for code, limit in enumerate(limits):
         members = np.flatnonzero(split == code)
         if limit is not None and len(members) > limit:
-            chosen[members] = False
-            edits = np.minimum(changes.change, changes.reverse)[members]
-            names = np.stack([edits, number[members].astype(np.uint64)], axis=1)
-            names, unit, sizes = np.unique(names, axis=0, return_inverse=True, return_counts=True)
-            rank = np.fromiter((hash64(f"{params.seed}|{one}|{n}") for one, n in names), np.uint64, len(names))
-            order = np.argsort(rank, kind="stable")
-            taken = np.zeros(len(names), dtype=bool)
-            taken[order] = np.cumsum(sizes[order]) <= limit
-            room = limit - sizes[taken].sum()
-            for one in order[~taken[order]]:
-                if room == 0:
-                    break
-                if sizes[one] <= room:
-                    taken[one], room = True, room - sizes[one]
-            chosen[members[taken[unit]]] = True
+            chosen[members] = _drawn_edits(edits[members], number[members], limit, params.seed)
     return chosen
+
+
+def _drawn_edits(edits: np.ndarray, number: np.ndarray, limit: int, seed: int) -> np.ndarray:
+    """Which pairs are drawn: `limit` at most, of an edit and its number all or none. Of shape [pairs]."""
+    names = np.stack([edits, number.astype(np.uint64)], axis=1)
+    names, unit, sizes = np.unique(names, axis=0, return_inverse=True, return_counts=True)
+    rank = np.fromiter((hash64(f"{seed}|{edit}|{n}") for edit, n in names.tolist()), np.uint64, len(names))
+    order = np.argsort(rank, kind="stable")
+    taken = np.zeros(len(names), dtype=bool)
+    taken[order] = np.cumsum(sizes[order]) <= limit
+    room = limit - sizes[taken].sum()
+    for one in order[~taken[order]]:  # smaller ones fill what is left
+        if room == 0:
+            break
+        if sizes[one] <= room:
+            taken[one], room = True, room - sizes[one]
+    return taken[unit]
