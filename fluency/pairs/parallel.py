@@ -46,7 +46,7 @@ _pair_values = attrgetter(*(name for name, _ in PAIR_FIELDS))
 
 # One file of each kind for a row group. `digest` is the hash of all that a pair says, `change` that of its sentences
 # (of a row: of its first pair's), `reverse` that of its reverse's; `row` is the row's number among all raw rows. A vote
-# is what an annotator says of a sentence; `words` are the hashes of those of a row's sentence, in the order of `rows`.
+# is what an annotator says of a sentence; `words` are hashes of those of a row's fluent side, in the order of `rows`.
 DRAFTS = {
     "pairs": pa.schema(
         [*PAIR_FIELDS, ("row", pa.int32()), ("digest", pa.uint64()), ("change", pa.uint64()), ("reverse", pa.uint64())]
@@ -131,9 +131,10 @@ def draft(raw: Path, group: int, start: int, folder: Path, params: PairsParams) 
                 values, before, after = _pair_values(pair), hashes[pair.before], hashes[pair.after]
                 digest = hash64("\0".join(map(str, (*values, given))))
                 add_pair((*values, number, digest, _change(before, after), _change(after, before)))
-            add_words((list(map(known_words.__getitem__, words(row.before))),))
-            change = _change(hashes[pairs[0].before], hashes[pairs[0].after])
-            add_row((number, row.corpus, pairs[0].part, given, len(pairs), change, *_facts(pairs[0])))
+            first = pairs[0]
+            add_words((list(map(known_words.__getitem__, words(first.after if first.label else first.before))),))
+            change = _change(hashes[first.before], hashes[first.after])
+            add_row((number, row.corpus, first.part, given, len(pairs), change, *_facts(first)))
 
 
 class _Hashes(dict[str, int]):
