@@ -101,7 +101,8 @@ class Data:
         order = random.Random(1).sample(range(len(self.rows)), len(self.rows))
         if way.grouped:
             lengths = [len(row["input_ids"]) for row in self.rows]
-            order = list(GlobalBatchSampler(lengths, self.edits, global_batch=way.batch, seed=1))
+            batches = GlobalBatchSampler(lengths, self.edits, batch=way.batch, global_batch=way.batch, seed=1)
+            order = [row for batch in batches for row in batch]
         while True:
             for start in range(0, len(order) - way.batch + 1, way.batch):
                 chosen = [self.rows[row] for row in order[start : start + way.batch]]

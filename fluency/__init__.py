@@ -1,7 +1,12 @@
 """Does one edit keep a sentence fluent? Data, training, evaluation and the scorer of a fluency-edit classifier."""
 
+import os
 from importlib import import_module
 from typing import Any
+
+# OpenMP's threads spin while they wait for each other: beside other programs that want the cores, a training then takes
+# ten times as long. Read when torch is loaded.
+os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
 _PUBLIC = {
     "FluencyScorer": "fluency.scorer.scorer",

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from fluency.baselines.logistic_regression import BaselineParams
+from fluency.baselines.params import BaselineParams
 from fluency.corpus.params import DataParams
 from fluency.evaluation.params import DecisionParams, EvaluateParams
 from fluency.llm_judge.params import LLMParams
 from fluency.model.params import EncodeParams
 from fluency.pairs.params import PairsParams
-from fluency.sources.model import ModelParams
+from fluency.sources.params import ModelParams
 from fluency.training.params import EditHeadParams, TrainParams
 from fluency.utils.config import PARAMS, read_yaml
 

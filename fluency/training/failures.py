@@ -35,7 +35,10 @@ def explained(error: Exception, params: TrainParams, plan: Plan) -> Exception:
     if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in text:
         return UserError(f"out of memory; {_less_memory(params, plan)}")
     if any(sign in text for sign in ("No space left", "os error 28", "inline_container")):  # Python, Rust, torch.save
-        return UserError(f"the disk is full: a checkpoint or the model could not be written; make room, and {GOES_ON}")
+        return UserError(
+            "the disk is full: a checkpoint or the model could not be written; make room (also in .checkpoints/), "
+            f"and {GOES_ON}"
+        )
     lost = isinstance(error, RuntimeError) and any(
         sign in text.lower() for sign in ("connection", "timed out", "timeout")
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 import yaml
 
+from fluency.model.device import gpu_has_bf16
 from fluency.training.params import TrainParams
 from fluency.utils.errors import UserError
 
@@ -138,9 +139,7 @@ def devices_at_hand(accelerate_config: str | None) -> Devices:
     if not gpus:
         return Devices("cpu", 1)
     count = gpus * machines
-    return Devices(
-        "cuda", min(count, wanted) if wanted > 0 else count, torch.cuda.is_bf16_supported(), machines, sharded
-    )
+    return Devices("cuda", min(count, wanted) if wanted > 0 else count, gpu_has_bf16(), machines, sharded)
 
 
 def read_accelerate_config(path: str | None) -> Mapping[str, object]:

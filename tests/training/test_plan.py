@@ -83,12 +83,20 @@ def test_a_plan_keeps_the_global_batch_or_is_refused(processes, batch, accumulat
 def test_each_process_of_a_launch_has_a_gpu_of_its_own(monkeypatch, rank, gpus, name):
     """Or the one that its launcher shows it."""
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
-    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda: True)
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation: True)
     monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
     monkeypatch.delenv("LOCAL_RANK", raising=False)
     if rank:
         monkeypatch.setenv("LOCAL_RANK", rank)
     assert (device_at_hand().name, Device("cpu", False, 1).name) == (name, "cpu")
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_bfloat16_that_a_gpu_only_emulates_is_not_planned(monkeypatch, native):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation=True: including_emulation or native)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    assert (devices_at_hand(None).bf16, device_at_hand().bf16) == (native, native)
 
 
 def test_the_example_configurations_are_read(monkeypatch):

@@ -138,14 +138,13 @@ def test_checkpoints_that_were_cut_off_are_cleared_and_whole_ones_kept(tmp_path)
     assert checkpoint_to_resume(folder) is None
 
 
-def test_checkpoints_of_experiments_that_were_given_up_do_not_pile_up(tmp_path):
+def test_checkpoints_of_other_experiments_stay(tmp_path):
+    """One may be running, on a machine whose locks are not seen here."""
     for number in range(8):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        os.utime(folder, (number, number))
-    with claimed(tmp_path / "4"), interrupted(), claimed(tmp_path / "new"):  # 4 is alive, and so the latest
-        assert {path.name for path in tmp_path.iterdir()} == {"new", "4", "6", "7"}
-        raise KeyboardInterrupt
+        (tmp_path / str(number)).mkdir()
+    with claimed(tmp_path / "new"):
+        pass
+    assert {path.name for path in tmp_path.iterdir()} == set("01234567")
 
 
 def test_only_the_same_experiment_goes_on_whatever_it_runs_on(tmp_path, tiny_model):

@@ -7,6 +7,7 @@ import shutil
 import struct
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -27,22 +28,30 @@ from tests.helpers.trainings import Training, read_json
 # --- the order of rows ---
 
 
-def sampler(count: int = 103, global_batch: int = 8, seed: int = 1) -> GlobalBatchSampler:
+def sampler(count: int = 103, global_batch: int = 8, seed: int = 1, **share: int) -> GlobalBatchSampler:
     rng = random.Random(0)
     lengths = [length for _ in range(0, count, 2) for length in [rng.randrange(5, 60)] * 2][:count]
-    return GlobalBatchSampler(lengths, [row // 2 for row in range(count)], global_batch=global_batch, seed=seed)
+    edits = [row // 2 for row in range(count)]
+    return GlobalBatchSampler(lengths, edits, **({"batch": global_batch} | share), global_batch=global_batch, seed=seed)
 
 
 def test_an_epoch_has_every_row_in_whole_global_batches():
-    order = list(sampler())
-    assert len(order) == len(sampler()) == 104
-    assert set(order) == set(range(103))
+    batches = list(sampler())
+    assert {len(batch) for batch in batches} == {8}
+    assert len(batches) == len(sampler()) == 13
+    assert set(chain(*batches)) == set(range(103))
+
+
+@pytest.mark.parametrize(("processes", "batch"), [(1, 4), (2, 4), (4, 2), (2, 1)])
+def test_any_number_of_processes_sees_the_same_global_batches(processes, batch):
+    shares = [sampler(batch=batch, process=process, processes=processes) for process in range(processes)]
+    assert {len(share) for share in shares} == {len(list(share)) for share in shares} == {104 // batch // processes}
+    rows = [row for turn in zip(*shares, strict=True) for its in turn for row in its]
+    assert rows == list(chain(*sampler()))
 
 
 def test_an_edit_and_its_reverse_stand_in_the_same_batch():
-    order = list(sampler(800))
-    batch_of = {row: place // 8 for place, row in enumerate(order)}
-    assert all(batch_of[row] == batch_of[row + 1] for row in range(0, 800, 2))
+    assert all({row ^ 1 for row in batch} == set(batch) for batch in sampler(800))
 
 
 def test_epochs_differ_and_repeat_by_seed():
@@ -57,7 +66,7 @@ def test_epochs_differ_and_repeat_by_seed():
 
 def test_batches_hold_similar_lengths():
     ours = sampler(2000)
-    spread = [np.ptp([ours.lengths[row] for row in list(ours)[at : at + 8]]) for at in range(0, 2000, 8)]
+    spread = [np.ptp([ours.lengths[row] for row in batch]) for batch in ours]
     assert np.median(spread) <= 2
     assert np.ptp(ours.lengths) > 50
 
@@ -100,27 +109,31 @@ HUB = "hub:timonziegenbein/fluency-agumented-edits"
 
 
 @pytest.mark.parametrize(
-    ("overrides", "model"),
+    ("more", "model", "changed"),
     [
-        (None, "hub:answerdotai/ModernBERT-large"),  # those of `make reference`
-        (["model.source=hub:answerdotai/ModernBERT-base", f"data.source={HUB}", "train.num_processes=4"],
-         "hub:answerdotai/ModernBERT-base"),  # the earlier run, jycpxsf5
+        ([], "ModernBERT-large", {}),
+        (["model.source=hub:answerdotai/ModernBERT-base"], "ModernBERT-base", {}),  # the earlier run, jycpxsf5
+        (["train.per_device_train_batch_size=16", "train.eval_steps=50"], "ModernBERT-large",  # the published model
+         {"per_device_train_batch_size": 16, "eval_strategy": "steps", "save_strategy": "steps", "eval_steps": 50}),
     ],
 )  # fmt: skip
-def test_the_recipe_is_the_references(tmp_path, overrides, model):
-    """Every value of the reference's table, as four GPUs would get it."""
+def test_the_recipe_is_the_references(tmp_path, more, model, changed):
+    """Every value of the reference's table, as four GPUs would get it; docs/reference_recipe.md has the overrides."""
     from dvc.utils.hydra import apply_overrides
 
-    if overrides is None:
-        recipe = Path("Makefile").read_text(encoding="utf-8").partition("\nreference:")[2].partition("\n\n")[0]
-        overrides = re.findall(r"-S (\S+)", recipe)
-        assert len(overrides) == 3
+    recipe = Path("Makefile").read_text(encoding="utf-8").partition("\nreference:")[2].partition("\n\n")[0]
+    overrides = re.findall(r"-S (\S+)", recipe)
+    assert len(overrides) == 3
+    page = Path("docs/reference_recipe.md").read_text(encoding="utf-8")
+    assert all(f"-S {override}" in page for override in [*overrides, *more])
     shutil.copyfile("params.yaml", tmp_path / "params.yaml")
-    apply_overrides(tmp_path / "params.yaml", overrides)
+    apply_overrides(tmp_path / "params.yaml", [*overrides, *more])
     params = load_params(tmp_path / "params.yaml")
     plan = plan_for(params.train, Devices("cuda", 4, bf16=True))
-    assert (params.model.source, params.data.source, params.pairs.single_edit_only) == (model, HUB, True)
-    assert (plan.processes, plan.batch, plan.accumulation, plan.bf16) == (4, 8, 1, True)
+    assert params.model.source == f"hub:answerdotai/{model}"
+    assert (params.data.source, params.pairs.single_edit_only) == (HUB, True)
+    batch = changed.get("per_device_train_batch_size", 8)
+    assert (plan.processes, plan.batch, plan.accumulation, plan.bf16) == (4, batch, 1, True)
     # bf16 arguments need the GPU itself
     arguments = training_arguments(params.train, replace(plan, device="cpu", bf16=False), tmp_path)
     expected = {
@@ -144,7 +157,7 @@ def test_the_recipe_is_the_references(tmp_path, overrides, model):
         "max_grad_norm": 1.0,
         "label_smoothing_factor": 0.0,
         "activation_checkpointing": False,
-    }
+    } | changed
     assert {name: getattr(arguments, name) for name in expected} == expected
     assert params.train.metric_for_best_model == "precision"
 
