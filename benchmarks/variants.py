@@ -44,7 +44,8 @@ def write_some(encoded: Path, pairs: Path, folder: Path, *, kept: Kept = lambda 
     """Write those encoded pairs whose rows are kept, masked, to the new `folder`; the test pairs are always whole."""
     for split in SPLITS:
         every, rows = EncodedPairs(encoded / split), read_parquet(pairs / f"{split}.parquet")
-        chosen = [place for place, row in enumerate(rows) if split == "test" or kept(row)]
+        places = zip(range(len(every)), rows, strict=True)  # nothing may be left out as unseen
+        chosen = [place for place, row in places if split == "test" or kept(row)]
         items = [masked({name: its for name, its in every[row].items() if name != "labels"}) for row in chosen]
         changes = [(rows[row]["before"], rows[row]["after"]) for row in chosen]
         write_encoded(folder / split, [items], every.labels[chosen].tolist(), changes)

@@ -4,15 +4,19 @@ import os
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
+
 from fluency.corpus.rows import SPLITS
 from fluency.model.device import use_cores
 from fluency.model.encode import encode_pairs, parts_folder, reader_of
 from fluency.model.params import EncodeParams
 from fluency.utils.config import read_params
 from fluency.utils.errors import run_stage
-from fluency.utils.files import written_aside
+from fluency.utils.files import write_json, write_parquet, written_aside
 
 PAIRS, BASE, ENCODED = Path("data/pairs"), Path("models/base"), Path("data/encoded")
+FIGURES = Path("metrics/encoding.json")
+UNSEEN = pa.schema([("split", pa.string()), ("id", pa.string()), ("reason", pa.string())])
 
 
 def main() -> None:
@@ -21,9 +25,22 @@ def main() -> None:
     reader = reader_of(BASE, params)
     # outside DVC's outputs, which are deleted before a stage runs
     parts = parts_folder(Path(os.environ.get("DVC_ROOT", "."), ".checkpoints"), BASE, params)
+    figures, unseen = {}, []
     with written_aside(ENCODED) as aside:
         for split in SPLITS:
-            encode_pairs(PAIRS / f"{split}.parquet", aside / split, reader, parts=parts, progress=split)
+            figures[split], its = encode_pairs(
+                PAIRS / f"{split}.parquet",
+                aside / split,
+                reader,
+                parts=parts,
+                progress=split,
+                drop_unseen=split == "train" and not params.keep_unseen,
+            )
+            unseen += [{"split": split} | pair for pair in its]
+        write_parquet(aside / "unseen.parquet", unseen, UNSEEN)
+    write_json(FIGURES, figures)
+    for split, its in figures.items():
+        print(f"{split}: {', '.join(f'{count} {name}' for name, count in its.items())}")
     shutil.rmtree(parts, ignore_errors=True)  # another run of the same may be faster
 
 

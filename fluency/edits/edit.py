@@ -11,7 +11,10 @@ from rapidfuzz.distance import Levenshtein
 
 # A word, a run of white space, or one grapheme of anything else. Apostrophes and hyphens stay inside words, so that
 # "don't" is one token. `\X` is a whole grapheme: a letter with its marks, an emoji with its modifiers, a flag.
-_TOKEN = regex.compile(r"(?:(?=\w)\X)+(?:(?=['’\-])\X(?:(?=\w)\X)+)*|(?:(?=\s)\X)+|\X")
+# In scripts without spaces between words each grapheme is a token, or a clause would be one word; Unicode's word
+# boundaries do the same. LB=SA are the scripts (Thai, Lao, Khmer ...) whose words they leave to dictionaries.
+_LETTER = r"(?=[\w--[\p{Han}\p{Hiragana}\p{LB=SA}]])\X"
+_TOKEN = regex.compile(rf"(?:{_LETTER})+(?:(?=['’\-])\X(?:{_LETTER})+)*|(?:(?=\s)\X)+|\X", regex.V1)
 _ASCII_TOKEN = re.compile(r"\w+(?:['\-]\w+)*|\s+|.", re.ASCII | re.DOTALL)  # the same, six times as fast
 
 

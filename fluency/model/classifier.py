@@ -13,7 +13,7 @@ from fluency.edits.forms import Change
 from fluency.model.device import Device
 from fluency.model.edit_features import EditReader
 from fluency.model.edit_head import EditHead, EditHeadConfig
-from fluency.model.encoding import Item, PairReader, batches, load_tokenizer, without_bar
+from fluency.model.encoding import Item, PairReader, Unseen, batches, load_tokenizer, without_bar
 from fluency.model.params import EncodeParams
 from fluency.utils.files import read_json
 
@@ -24,6 +24,8 @@ class Reader(Protocol):
     max_length: int
 
     def tokenise(self, changes: Sequence[Change], *, cut: bool) -> list[Item]: ...
+
+    def unseen(self, changes: Sequence[Change]) -> list[Unseen | None]: ...
 
     def length(self, item: Item) -> int: ...
 

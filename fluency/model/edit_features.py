@@ -10,7 +10,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreT
 from fluency.edits.forms import Change
 from fluency.model.device import Device
 from fluency.model.edit_head import stack
-from fluency.model.encoding import Item, load_tokenizer, without_bar
+from fluency.model.encoding import Item, Unseen, load_tokenizer, without_bar
 from fluency.model.likelihood import Side, Tokens, read, shared_ends, tokenise
 from fluency.model.params import EncodeParams
 
@@ -69,6 +69,11 @@ class EditReader:
             {"before": one, "after": other}
             for one, other in ((_around_edit(*both, self.max_length) for both in sides) if cut else sides)
         ]
+
+    def unseen(self, changes: Sequence[Change]) -> list[Unseen | None]:
+        """For each change why the model sees no edit, or None; sentences are cut around the edit, never before it."""
+        items = self.tokenise(changes, cut=False)
+        return ["invisible" if item["before"] == item["after"] else None for item in items]
 
     def length(self, item: Item) -> int:
         """Tokens of the longer sentence."""

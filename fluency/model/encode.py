@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
@@ -16,7 +17,7 @@ from fluency.model.classifier import Reader
 from fluency.model.device import device_at_hand
 from fluency.model.edit_features import EditReader
 from fluency.model.encoded_pairs import write_encoded
-from fluency.model.encoding import Item, PairReader, load_tokenizer
+from fluency.model.encoding import Item, PairReader, Unseen, load_tokenizer
 from fluency.model.params import EncodeParams
 from fluency.utils.errors import UserError
 from fluency.utils.files import read_json, read_parquet, sha256, written_aside
@@ -49,22 +50,50 @@ def parts_folder(root: Path, base: Path, params: EncodeParams) -> Path:
     return root / f"encoding-{hashlib.sha256(repr(origin).encode()).hexdigest()[:16]}"
 
 
-def encode_pairs(pairs: Path, folder: Path, reader: Reader, *, parts: Path, progress: str) -> None:
+def encode_pairs(
+    pairs: Path, folder: Path, reader: Reader, *, parts: Path, progress: str, drop_unseen: bool = False
+) -> tuple[dict[str, int], list[dict[str, str]]]:
     """Encode the pairs of a Parquet file into the new `folder`, as `EncodedPairs` reads them.
 
     Args:
         parts: the reader's own folder for what was read, from which a later run goes on; to be removed after the last.
         progress: label of the progress bars.
+        drop_unseen: leave out pairs whose edit the model cannot see; the others keep their order.
+
+    Returns:
+        How many `pairs` there are, how many of them `invisible` and `truncated`, and how many `encoded`; and the `id`
+        and `reason` of those whose edit the model cannot see.
+
+    Raises:
+        UserError: pairs were left out, and the others have not both labels.
     """
-    rows = read_parquet(pairs, columns=["before", "after", "label"])
-    changes = [(row["before"], row["after"]) for row in rows]
-    labels = [row["label"] for row in rows]
-    chunks = [changes[start : start + _PART] for start in range(0, len(changes), _PART)]
+    rows = read_parquet(pairs, columns=["id", "before", "after", "label"])
+    reasons = [reason for chunk in _chunks(_changes(rows)) for reason in reader.unseen(chunk)]
+    unseen = [{"id": row["id"], "reason": reason} for row, reason in zip(rows, reasons, strict=True) if reason]
+    figures = {"pairs": len(rows)} | {reason: reasons.count(reason) for reason in get_args(Unseen)}
+    if drop_unseen and unseen:
+        rows = [row for row, reason in zip(rows, reasons, strict=True) if not reason]
+        if len({row["label"] for row in rows}) < 2:
+            raise UserError(
+                f"{pairs}: of {len(reasons)} pairs the base model can tell {len(rows)} from unchanged sentences, and "
+                "those have not both labels; choose another model.source, or raise encode.max_length"
+            )
+    changes, labels = _changes(rows), [row["label"] for row in rows]
+    chunks = _chunks(changes)
     if isinstance(reader, PairReader):
         read = (reader.tokenise(chunk, cut=True) for chunk in tqdm(chunks, progress, unit="part", disable=None))
     else:
         read = _read_in_parts(reader, chunks, parts, progress)
     write_encoded(folder, read, labels, changes)
+    return figures | {"encoded": len(rows)}, unseen
+
+
+def _changes(rows: Sequence[dict[str, Any]]) -> list[Change]:
+    return [(row["before"], row["after"]) for row in rows]
+
+
+def _chunks(changes: Sequence[Change]) -> list[Sequence[Change]]:
+    return [changes[start : start + _PART] for start in range(0, len(changes), _PART)]
 
 
 def _read_in_parts(

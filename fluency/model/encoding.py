@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -10,6 +12,9 @@ from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerBas
 from transformers.utils.logging import disable_progress_bar, enable_progress_bar, is_progress_bar_enabled
 
 from fluency.model.encoded_pairs import Item
+
+# Why a model sees no edit: both sentences have the same tokens, or they differ only in what is cut off.
+Unseen = Literal["invisible", "truncated"]
 
 # Lengths are padded to a multiple of this: few distinct shapes, whole tensor-core tiles.
 _LENGTH_STEP = 8
@@ -63,6 +68,26 @@ class PairReader:
             verbose=False,
         )
         return [{name: batch[name][row] for name in batch} for row in range(len(before))]
+
+    def unseen(self, changes: Sequence[tuple[str, str]]) -> list[Unseen | None]:
+        """For each change why the model sees no edit, or None."""
+        sides = (
+            self.tokenizer(list(side), add_special_tokens=False, verbose=False) for side in zip(*changes, strict=True)
+        )
+        tokens = zip(*(side["input_ids"] for side in sides), strict=True)
+        room = self.max_length - self.tokenizer.num_special_tokens_to_add(pair=True)
+        return [
+            "invisible" if one == other
+            else "truncated" if len(one) + len(other) > room and self._cut_off(change, one, other)
+            else None
+            for change, (one, other) in zip(changes, tokens, strict=True)
+        ]  # fmt: skip
+
+    def _cut_off(self, change: tuple[str, str], one: Sequence[int], other: Sequence[int]) -> bool:
+        """Whether a side is cut before its first token that the other does not have."""
+        shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+        places = self.tokenizer(*change, truncation="longest_first", max_length=self.max_length).sequence_ids()
+        return any(shared >= places.count(side) < len(tokens) for side, tokens in enumerate((one, other)))
 
     def length(self, item: Item) -> int:
         """Tokens of the pair."""

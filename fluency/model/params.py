@@ -10,6 +10,7 @@ class EncodeParams:
     max_length: int
     layer: int
     following: int
+    keep_unseen: bool = False  # of training alone; a trained classifier has no use for it
 
     def __post_init__(self) -> None:
         require(self.max_length >= 8, "encode.max_length: must be 8 or more")

@@ -62,14 +62,39 @@ class Changes:
     """The changes (before, after) of all pairs; arrays of shape [pairs].
 
     Attributes:
-        change: hash of the two sentences.
+        change, reverse: hashes of the two sentences, and of them the other way round.
         label: the pair's label.
         row: number of its raw row, ascending.
     """
 
     change: np.ndarray
+    reverse: np.ndarray
     label: np.ndarray
     row: np.ndarray
+
+
+@dataclass(frozen=True)
+class Votes:
+    """What the annotators of corrections say of the sentence; arrays of shape [rows], zeros where a row is none.
+
+    Attributes:
+        correcting: how many of them correct it.
+        leaving: how many leave it as it is.
+    """
+
+    correcting: np.ndarray
+    leaving: np.ndarray
+
+    @classmethod
+    def of(cls, facts: Facts, row: np.ndarray, sentence: np.ndarray, corrects: np.ndarray) -> "Votes":
+        """From the drafts' votes: the raw row of each, what it is about, and whether it is a correction."""
+        _, sentence = np.unique(sentence, return_inverse=True)
+        its = np.isin(row, facts.row, assume_unique=True) & corrects
+        places = np.searchsorted(facts.row, row[its])
+        counts = np.zeros((2, len(facts.row)), dtype=np.int64)
+        for count, votes in zip(counts, (corrects, ~corrects), strict=True):
+            count[places] = np.bincount(sentence, weights=votes)[sentence[its]]
+        return cls(*counts)
 
 
 @dataclass(frozen=True)
@@ -80,11 +105,13 @@ class Repeats:
         duplicate: whether a row has the sentences of an earlier one, whatever their labels. Of shape [rows].
         conflicts: how many changes have both labels, by scope.
         conflicting: numbers of the rows that they are in.
+        outvoted: of those, the rows whose label has no majority among them.
     """
 
     duplicate: np.ndarray
     conflicts: dict[int, int]
     conflicting: np.ndarray
+    outvoted: np.ndarray
 
     @classmethod
     def of(cls, facts: Facts, scope: np.ndarray, changes: Changes) -> "Repeats":
@@ -94,13 +121,21 @@ class Repeats:
         keys = changes.change + scope_of.astype(np.uint64) * _SPREAD
         order = np.argsort(keys, kind="stable")
         starts = np.flatnonzero(np.r_[True, keys[order[1:]] != keys[order[:-1]]])
-        both = np.bitwise_or.reduceat((1 << changes.label[order]).astype(np.uint8), starts) == 0b11
-        members = order[np.repeat(both, np.diff(np.r_[starts, len(keys)]))]
+        labels, sizes = changes.label[order], np.diff(np.r_[starts, len(keys)])
+        fluent = np.add.reduceat(labels, starts)
+        both = (fluent > 0) & (fluent < sizes)
+        lost = np.where(labels == 1, np.repeat(2 * fluent <= sizes, sizes), np.repeat(2 * fluent >= sizes, sizes))
+        conflicting = np.repeat(both, sizes)
         scopes, counts = np.unique(scope_of[order[starts[both]]], return_counts=True)
-        return cls(duplicate, dict(zip(scopes.tolist(), counts.tolist(), strict=True)), changes.row[members])
+        return cls(
+            duplicate,
+            dict(zip(scopes.tolist(), counts.tolist(), strict=True)),
+            changes.row[order[conflicting]],
+            changes.row[order[conflicting & lost]],
+        )
 
 
-def corpus_figures(facts: Facts, changes: Changes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def corpus_figures(facts: Facts, changes: Changes, votes: Votes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """The rows as their source gives them.
 
     Returns:
@@ -108,6 +143,7 @@ def corpus_figures(facts: Facts, changes: Changes) -> tuple[dict[str, Any], dict
     """
     scope = facts.corpus.astype(np.int64) * (len(SPLITS) + 1) + facts.given + 1
     repeats = Repeats.of(facts, scope, changes)
+    disputed = votes.leaving > 0
     figures: dict[str, Any] = {}
     for corpus in sorted(range(len(facts.corpora)), key=lambda code: facts.corpora[code]):
         for given in range(-1, len(SPLITS)):
@@ -118,6 +154,7 @@ def corpus_figures(facts: Facts, changes: Changes) -> tuple[dict[str, Any], dict
                     "rows": int(its.sum()),
                     "duplicates": int(repeats.duplicate[its].sum()),
                     "label_conflicts": repeats.conflicts.get(int(scope[its][0]), 0),
+                    "disputed": int(disputed[its].sum()),
                     "ambiguous": int(facts.ambiguous[its].sum()),
                     "ambiguous_words": int(facts.ambiguous_words[its].sum()),
                     "markup": int(facts.markup[its].sum()),
@@ -128,6 +165,7 @@ def corpus_figures(facts: Facts, changes: Changes) -> tuple[dict[str, Any], dict
     examples = {
         "duplicate": facts.row[repeats.duplicate][:_EXAMPLES],
         "label conflict": np.sort(repeats.conflicting[: 2 * _EXAMPLES]),
+        "disputed": facts.row[disputed][:_EXAMPLES],
         "edited words that stand elsewhere too": facts.row[facts.ambiguous_words][:_EXAMPLES],
         "markup": facts.row[facts.markup][:_EXAMPLES],
     }
@@ -151,19 +189,33 @@ def split_repeats(facts: Facts, split: np.ndarray, changes: Changes) -> dict[str
     }
 
 
+def reverse_shares(changes: Changes, split: np.ndarray) -> dict[str, float]:
+    """Of each split the share of pairs whose reverse is in it too.
+
+    Args:
+        split: of each pair, a place in `SPLITS` or -1. Of shape [pairs].
+    """
+    shares = {}
+    for code, name in enumerate(SPLITS):
+        its = split == code
+        shares[name] = round(float(np.isin(changes.reverse[its], changes.change[its]).mean()), 4)
+    return shares
+
+
 def leakage_figures(
-    facts: Facts, split: np.ndarray, group: np.ndarray, seen_exact: np.ndarray, seen: np.ndarray
+    facts: Facts, split: np.ndarray, group: np.ndarray, seen_exact: np.ndarray, seen: np.ndarray, seen_near: np.ndarray
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """What validation and test share with earlier splits.
 
     Args:
         split, group: of each raw row; -1 for rows in no split. Of shape [raw rows].
-        seen_exact, seen: the splits (one bit each) that each row's sentences are in, character for character and
-            normalised. Of shape [raw rows].
+        seen_exact, seen, seen_near: the splits (one bit each) that each row's sentences are in, character for
+            character, normalised, and as near-duplicates too. Of shape [raw rows].
 
     Returns:
         By split: `rows` that share a sentence character for character, `rows_normalised` that share one up to case,
-        spacing and Unicode form, `groups` in an earlier split too, and `corpora` of those rows; and rows to show.
+        spacing and Unicode form, `rows_near` that share one or have a near-duplicate, `groups` in an earlier split too,
+        and `corpora` of the normalised rows; and rows to show.
     """
     figures, examples = {}, {}
     corpus = np.full(len(split), -1)
@@ -176,8 +228,11 @@ def leakage_figures(
         figures[SPLITS[code]] = {
             "rows": int((its & (seen_exact & earlier > 0)).sum()),
             "rows_normalised": int(leaking.sum()),
+            "rows_near": int((its & (seen_near & earlier > 0)).sum()),
             "groups": len(inside),
             "corpora": {facts.corpora[code]: int(count) for code, count in zip(codes, counts, strict=True)},
         }
+        near = its & (seen_near & earlier > 0) & ~leaking
+        examples[f"near-duplicate of an earlier split, in {SPLITS[code]}"] = np.flatnonzero(near)[:_EXAMPLES]
         examples[f"leak into {SPLITS[code]}"] = np.flatnonzero(leaking)[:_EXAMPLES]
     return figures, examples

@@ -8,7 +8,7 @@ from fluency.utils.markdown import code, table
 from fluency.utils.templates import render
 
 _CHARACTERS = 300  # of a sentence, on the page
-_FIGURES = ("pairs", "positives", "share_positive", "groups", "duplicates", "label_conflicts")
+_FIGURES = ("pairs", "positives", "share_positive", "share_reversed", "groups", "duplicates", "label_conflicts")
 
 
 def audit_page(
@@ -26,11 +26,13 @@ def audit_page(
     splits = report["splits"]
     corpora = [(corpus, split, its) for corpus, given in report["corpora"].items() for split, its in given.items()]
     parts = sorted({part for its in splits.values() for part in its["parts"]})
+    sources = sorted({corpus for its in splits.values() for corpus in its["corpora"]})
     leakage = [
         (
             name,
             its["rows"],
             its["rows_normalised"],
+            its["rows_near"],
             its["groups"],
             ", ".join(f"{a} {b}" for a, b in its["corpora"].items()),
         )
@@ -47,9 +49,17 @@ def audit_page(
         splits=[(name, *(its[key] for key in _FIGURES)) for name, its in splits.items()],
         parts_head=["pairs of", *splits],
         parts=[(part, *(its["parts"].get(part, 0) for its in splits.values())) for part in parts],
+        sources_head=["pairs from", *splits],
+        sources=[
+            (name, *(_share(its["corpora"].get(name, 0), its["pairs"]) for its in splits.values())) for name in sources
+        ],
         leakage=leakage,
         examples=[(title, row) for title, rows in examples.items() for row in rows],
     )
+
+
+def _share(count: int, total: int) -> str:
+    return f"{count} ({count / total:.0%})"
 
 
 def _short(text: str) -> str:

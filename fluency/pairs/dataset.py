@@ -8,7 +8,6 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +16,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fluency.corpus.rows import REJECTED_SCHEMA, SPLITS, Rejected, category, rejected_values, rows_at
-from fluency.edits.sentence import hash64
-from fluency.pairs.audit import Changes, Facts, corpus_figures, leakage_figures, split_repeats
+from fluency.pairs.audit import Changes, Facts, Votes, corpus_figures, reverse_shares, split_repeats
 from fluency.pairs.audit_page import audit_page
 from fluency.pairs.corruption import RULES
 from fluency.pairs.distortion import DISTORTIONS
-from fluency.pairs.groups import groups, occurrence, seen_in
-from fluency.pairs.parallel import PAIR_FIELDS, draft_all
+from fluency.pairs.groups import occurrence
+from fluency.pairs.parallel import PAIR_FIELDS, draft_all, drafted, drafted_columns
 from fluency.pairs.params import PairsParams
-from fluency.pairs.splits import cut_splits
+from fluency.pairs.placement import NONE, place
+from fluency.pairs.selection import drawn
 from fluency.utils.errors import UserError
 from fluency.utils.files import parquet_sink, write_text
 
 PAIR_SCHEMA = pa.schema([("id", pa.string()), ("group", pa.string()), *PAIR_FIELDS])
-_NONE = -1  # the split of a row that is in none
-_LEAKS = "leakage; shares a sentence with a later split (pairs.leakage is drop_train)"
 
 
 def build_dataset(raw: Path, folder: Path, params: PairsParams, *, processes: int | None = None) -> dict[str, Any]:
@@ -56,22 +53,22 @@ def build_dataset(raw: Path, folder: Path, params: PairsParams, *, processes: in
     drafts = folder / ".drafts"
     draft_all(raw / "rows.parquet", drafts, params, processes=processes)
     read = pq.read_metadata(raw / "rows.parquet").num_rows
-    facts = Facts.of(_table(drafts / "rows"))
-    placed = _place(drafts / "sentences", facts, read, params)
-    digest, rows = _columns(drafts / "pairs", "digest", "row")
-    number = occurrence(digest)
-    drawn = _drawn(digest, number, placed.split[rows], params)
-    row_drawn = np.zeros(read, dtype=bool)
-    row_drawn[rows[drawn]] = True
-    counts = _write_splits(drafts / "pairs", folder, placed, drawn, number)
-    del digest, number, drawn, rows
+    facts = Facts.of(drafted(drafts / "rows"))
+    changes = Changes(*drafted_columns(drafts / "pairs", "change", "reverse", "label", "row"))
+    votes = Votes.of(facts, *drafted_columns(drafts / "votes", "row", "sentence", "corrects"))
+    placed = place(drafts, facts, changes, votes, read, params)
+    number = occurrence(*drafted_columns(drafts / "pairs", "digest"))
+    split = placed.split[changes.row]
+    split[~drawn(changes, number, split, params)] = NONE
+    counts = _write_splits(drafts / "pairs", folder, placed.group, split, number)
     reasons = _write_rejected(raw, drafts / "rejected", folder, placed.dropped)
-    changes = Changes(*_columns(drafts / "pairs", "change", "label", "row"))
-    corpora, examples = corpus_figures(facts, changes)
-    repeats = split_repeats(facts, placed.split, changes)
+    corpora, examples = corpus_figures(facts, changes, votes)
+    repeats, reversed_ = split_repeats(facts, placed.split, changes), reverse_shares(changes, split)
+    row_drawn = np.zeros(read, dtype=bool)
+    row_drawn[changes.row[split != NONE]] = True
     shutil.rmtree(drafts)
 
-    used, kept = int(row_drawn.sum()), int((placed.split != _NONE).sum())
+    used, kept = int(row_drawn.sum()), int((placed.split != NONE).sum())
     report = {
         "rows": {
             "read": read + pq.read_metadata(raw / "rejected.parquet").num_rows,
@@ -82,9 +79,12 @@ def build_dataset(raw: Path, folder: Path, params: PairsParams, *, processes: in
         "rejected": dict(sorted(reasons.items())),
         "corpora": corpora,
         "splits": {
-            name: _split_figures(counts[name], placed.group[row_drawn & (placed.split == code)]) | repeats[name]
+            name: _split_figures(counts[name], placed.group[row_drawn & (placed.split == code)])
+            | repeats[name]
+            | {"share_reversed": reversed_[name]}
             for code, name in enumerate(SPLITS)
         },
+        "groups": placed.groups,
         "leakage": placed.leakage,
     }
     if report["rows"]["read"] != sum(report["rows"][name] for name in ("used", "not_drawn", "rejected")):
@@ -94,99 +94,38 @@ def build_dataset(raw: Path, folder: Path, params: PairsParams, *, processes: in
     return report
 
 
-@dataclass(frozen=True)
-class _Placed:
-    """Where the raw rows belong.
-
-    Attributes:
-        split: a place in `SPLITS`, or `_NONE` for rows that are in none. Of shape [raw rows].
-        group: the name of each row's group. Of shape [raw rows].
-        dropped: numbers of the rows that `pairs.leakage` took out.
-        leakage, leaking: the audit's figures and rows to show.
-    """
-
-    split: np.ndarray
-    group: np.ndarray
-    dropped: np.ndarray
-    leakage: dict[str, Any]
-    leaking: dict[str, np.ndarray]
-
-
-def _place(sentences: Path, facts: Facts, read: int, params: PairsParams) -> _Placed:
-    """Group the rows, cut the splits, and deal with what leaks."""
-    rows, exact, normalised = _columns(sentences, "row", "exact", "normalised")
-    group = groups(normalised, rows, read)
-    split = np.full(read, _NONE, dtype=np.int8)
-    split[facts.row] = cut_splits(
-        group[facts.row], facts.given, facts.corpus, facts.part, facts.parts, facts.pairs, params.split, params.seed
-    )
-    dropped = np.array([], dtype=np.int64)
-    if params.leakage != "report":
-        for code in (1, 0):  # validation first: train need not give way to what is gone
-            later = seen_in(normalised, rows, _flags(split)) >> np.uint8(code + 1) > 0
-            dropped = np.r_[dropped, np.flatnonzero((split == code) & later)]
-            split[(split == code) & later] = _NONE
-        if len(dropped) and params.leakage == "fail":
-            raise UserError(
-                f"pairs.leakage: {len(dropped)} rows share a sentence with a later split; drop_train removes them, "
-                "report keeps them"
-            )
-        kept = split[rows] != _NONE
-        rows, exact, normalised = rows[kept], exact[kept], normalised[kept]
-        group = groups(normalised, rows, read)  # what was dropped no longer joins others
-    flags = _flags(split)
-    seen = seen_in(exact, rows, flags), seen_in(normalised, rows, flags)
-    return _Placed(split, group, np.sort(dropped), *leakage_figures(facts, split, group, *seen))
-
-
-def _flags(split: np.ndarray) -> np.ndarray:
-    return np.where(split == _NONE, 0, 1 << np.maximum(split, 0)).astype(np.uint8)
-
-
-def _table(folder: Path, columns: list[str] | None = None) -> pa.Table:
-    return pa.concat_tables(pq.read_table(path, columns=columns) for path in sorted(folder.iterdir()))
-
-
-def _columns(folder: Path, *names: str) -> list[np.ndarray]:
-    return [_table(folder, [name])[name].to_numpy() for name in names]
-
-
-def _drawn(digest: np.ndarray, number: np.ndarray, split: np.ndarray, params: PairsParams) -> np.ndarray:
-    """Which pairs are in their split: all of them, or as many as its limit says, drawn by seed."""
-    drawn = split != _NONE
-    limits = (params.max_train_samples, params.max_eval_samples, params.max_predict_samples)
-    for code, limit in enumerate(limits):
-        members = np.flatnonzero(split == code)
-        if limit is not None and len(members) > limit:
-            ids = zip(digest[members], number[members], strict=True)
-            rank = np.fromiter((hash64(f"{params.seed}|{one}|{n}") for one, n in ids), np.uint64, len(members))
-            drawn[members[np.argsort(rank, kind="stable")[limit:]]] = False
-    return drawn
-
-
 def _write_splits(
-    pairs: Path, folder: Path, placed: _Placed, drawn: np.ndarray, number: np.ndarray
+    pairs: Path, folder: Path, group: np.ndarray, split: np.ndarray, number: np.ndarray
 ) -> dict[str, Counter]:
-    """Stream the pairs into their splits; returns how many there are of each part and label."""
+    """Stream the pairs into their splits; returns how many there are of each part, corpus and label.
+
+    Args:
+        group: the name of each row's group, of shape [raw rows].
+        split: of each pair, a place in `SPLITS` or `NONE`. Of shape [pairs].
+        number: of each pair, how many like it come before. Of shape [pairs].
+    """
     counts: dict[str, Counter] = {name: Counter() for name in SPLITS}
     done = 0
     with ExitStack() as stack:
         writers = [stack.enter_context(pq.ParquetWriter(folder / f"{name}.parquet", PAIR_SCHEMA)) for name in SPLITS]
         for batch in _batches(pairs):
-            rows, upto = batch["row"].to_numpy(), done + len(batch)
+            upto = done + len(batch)
             ids = [
                 f"{digest:016x}" if n == 0 else f"{digest:016x}-{n + 1}"
                 for digest, n in zip(batch["digest"].to_pylist(), number[done:upto], strict=True)
             ]
-            names = [f"{name:016x}" for name in placed.group[rows]]
+            names = [f"{name:016x}" for name in group[batch["row"].to_numpy()]]
             columns = [pa.array(ids), pa.array(names), *(batch[name] for name, _ in PAIR_FIELDS)]
             table = pa.Table.from_arrays(columns, schema=PAIR_SCHEMA)
-            target = np.where(drawn[done:upto], placed.split[rows], _NONE)
             for code, name in enumerate(SPLITS):
-                if (target == code).any():
-                    chosen = table.filter(pa.array(target == code))
+                if (split[done:upto] == code).any():
+                    chosen = table.filter(pa.array(split[done:upto] == code))
                     writers[code].write_table(chosen)
-                    counts[name].update(zip(chosen["part"].to_pylist(), chosen["label"].to_pylist(), strict=True))
+                    kinds = chosen.group_by(["part", "corpus", "label"], use_threads=False).aggregate(
+                        [([], "count_all")]
+                    )
+                    for kind in kinds.to_pylist():
+                        counts[name][kind["part"], kind["corpus"], kind["label"]] += kind["count_all"]
             done = upto
     _check(counts)
     return counts
@@ -201,9 +140,9 @@ def _batches(folder: Path) -> Iterator[pa.RecordBatch]:
 def _check(counts: Mapping[str, Counter]) -> None:
     for split, its in counts.items():
         if not its:
-            raise UserError(f"split {split!r} is empty; give it rows, or a larger share in pairs.split")
+            raise UserError(f"split {split!r} is empty; give it rows, a larger share in pairs.split or a higher limit")
     for split, its in counts.items():
-        labels = {label for _, label in its}
+        labels = {label for *_, label in its}
         if len(labels) == 1:
             raise UserError(
                 f"split {split!r} has label {labels.pop()} only ({its.total()} pairs); both labels are needed, "
@@ -213,31 +152,36 @@ def _check(counts: Mapping[str, Counter]) -> None:
 
 def _split_figures(counts: Counter, group: np.ndarray) -> dict[str, Any]:
     parts: Counter = Counter()
-    for (part, _), count in counts.items():
+    corpora: Counter = Counter()
+    labels: Counter = Counter()
+    for (part, corpus, label), count in counts.items():
         parts[part] += count
-    positives = sum(count for (_, label), count in counts.items() if label == 1)
+        corpora[corpus] += count
+        labels[label] += count
     return {
         "pairs": counts.total(),
-        "positives": positives,
-        "share_positive": round(positives / counts.total(), 4),
+        "positives": labels[1],
+        "share_positive": round(labels[1] / counts.total(), 4),
         "groups": len(np.unique(group)),
         "parts": dict(sorted(parts.items())),
+        "corpora": dict(sorted(corpora.items())),
     }
 
 
-def _write_rejected(raw: Path, drafted: Path, folder: Path, dropped: np.ndarray) -> Counter:
-    """All rejected rows, whole, into one file: from reading, from pairing, and for leakage; returns their reasons."""
+def _write_rejected(raw: Path, drafts: Path, folder: Path, dropped: Mapping[str, np.ndarray]) -> Counter:
+    """All rejected rows, whole, into one file: from reading, from pairing, and not used; returns their reasons."""
     reasons: Counter = Counter()
     with parquet_sink(folder / "rejected.parquet", REJECTED_SCHEMA) as add:
-        for path in (raw / "rejected.parquet", *sorted(drafted.iterdir())):
+        for path in (raw / "rejected.parquet", *sorted(drafts.iterdir())):
             with pq.ParquetFile(path) as file:
                 for batch in file.iter_batches(batch_size=1000, use_threads=False):
                     for record in batch.to_pylist():
                         add(tuple(record.values()))
                         reasons[category(record["reason"])] += 1
-        for row in rows_at(raw, dropped):
-            add(rejected_values(Rejected.of(row, _LEAKS)))
-            reasons[category(_LEAKS)] += 1
+        for reason, numbers in dropped.items():
+            for row in rows_at(raw, numbers):
+                add(rejected_values(Rejected.of(row, reason)))
+                reasons[category(reason)] += 1
     return reasons
 
 

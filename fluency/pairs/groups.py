@@ -9,25 +9,42 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 
-def groups(keys: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
+def groups(keys: np.ndarray, rows: np.ndarray, count: int, near: np.ndarray | None = None) -> np.ndarray:
     """The group of each row: connected components over shared sentences.
 
     Args:
         keys: hashes of sentences, of shape [occurrences], uint64.
         rows: the row that each occurrence is in, of shape [occurrences].
         count: how many rows there are.
+        near: for each row a number that near-duplicates have in common, of shape [rows].
 
     Returns:
         For each row the smallest hash in its component (the order of rows doesn't matter), of shape [count], uint64.
     """
-    order = np.argsort(keys, kind="stable")
-    same = np.flatnonzero(keys[order[1:]] == keys[order[:-1]])
-    ends = rows[order[same]], rows[order[same + 1]]
-    graph = coo_array((np.ones(len(same), dtype=np.int8), ends), shape=(count, count))
-    component = connected_components(graph, directed=False)[1]
+    ends = _equal(keys, rows)
+    if near is not None:
+        ends = np.concatenate([ends, _equal(near, np.arange(count))], axis=1)
+    component = components(*ends, count)
     names = np.full(count, np.iinfo(np.uint64).max, dtype=np.uint64)
     np.minimum.at(names, component[rows], keys)
     return names[component]
+
+
+def components(one: np.ndarray, other: np.ndarray, count: int) -> np.ndarray:
+    """The number of each node's connected component, of shape [count].
+
+    Args:
+        one, other: the ends of the edges, of shape [edges].
+    """
+    graph = coo_array((np.ones(len(one), dtype=np.int8), (one, other)), shape=(count, count))
+    return connected_components(graph, directed=False)[1]
+
+
+def _equal(keys: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Rows that have a key in common, each with the next, of shape [2, edges]."""
+    order = np.argsort(keys, kind="stable")
+    same = np.flatnonzero(keys[order[1:]] == keys[order[:-1]])
+    return np.stack([rows[order[same]], rows[order[same + 1]]])
 
 
 def seen_in(keys: np.ndarray, rows: np.ndarray, flags: np.ndarray) -> np.ndarray:

@@ -71,9 +71,10 @@ def _edit_of(row: Row, single_edit_only: bool) -> Edit:
         raise ValueError("no edit; before and after are the same")
     if row.start is not None:
         return Edit(row.start, row.removed, row.inserted)
-    if single_edit_only and len(extract(row.before, row.after)) > 1:
+    edits = extract(row.before, row.after)
+    if single_edit_only and len(edits) > 1:
         raise ValueError("more than one edit; pairs.single_edit_only keeps rows with one")
-    return spanning(row.before, row.after)
+    return edits[0] if len(edits) == 1 else spanning(row.before, row.after)
 
 
 def _pair(row: Row, before: str, edit: Edit, label: int, *, kind: str | None = None, part: str | None = None) -> Pair:

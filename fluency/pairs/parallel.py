@@ -6,10 +6,12 @@ depend on how many processes there are.
 
 import re
 from collections.abc import Sequence
+from contextlib import ExitStack
 from operator import attrgetter
 from pathlib import Path
 
 import joblib
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from joblib.externals.loky import get_reusable_executor
@@ -21,9 +23,11 @@ from fluency.edits.sentence import hash64, normalise
 from fluency.pairs.pair import Pair, pairs_of
 from fluency.pairs.params import PairsParams
 from fluency.pairs.splits import NOT_GIVEN
+from fluency.pairs.words import words
 from fluency.utils.files import parquet_sink
 
 _MARKUP = re.compile("<del|</")
+_ODD = 0x9E3779B97F4A7C15  # 2^64 / golden ratio: tells a change from its reverse
 
 PAIR_FIELDS = [
     ("before", pa.string()),
@@ -41,10 +45,15 @@ PAIR_FIELDS = [
 _pair_values = attrgetter(*(name for name, _ in PAIR_FIELDS))
 
 # One file of each kind for a row group. `digest` is the hash of all that a pair says, `change` that of its sentences
-# (of a row: of its first pair's); `row` is the row's number among all raw rows.
+# (of a row: of its first pair's), `reverse` that of its reverse's; `row` is the row's number among all raw rows. A vote
+# is what an annotator says of a sentence; `words` are hashes of those of a row's fluent side, in the order of `rows`.
 DRAFTS = {
-    "pairs": pa.schema([*PAIR_FIELDS, ("row", pa.int32()), ("digest", pa.uint64()), ("change", pa.uint64())]),
+    "pairs": pa.schema(
+        [*PAIR_FIELDS, ("row", pa.int32()), ("digest", pa.uint64()), ("change", pa.uint64()), ("reverse", pa.uint64())]
+    ),
     "sentences": pa.schema([("row", pa.int32()), ("exact", pa.uint64()), ("normalised", pa.uint64())]),
+    "votes": pa.schema([("row", pa.int32()), ("sentence", pa.uint64()), ("corrects", pa.bool_())]),
+    "words": pa.schema([("words", pa.list_(pa.uint32()))]),
     "rows": pa.schema(
         [
             ("row", pa.int32()),
@@ -83,29 +92,61 @@ def draft_all(raw: Path, folder: Path, params: PairsParams, *, processes: int | 
         get_reusable_executor().shutdown(wait=True)  # idle workers would keep their memory
 
 
+def drafted(folder: Path, columns: list[str] | None = None) -> pa.Table:
+    """The drafts of one kind, of all row groups."""
+    return pa.concat_tables(pq.read_table(path, columns=columns) for path in sorted(folder.iterdir()))
+
+
+def drafted_columns(folder: Path, *names: str) -> list[np.ndarray]:
+    """Columns of the drafts of one kind."""
+    return [drafted(folder, [name])[name].to_numpy() for name in names]
+
+
 def draft(raw: Path, group: int, start: int, folder: Path, params: PairsParams) -> None:
     """Draft one row group, whose first row is number `start`."""
     with pq.ParquetFile(raw) as file:
         rows = [Row(**record) for record in file.read_row_group(group, use_threads=False).to_pylist()]
-    others = _others(rows)
+    with_absurd = params.augment.corrections or any(row.relation == "sentence" for row in rows)
+    others = _others(rows) if with_absurd else {}
     name = f"{group:06}.parquet"
-    sinks = {kind: parquet_sink(folder / kind / name, schema) for kind, schema in DRAFTS.items()}
-    with sinks["pairs"] as add_pair, sinks["sentences"] as add_sentence, sinks["rows"] as add_row, \
-            sinks["rejected"] as add_rejected:  # fmt: skip
+    known_words = _Hashes()
+    with ExitStack() as stack:
+        add_pair, add_sentence, add_vote, add_words, add_row, add_rejected = (
+            stack.enter_context(parquet_sink(folder / kind / name, schema)) for kind, schema in DRAFTS.items()
+        )
         for number, row in enumerate(rows, start):
+            if row.relation in ("correction", "sentence"):
+                corrects = row.after is not None and row.after != row.before
+                add_vote((number, hash64(f"{row.corpus}\0{row.before}"), corrects))
             try:
-                pairs = pairs_of(row, params, others[_home(row)][row.before])
+                pairs = pairs_of(row, params, others[_home(row)][row.before] if with_absurd else "")
             except ValueError as error:
                 add_rejected(rejected_values(Rejected.of(row, str(error))))
                 continue
             given = NOT_GIVEN if row.split is None else SPLITS.index(row.split)
+            hashes = {text: hash64(text) for pair in pairs for text in (pair.before, pair.after)}
+            for sentence, exact in hashes.items():
+                add_sentence((number, exact, hash64(normalise(sentence))))
             for pair in pairs:
-                values = _pair_values(pair)
-                change = hash64(f"{pair.before}\0{pair.after}")
-                add_pair((*values, number, hash64("\0".join(map(str, (*values, given)))), change))
-            for sentence in dict.fromkeys(text for pair in pairs for text in (pair.before, pair.after)):
-                add_sentence((number, hash64(sentence), hash64(normalise(sentence))))
-            add_row((number, row.corpus, pairs[0].part, given, len(pairs), *_facts(pairs[0])))
+                values, before, after = _pair_values(pair), hashes[pair.before], hashes[pair.after]
+                digest = hash64("\0".join(map(str, (*values, given))))
+                add_pair((*values, number, digest, _change(before, after), _change(after, before)))
+            first = pairs[0]
+            add_words((list(map(known_words.__getitem__, words(first.after if first.label else first.before))),))
+            change = _change(hashes[first.before], hashes[first.after])
+            add_row((number, row.corpus, first.part, given, len(pairs), change, *_facts(first)))
+
+
+class _Hashes(dict[str, int]):
+    """32-bit hashes of words, each worked out once."""
+
+    def __missing__(self, word: str) -> int:
+        return self.setdefault(word, hash64(word) >> 32)
+
+
+def _change(before: int, after: int) -> int:
+    """The hash of a change, from those of its sentences."""
+    return (before * _ODD + after) % 2**64
 
 
 def _home(row: Row) -> tuple[str, str | None]:
@@ -125,11 +166,10 @@ def _others(rows: Sequence[Row]) -> dict[tuple[str, str | None], dict[str, str]]
     return {home: dict(zip(its, [*its[1:], its[0]], strict=True)) for home, its in ordered.items()}
 
 
-def _facts(pair: Pair) -> tuple[int, bool, bool, bool, int]:
-    """What the audit counts, in a row's first pair: change, ambiguity (as characters, as words), markup, length."""
+def _facts(pair: Pair) -> tuple[bool, bool, bool, int]:
+    """What the audit counts, in a row's first pair: ambiguity (as characters, as words), markup, length."""
     ambiguous = bool(pair.removed) and pair.before.count(pair.removed) > 1
     return (
-        hash64(f"{pair.before}\0{pair.after}"),
         ambiguous,
         ambiguous and len(occurrences(pair.removed, pair.before)) > 1,
         bool(_MARKUP.search(pair.before) or _MARKUP.search(pair.after)),

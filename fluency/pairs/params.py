@@ -49,11 +49,23 @@ def _check_rates(key: str, rates: dict[str, float]) -> None:
     )
 
 
+_CHOICES = {
+    "leakage": ("report", "drop_train", "fail"),
+    "disagreement": ("any", "majority", "all"),
+    "conflicts": ("keep", "drop", "majority"),
+    "duplicates": ("keep", "drop"),
+}
+
+
 @dataclass(frozen=True)
 class PairsParams:
     seed: int
     single_edit_only: bool
     leakage: str
+    near_duplicates: float | None
+    disagreement: str
+    conflicts: str
+    duplicates: str
     split: SplitParams
     augment: AugmentParams
     max_train_samples: int | None
@@ -61,8 +73,13 @@ class PairsParams:
     max_predict_samples: int | None
 
     def __post_init__(self) -> None:
-        choices = ("report", "drop_train", "fail")
-        require(self.leakage in choices, f"pairs.leakage: {self.leakage!r} is none of {', '.join(choices)}")
+        for key, choices in _CHOICES.items():
+            chosen = getattr(self, key)
+            require(chosen in choices, f"pairs.{key}: {chosen!r} is none of {', '.join(choices)}")
+        require(
+            self.near_duplicates is None or 0.5 <= self.near_duplicates <= 1,
+            "pairs.near_duplicates: must be between 0.5 and 1, or null for shared sentences alone",
+        )
         for key in ("max_train_samples", "max_eval_samples", "max_predict_samples"):
             limit = getattr(self, key)
             require(limit is None or limit > 0, f"pairs.{key}: must be above 0, or null for no limit")

@@ -25,7 +25,8 @@ def cut_splits(
     """The split of each row, as its place in `SPLITS`.
 
     A corpus that has splits keeps them; each one it lacks is cut out of its train rows, by its share. A corpus that
-    has none is cut whole. Groups are never cut, and a group that a given split has a hold of stays out of the cut: its
+    has none is cut whole. One that is all train stays so where others have held-out rows, whose benchmark it would
+    dilute. Groups are never cut, and a group that a given split has a hold of stays out of the cut: its
     other rows go to train, where `pairs.leakage` deals with them. Each mixture of parts is cut by itself, so that
     every part has its share in every split.
 
@@ -40,7 +41,7 @@ def cut_splits(
         UserError: the source gives validation and test, and nothing to train on.
     """
     given = _given_by(given)
-    lacks = np.array([_missing(given[corpora == corpus]) for corpus in range(corpora.max(initial=-1) + 1)], np.uint8)
+    lacks = _lacking(given, corpora)
     pool = (given == NOT_GIVEN) | ((given == 0) & (lacks[corpora] != 0))
     names, group = np.unique(groups, return_inverse=True)
     held = np.zeros(len(names), dtype=bool)
@@ -67,9 +68,12 @@ def _given_by(given: np.ndarray) -> np.ndarray:
     return np.full_like(given, NOT_GIVEN)  # all in one split: as good as none
 
 
-def _missing(given: np.ndarray) -> int:
-    """The later splits, one bit each, that a corpus doesn't have."""
-    return sum(1 << split for split in (1, 2) if not (given == split).any())
+def _lacking(given: np.ndarray, corpora: np.ndarray) -> np.ndarray:
+    """The later splits, one bit each, that are cut out of each corpus. Of shape [corpora]."""
+    have = [set(np.unique(given[corpora == corpus]).tolist()) for corpus in range(corpora.max(initial=-1) + 1)]
+    elsewhere = {split for its in have if its != {0} for split in ((1, 2) if its & {NOT_GIVEN, 0} else its)}
+    lacks = [{1, 2} - its - (elsewhere if its == {0} else set()) for its in have]
+    return np.array([sum(1 << split for split in its) for its in lacks], dtype=np.uint8)
 
 
 def _cut(

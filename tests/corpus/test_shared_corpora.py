@@ -20,12 +20,14 @@ PARAMS = load_params().pairs
 pytestmark = pytest.mark.skipif(not CORPORA.is_dir(), reason=f"{CORPORA} is not at hand")
 
 
-def audit(folder, **changes):
+def audit(folder, corpus="fluency_edits", format=None, **changes):
     raw, pairs = folder / "raw", folder / "pairs"
     for path in (raw, pairs):
         path.mkdir(parents=True)
-    items = read_corpus(fetch_data(f"path:{CORPORA / 'fluency_edits'}"), "fluency_edits")
-    write_rows(items, ["fluency_edits"], raw)
+    items = read_corpus(fetch_data(f"path:{CORPORA / corpus}"), corpus, format=format)
+    if corpus == "jfleg":  # of which only the development set is there
+        items = (replace(item, split=None) if isinstance(item, Row) else item for item in items)
+    write_rows(items, [corpus], raw)
     return build_dataset(raw, pairs, replace(PARAMS, **changes), processes=1)
 
 
@@ -36,9 +38,18 @@ def test_the_audit_of_the_reference_data(tmp_path):
     assert (train["ambiguous"], validation["ambiguous"]) == (593, 73)
     assert (train["duplicates"], train["label_conflicts"], train["markup"]) == (23, 1, 77)
     assert figures["leakage"]["validation"] == {
-        "rows": 455, "rows_normalised": 455, "groups": 378, "corpora": {"fluency_edits": 455},
+        "rows": 455, "rows_normalised": 455, "rows_near": 458, "groups": 380, "corpora": {"fluency_edits": 455},
     }  # fmt: skip
     assert figures["leakage"]["test"]["rows_normalised"] == 0  # cut by group
+
+
+def test_annotators_disagree_on_jflegs_corrections(tmp_path):
+    for policy, left_out in (("any", 0), ("majority", 70), ("all", 188)):
+        figures = audit(tmp_path / policy, "jfleg", "jfleg", disagreement=policy)
+        given = figures["corpora"]["jfleg"]["all"]
+        assert (given["rows"], given["disputed"]) == (658, 188)
+        assert figures["rejected"].get("annotators disagree", 0) == left_out
+        assert {its["share_reversed"] for its in figures["splits"].values()} == {1.0}
 
 
 def test_dropping_leaks_leaves_the_published_validation_rows(tmp_path):

@@ -42,7 +42,7 @@ def test_tokens_joined_are_the_text(text):
 
 
 # Letters, marks, joiners, flags, modifiers and prepended signs: what graphemes are made of.
-GRAPHEMES = st.text(alphabet="ae' \n\r-\u0301\u200d\ufe0f👩👨🏽🇩🇪क्\u0600١ㅎㅏ")
+GRAPHEMES = st.text(alphabet="ae' \n\r-\u0301\u200d\ufe0f👩👨🏽🇩🇪क्\u0600١ㅎㅏ我々はーアที่เញ")
 
 
 @given(GRAPHEMES, GRAPHEMES)
@@ -103,6 +103,23 @@ def test_graphemes_are_never_split():
 )
 def test_known_edits(before, after, expected):
     assert extract(before, after) == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "edits"),
+    [
+        ("我咋天去图书官看书。", "我昨天去图书馆看书。", [("咋", "昨"), ("官", "馆")]),
+        ("昨日わ学校え行きました。", "昨日は学校へ行きました。", [("わ", "は"), ("え", "へ")]),
+        ("ผมไปโรงเรียยเมือวานนี้", "ผมไปโรงเรียนเมื่อวานนี้", [("ย", "น"), ("มื", "มื่")]),
+        ("ខ្ញុំទៅសាលារៀនម្សិលមិញ", "ខ្ញុំទៅសាលារៀនម្សិលម៉ិញ", [("មិ", "ម៉ិ")]),
+        ("我喜欢咖啡店。", "我喜欢图书馆。", [("咖啡店", "图书馆")]),  # a word that is replaced is one edit
+        ("ディズニランドへ行く。", "ディズニーランドへ行く。", [("ディズニランド", "ディズニーランド")]),
+        ("나는 학교에 갔다.", "나는 학교로 갔다.", [("학교에", "학교로")]),  # Korean has spaces
+        ("我的iPhone手机很贵", "我的iPad手机很贵", [("iPhone", "iPad")]),
+    ],
+)
+def test_changes_in_a_clause_without_spaces_are_edits_of_their_own(before, after, edits):
+    assert [(edit.removed, edit.inserted) for edit in extract(before, after)] == edits
 
 
 def test_adjacent_changes_are_one_edit():

@@ -28,7 +28,7 @@ _CORRECTED = {
     "In 2024 there were 2024, in 2023 there were 2023 of it.": "In 2024 there were 2024, in 2023 there were 2023.",
 }
 PAIRS = [
-    {"before": before, "after": after, "label": label, "group": good, "part": "part"}
+    {"id": before, "before": before, "after": after, "label": label, "group": good, "part": "part"}
     for bad, good in _CORRECTED.items()
     for before, after, label in ((bad, good, 1), (good, bad, 0))
 ]
@@ -77,7 +77,7 @@ def head_project(folder: Path, base: Path, **changes: Any) -> Path:
     for block in ("train", "edit_head"):
         params[block] |= {name: value for name, value in own.items() if name in params[block]}
     params["evaluate"]["resamples"] = 100
-    params["encode"] = {"max_length": 64, "layer": 2, "following": 4}
+    params["encode"] = {"max_length": 64, "layer": 2, "following": 4, "keep_unseen": False}
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     return folder
 

@@ -46,8 +46,9 @@ def pairs(count: int) -> list[dict]:
     for _ in range(count // 2):
         good = [rng.choice(words) for _ in range(rng.randrange(3, 12))]
         bad = [*good[:2], good[1], *good[2:]]
-        rows.append({"before": " ".join(good), "after": " ".join(bad), "label": 0})
-        rows.append({"before": " ".join(bad), "after": " ".join(good), "label": 1})
+        for before, after, label in ((good, bad, 0), (bad, good, 1)):
+            number = str(len(rows))
+            rows.append({"id": number, "before": " ".join(before), "after": " ".join(after), "label": label})
     return rows
 
 
