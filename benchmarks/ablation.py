@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from fluency.corpus.challenge import Challenge, read_challenge
 from fluency.evaluation.calibration import calibrate
 from fluency.evaluation.challenge import challenge_figures
+from fluency.evaluation.support import support_of
 from fluency.metrics import average_precision, points, probabilities
 from fluency.model.classifier import Classifier, load_classifier
 from fluency.model.device import device_at_hand, use_cores
@@ -114,8 +115,9 @@ def trained(folder: Path, encoded: Path, base: Path, edits: list[Challenge], cha
     classifier = load_classifier(folder / "model", device_at_hand())
     validation, test = (EncodedPairs(encoded / split) for split in ("validation", "test"))
     calibration = calibrate(
-        classifier.logits(validation), np.array(validation.labels), params.decision, max_length=0, files={}
-    )
+        classifier.logits(validation), np.array(validation.labels), params.decision, max_length=0, files={},
+        support=support_of(read_parquet(PAIRS / "validation.parquet")),
+    )  # fmt: skip
     return figures(classifier, test, edits, challenge, calibration) | {"train_seconds": round(seconds)}
 
 
