@@ -56,6 +56,23 @@ def main(arguments: list[str] | None = None) -> None:
     command.set_defaults(run=_export)
 
     command = add(
+        "attack",
+        "try to get nonsense past the model, and tell how much of each kind gets through",
+        description="Try to get nonsense past the model: rewrites of the test sentences with noise, symbols, repeated "
+        "words, separators, prompt injections, in another language and so on, chains of harm, and the best of random "
+        "words by the score. Print how many of each kind are accepted at the operating point, and write it to "
+        "metrics/attack.json.",
+        epilog="example: python -m fluency attack --limit 0.02",
+    )
+    command.add_argument("--tries", type=int, default=200, help="of each kind (%(default)s)")
+    command.add_argument("--rounds", type=int, default=8, help="of the search in each of its tries (%(default)s)")
+    command.add_argument("--seed", type=int, default=42, help="of what is tried (%(default)s)")
+    command.add_argument(
+        "--limit", type=float, default=1.0, help="fail where more than this share of a kind gets through"
+    )
+    command.set_defaults(run=_attack)
+
+    command = add(
         "compare",
         "tell which of two sets of predictions is better, by paired tests, and list the edits on which they disagree",
         description="Tell which of two sets of predictions of the test pairs is better, as Markdown: figures with the "
@@ -123,6 +140,12 @@ def _export(chosen: argparse.Namespace) -> None:
         raise UserError(note)
     export(chosen.folder)
     print(f"{chosen.folder}: {', '.join(sorted(path.name for path in chosen.folder.iterdir()))}")
+
+
+def _attack(chosen: argparse.Namespace) -> None:
+    from fluency.cli.attack import run  # brings torch
+
+    run(chosen)
 
 
 def _compare(chosen: argparse.Namespace) -> None:

@@ -194,20 +194,21 @@ class FluencyScorer:
                 asked.append(edit if isinstance(edit, CannotScore) else change_of(edit))
             except CannotScore as error:
                 asked.append(error)
-        changes = list(
-            dict.fromkeys(change for change in asked if isinstance(change, tuple) and change[0] != change[1])
-        )
+        changes = list(dict.fromkeys(its for its in asked if isinstance(its, tuple) and its[0] != its[1]))
         if not changes:
             return asked, {}
+        same = list(dict.fromkeys((before, before) for before, _ in changes))
         with self._tokenising:
-            whole = self.classifier.reader.tokenise(changes, cut=False)
-            unchanged = self.classifier.reader.tokenise([(before, before) for before, _ in changes], cut=False)
+            items = self.classifier.reader.tokenise(changes, cut=False)
+            unchanged = dict(zip(same, self.classifier.reader.tokenise(same, cut=False), strict=True))
         return asked, {
-            change: UnseenChange("the model's tokenizer sees no change") if item == same else self._bounded(item)
-            for change, item, same in zip(changes, whole, unchanged, strict=True)
+            change: self._readable(item, unchanged[change[0], change[0]])
+            for change, item in zip(changes, items, strict=True)
         }
 
-    def _bounded(self, item: Item) -> Item | TooLong:
+    def _readable(self, item: Item, unchanged: Item) -> Item | CannotScore:
+        if item == unchanged:
+            return UnseenChange("the model's tokenizer sees no change")
         length, most = self.classifier.reader.length(item), self.calibration.max_length
         return item if length <= most else TooLong(f"too long; {length} tokens, where {most} are the most")
 

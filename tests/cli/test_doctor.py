@@ -108,7 +108,7 @@ def test_it_tells_stale_results_from_outputs_that_are_not_here(trained_project, 
     assert freshness() == Freshness([], [])
     trained_project.run("rm -rf models/fluency")
     assert {finding.name: finding.found for finding in examine()}["dvc"].startswith("outputs are not here: train")
-    pull = "outputs are not here (train); `dvc pull`, or `dvc repro`"
+    pull = "outputs are not here (train, calibrate, evaluate); `dvc pull`, or `dvc repro`"
     assert f"note: {pull}" in trained_project.run("python -m fluency summary")
     trained_project.run("dvc checkout")
     assert "note:" not in trained_project.run("python -m fluency summary")
