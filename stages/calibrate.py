@@ -1,5 +1,6 @@
-"""Learn the temperature and the operating point from the validation pairs."""
+"""Learn the temperature, the operating point and the support from the validation pairs."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from fluency.evaluation.calibration import calibrate
 from fluency.evaluation.params import DecisionParams, EvaluateParams
 from fluency.evaluation.scored_pairs import ScoredPairs, figures
+from fluency.evaluation.support import support_of
 from fluency.metrics import probabilities
 from fluency.model.classifier import load_classifier
 from fluency.model.device import device_at_hand, use_cores
@@ -31,9 +33,11 @@ def main() -> None:
         read_params("decision", DecisionParams),
         max_length=classifier.reader.max_length,
         files={path.name: sha256(path) for path in sorted(MODEL.iterdir())},
+        support=support_of(pairs),
     )
     scored = ScoredPairs(pairs, probabilities(logits, calibration.temperature), calibration.threshold)
     result = figures(scored, read_params("evaluate", EvaluateParams), uncalibrated=probabilities(logits))
+    result["support"] = asdict(calibration.support)
     calibration.save(CALIBRATION)
     write_json(FIGURES, result)
     print(f"temperature {calibration.temperature:.3f}, threshold {calibration.threshold:.3f}")

@@ -9,7 +9,7 @@ from fluency.utils.errors import UserError, exit_in_one_line
 try:
     from fluency.cli import score as score_command
     from fluency.params import load_params
-    from fluency.utils.files import write_text
+    from fluency.utils.files import read_json, write_text
 except ModuleNotFoundError as missing:
     sys.exit(f"error: {missing}; `make .venv/installed`, then `source .venv/bin/activate`")
 
@@ -20,27 +20,34 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="fluency" if installed else "python -m fluency", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    command = commands.add_parser("check", help="check params.yaml, before anything is started")
+    def add(name: str, told: str, **more: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=told, **{"description": f"{told[0].upper()}{told[1:]}."} | more)
+
+    command = add(
+        "check", "read params.yaml as the stages will, and say what is wrong in it before anything is started"
+    )
     command.set_defaults(run=lambda _: load_params())
 
-    command = commands.add_parser("doctor", help="look over machine and checkout before a long run")
+    command = add(
+        "doctor", "look over machine and checkout before a long run, and say what to do about each thing amiss"
+    )
     command.add_argument(
         "-S", "--set-param", action="append", default=[], metavar="KEY=VALUE",
         help="a param that `dvc exp run -S KEY=VALUE` will set; may be repeated",
     )  # fmt: skip
     command.set_defaults(run=_doctor)
 
-    command = commands.add_parser("summary", help="print the results as a table")
+    command = add("summary", "print the figures of the last run as tables, and the bounds of the edits that it knows")
     command.set_defaults(run=_summary)
 
-    command = commands.add_parser("readme", help="write the tables of results and stages into README.md")
+    command = add("readme", "put the committed figures and the stages into the tables of the front page")
     command.set_defaults(run=_readme)
 
     score_command.add_to(commands)
 
-    command = commands.add_parser(
+    command = add(
         "export",
-        help="pack the trained model into a folder to publish, with its calibration and a model card",
+        "pack the trained model into a folder to publish, with its calibration and a model card",
         description="Pack the trained model, its tokenizer, its calibration and a model card with its figures into a "
         "folder, as a model hub has them. An earlier export there is replaced.",
         epilog="example: python -m fluency export exported",
@@ -48,11 +55,28 @@ def main(arguments: list[str] | None = None) -> None:
     command.add_argument("folder", type=Path, help="the folder to write")
     command.set_defaults(run=_export)
 
-    command = commands.add_parser(
+    command = add(
+        "attack",
+        "try to get nonsense past the model, and tell how much of each kind gets through",
+        description="Try to get nonsense past the model: rewrites of the test sentences with noise, symbols, repeated "
+        "words, separators, prompt injections, in another language and so on, chains of harm, and the best of random "
+        "words by the score. Print how many of each kind are accepted at the operating point, and write it to "
+        "metrics/attack.json.",
+        epilog="example: python -m fluency attack --limit 0.02",
+    )
+    command.add_argument("--tries", type=int, default=200, help="of each kind (%(default)s)")
+    command.add_argument("--rounds", type=int, default=8, help="of the search in each of its tries (%(default)s)")
+    command.add_argument("--seed", type=int, default=42, help="of what is tried (%(default)s)")
+    command.add_argument(
+        "--limit", type=float, default=1.0, help="fail where more than this share of a kind gets through"
+    )
+    command.set_defaults(run=_attack)
+
+    command = add(
         "compare",
-        help="compare two sets of predictions by paired tests, and list the edits on which they disagree",
-        description="Compare two sets of predictions of the test pairs, as Markdown: figures with the 95 % interval "
-        "of their difference, McNemar's test, and the edits on which they disagree, worst first.",
+        "tell which of two sets of predictions is better, by paired tests, and list the edits on which they disagree",
+        description="Tell which of two sets of predictions of the test pairs is better, as Markdown: figures with the "
+        "95 % interval of their difference, McNemar's test, and the edits on which they disagree, worst first.",
         epilog="example: python -m fluency compare HEAD workspace",
     )
     for name, default in (("a", "HEAD"), ("b", "workspace")):
@@ -63,16 +87,16 @@ def main(arguments: list[str] | None = None) -> None:
     command.add_argument("--limit", type=int, default=20, help="the most disagreements to list (%(default)s)")
     command.set_defaults(run=_compare)
 
-    command = commands.add_parser(
+    command = add(
         "verify",
-        help="compute a published run's results again, from its logits and labels",
+        "compute a published run's results again, from its logits and labels",
         description="Compute results.json again from predictions.txt (two logits a row) and labels.txt beside it.",
         epilog="example: python -m fluency verify results",
     )
     command.add_argument("folder", type=Path, help="the folder that has the three files")
     command.set_defaults(run=_verify)
 
-    command = commands.add_parser("convert", help="write pairs as the reference's edits (.jsonl) or as M2 (.m2)")
+    command = add("convert", "write pairs as the reference's edits (.jsonl) or as M2 (.m2)")
     command.add_argument("pairs", type=Path, help="a Parquet file of pairs, such as data/pairs/test.parquet")
     command.add_argument("to", type=Path, help="the file to write; its suffix tells the format")
     command.set_defaults(run=_convert)
@@ -82,10 +106,13 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _summary(_: argparse.Namespace) -> None:
+    from fluency.evaluation.support import Support
     from fluency.report.summary import summary
     from fluency.sources.dvc_project import freshness
 
     print(summary(), end="")
+    if support := read_json("metrics/validation.json").get("support"):
+        print(f"\n{Support.of(support)}")
     _note(freshness().note)
 
 
@@ -113,6 +140,12 @@ def _export(chosen: argparse.Namespace) -> None:
         raise UserError(note)
     export(chosen.folder)
     print(f"{chosen.folder}: {', '.join(sorted(path.name for path in chosen.folder.iterdir()))}")
+
+
+def _attack(chosen: argparse.Namespace) -> None:
+    from fluency.cli.attack import run  # brings torch
+
+    run(chosen)
 
 
 def _compare(chosen: argparse.Namespace) -> None:

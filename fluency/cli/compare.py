@@ -13,6 +13,7 @@ from fluency.evaluation.scored_pairs import ScoredPairs
 from fluency.report.summary import comparison_text
 from fluency.sources.dvc_project import freshness, opened
 from fluency.utils.config import read_params
+from fluency.utils.errors import UserError
 from fluency.utils.files import read_parquet
 
 PREDICTIONS, PAIRS = Path("results/predictions.parquet"), Path("data/pairs/test.parquet")
@@ -20,9 +21,12 @@ PREDICTIONS, PAIRS = Path("results/predictions.parquet"), Path("data/pairs/test.
 
 def run(chosen: argparse.Namespace) -> None:
     """Run the command."""
+    note = freshness().note if "workspace" in (chosen.a, chosen.b) else ""
+    if note and not PREDICTIONS.is_file():
+        raise UserError(note)
     a, b = (read_predictions(name) for name in (chosen.a, chosen.b))
     both = on_the_same_pairs(a, b)
-    if "workspace" in (chosen.a, chosen.b) and (note := freshness().note):
+    if note:
         print(f"note: {note}")
     for name, scored, common in zip((chosen.a, chosen.b), (a, b), both, strict=True):
         if left := len(scored.pairs) - len(common.pairs):

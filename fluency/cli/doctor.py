@@ -166,6 +166,10 @@ def _tracking() -> Finding:
 
 
 def _git() -> Finding:
+    if not str(Path.cwd()).isascii():
+        return Finding(
+            "git", f"{Path.cwd()}: letters beyond ASCII", "move it: queued experiments hang in such a folder"
+        )
     if _git_says("rev-parse", "--is-shallow-repository") == ["true"]:
         return Finding("git", "a shallow clone", "`git fetch --unshallow`: it loses queued experiments")
     if untracked := len(_git_says("ls-files", "--others", "--exclude-standard")):
@@ -180,6 +184,8 @@ def _git_says(*command: str) -> list[str]:
     done = subprocess.run(["git", *command], capture_output=True, text=True, check=False)  # noqa: S603, S607
     if done.returncode:
         reason = done.stderr.strip().removeprefix("fatal: ")
+        if "dubious ownership" in reason:
+            raise UserError(f"another user's; `git config --global --add safe.directory {Path.cwd()}`, if you trust it")
         raise UserError(f"{reason}; DVC needs a clone made by git, not an archive of the files")
     return done.stdout.splitlines()
 

@@ -13,8 +13,9 @@ from tqdm import tqdm
 
 from fluency.corpus.readers import PIPE, suffix_of
 from fluency.edits.forms import CannotScore
-from fluency.scorer.table_files import KNOWN, is_table, rejected_file
-from fluency.scorer.tables import look_over, score_pipe, score_table
+from fluency.evaluation.support import OutsideSupport
+from fluency.scorer.table_source import KNOWN, Layout, is_table, look_over, rejected_file
+from fluency.scorer.tables import score_pipe, score_table
 from fluency.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -24,18 +25,20 @@ _DESCRIPTION = """\
 Score edits: the calibrated probability that each keeps or improves fluency, and whether it is accepted at the
 operating point that validation chose.
 
-A table is JSON Lines (.jsonl, .ndjson), CSV, TSV (all three also .gz) or Parquet, with columns `before, after`;
-`sentence, part, rewrite`; or `original_sentence, inappropriate_part, rewritten_part` (the last two also with
-`occurrence`). Every row goes out as it came, with `score` and `accepted`; a row that cannot be scored goes, with its
-line and the reason, to OUTPUT.rejected.jsonl beside it. A run that was cut off goes on when it is started again, and
-another threshold asks no model again: the scores stay in a hidden folder, .OUTPUT.parts, which you may delete. Where
-every row was rejected, the command fails."""
+A table is JSON Lines (.jsonl, .ndjson), JSON, CSV or TSV (all of these also .gz), Parquet or an Arrow stream (.arrow),
+with columns `before, after`; `sentence, part, rewrite`; or `original_sentence, inappropriate_part, rewritten_part` (the
+last two also with `occurrence`). Every row goes out as it came, with `score`, `accepted` and `reason`: an edit unlike
+any that validation had (`python -m fluency summary` prints its bounds) has a score but is not accepted, and the reason
+says in what. A row that cannot be scored goes, with its line and the reason, to OUTPUT.rejected.jsonl beside it. A run
+that was cut off goes on when it is started again, and another threshold asks no model again: the scores stay in a
+hidden folder, .OUTPUT.parts, which you may delete. Where every row was rejected, the command fails."""
 
 _EXAMPLES = """\
 examples:
   python -m fluency score --before "This are a test." --after "This is a test."
   python -m fluency score edits.jsonl -o scored.jsonl
   python -m fluency score edits.csv.gz -o scored.parquet --min-precision 0.95
+  python -m fluency score edits.csv -o scored.csv --before-column source --after-column target --delimiter ";"
   make-edits | python -m fluency score - | use-scores             pipes carry JSON Lines
   python -m fluency score shards/ -o scored/                      each shard becomes the shard of the same name
   accelerate launch --multi_gpu --num_processes 4 --module fluency score shards/ -o scored/      on four GPUs
@@ -45,19 +48,19 @@ examples:
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Make the command known."""
     command = commands.add_parser(
-        "score", help="score one edit, a table of edits, or a folder of tables", description=_DESCRIPTION,
-        epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
+        "score", help="tell of one edit, or of each row of tables, whether it keeps its sentence fluent",
+        description=_DESCRIPTION, epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     command.add_argument("table", nargs="?", type=Path, help="a table, a folder of tables, or - for standard input")
     command.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        default=PIPE,
+        "-o", "--output", type=Path, default=PIPE,
         help="where it goes, in the place of what stands there (standard output)",
-    )
+    )  # fmt: skip
     command.add_argument("--before", help="the sentence before the edit, for one edit")
     command.add_argument("--after", help="the sentence after it")
+    command.add_argument("--before-column", metavar="NAME", help="of a table, the column of the sentences before")
+    command.add_argument("--after-column", metavar="NAME", help="the column of the sentences after")
+    command.add_argument("--delimiter", type=delimiter, metavar="MARK", help="between cells, where not of the suffix")
     command.add_argument(
         "--model", default="models/fluency",
         help="the model's folder, a git repository of this project, or a hub's OWNER/NAME (%(default)s)",
@@ -104,6 +107,8 @@ def score(chosen: argparse.Namespace) -> None:
         raise UserError("give a table, or --before and --after; --help has examples")
     if one and chosen.output != PIPE:
         raise UserError("--output: the score of one edit is printed; give a table")
+    if (chosen.before_column is None) != (chosen.after_column is None):
+        raise UserError("--before-column, --after-column: give both, or none")
     try:
         if one:
             _score_one(chosen)
@@ -121,10 +126,13 @@ def score(chosen: argparse.Namespace) -> None:
 def _score_one(chosen: argparse.Namespace) -> None:
     scorer, threshold = _loaded(chosen)
     (outcome,) = scorer.score_stream([(chosen.before, chosen.after)])
-    if isinstance(outcome, CannotScore):
+    if isinstance(outcome, OutsideSupport):
+        print(f"{outcome.score:.4f}  not accepted: {outcome}")
+    elif isinstance(outcome, CannotScore):
         raise UserError(str(outcome))
-    verdict = "accepted" if outcome >= threshold else "not accepted"
-    print(f"{outcome:.4f}  {verdict} at the operating point {threshold:.4f}")
+    else:
+        verdict = "accepted" if outcome >= threshold else "not accepted"
+        print(f"{outcome:.4f}  {verdict} at the operating point {threshold:.4f}")
 
 
 def _score_pipe(chosen: argparse.Namespace) -> None:
@@ -132,10 +140,11 @@ def _score_pipe(chosen: argparse.Namespace) -> None:
         raise UserError(f"{chosen.table}: a folder needs another to go to, -o FOLDER")
     if suffix_of(chosen.output) not in (".jsonl", ".ndjson"):
         raise UserError(f"{chosen.output}: from a pipe come JSON Lines; name a .jsonl, or score a file")
-    rows = None if chosen.table == PIPE else look_over(chosen.table).rows
+    layout = _layout(chosen)
+    rows = None if chosen.table == PIPE else look_over(chosen.table, layout=layout).rows
     scorer, threshold = _loaded(chosen)
     progress = Progress(rows)
-    counts = score_pipe(scorer, chosen.table, chosen.output, threshold=threshold, progress=progress)
+    counts = score_pipe(scorer, chosen.table, chosen.output, threshold=threshold, progress=progress, layout=layout)
     aside = "standard error" if chosen.output == PIPE else rejected_file(chosen.output)
     _tell(str(chosen.output), counts, aside, progress)
 
@@ -153,7 +162,10 @@ def _score_files(chosen: argparse.Namespace) -> None:
     tables, others = tables_of(source, target) if folder else ([(source, target)], [])
     if others and rank == 0:
         print(f"left out, for they are no tables: {', '.join(map(str, others))}", file=sys.stderr)
-    work = [look_over(*files) for files in tables[rank::processes]]  # all first: what is amiss is to be said at once
+    layout = _layout(chosen)
+    work = [
+        look_over(*files, layout) for files in tables[rank::processes]
+    ]  # all first: what is amiss is to be said at once
     scorer, threshold = _loaded(chosen)
     progress, counts = Progress(sum(table.rows for table in work), shown=rank == 0), Counter(scored=0, rejected=0)
     for table in work:
@@ -161,6 +173,13 @@ def _score_files(chosen: argparse.Namespace) -> None:
     which = f" ({len(work)} tables of process {rank})" if processes > 1 else ""
     aside = "*.rejected.jsonl" if folder else rejected_file(target)
     _tell(f"{target}{which}", counts, aside, progress, alone=processes == 1)
+
+
+def _layout(chosen: argparse.Namespace) -> Layout:
+    """How the chosen tables hold edits."""
+    if chosen.delimiter and chosen.table.is_file() and suffix_of(chosen.table) not in (".csv", ".tsv"):
+        raise UserError(f"{chosen.table}: --delimiter is for .csv and .tsv")
+    return Layout(chosen.before_column, chosen.after_column, chosen.delimiter)
 
 
 def _place(environment: Mapping[str, str]) -> tuple[int, int]:
@@ -177,17 +196,20 @@ def tables_of(folder: Path, into: Path) -> tuple[list[tuple[Path, Path]], list[P
     Raises:
         UserError: there are none, or they would get in each other's way.
     """
+    from fluency.sources.data import NOT_ROWS  # brings the hub's client
+
     if into.resolve().is_relative_to(folder.resolve()):
         raise UserError(f"{into}: stands in the folder that is to be scored; name another")
     files = [file for file in sorted(folder.rglob("*")) if file.is_file() and not _hidden(file.relative_to(folder))]
-    tables = [(file, into / file.relative_to(folder)) for file in files if is_table(file)]
+    sources = [file for file in files if is_table(file) and not any(map(file.match, NOT_ROWS))]
+    tables = [(file, into / file.relative_to(folder)) for file in sources]
     if not tables:
         raise UserError(f"{folder}: holds no table; {KNOWN}")
     written = Counter(path for _, target in tables for path in (target, rejected_file(target)))
     for path, times in written.items():
         if times > 1:
             raise UserError(f"{path}: two tables of {folder} would go there; rename one")
-    return tables, [file for file in files if not is_table(file)]
+    return tables, [file for file in files if file not in sources]
 
 
 def _hidden(path: Path) -> bool:
@@ -219,6 +241,14 @@ def _tell(where: str, counts: Counter, aside: Path | str, progress: Progress, *,
         raise UserError(f"{where}: every row was rejected, {counts['rejected']:,} in all; {aside} says why")
     rejected = f"{counts['rejected']:,} rejected{f' ({aside})' if counts['rejected'] else ''}"
     print(f"{where}: {counts['scored']:,} rows scored, {rejected}, {pace}", file=sys.stderr)
+
+
+def delimiter(text: str) -> str:
+    """One character, of which `\\t` is a tab; argparse names this function where it is none."""
+    mark = "\t" if text == "\\t" else text
+    if len(mark) != 1 or mark in '"\r\n':
+        raise argparse.ArgumentTypeError(f"{text!r} is not one character")
+    return mark
 
 
 def probability(text: str) -> float:

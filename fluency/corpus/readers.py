@@ -51,14 +51,17 @@ def zipped(file: Path) -> bool:
     return file.suffix.lower() == ".gz"
 
 
-def read_records(file: Path) -> Records:
+def read_records(file: Path, *, delimiter: str | None = None) -> Records:
     """Stream a table's records, or bad lines, each with its line (in binary tables: row) number from 1.
+
+    Args:
+        delimiter: between the cells of a delimited file, where it is another than the suffix says.
 
     Raises:
         UserError: the file is missing, cut off, not UTF-8, or its quoting is broken.
     """
     with explained(file):
-        yield from READERS[suffix_of(file)](file)
+        yield from READERS[suffix_of(file)](file) if delimiter is None else _delimited(file, delimiter)
 
 
 def in_chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
@@ -202,10 +205,11 @@ def split_of(name: str) -> str | None:
     return next((_SPLIT_WORDS[word] for word in words if word in _SPLIT_WORDS), None)
 
 
-def _delimited(file: Path) -> Records:
-    tabs = suffix_of(file) == ".tsv"
+def _delimited(file: Path, delimiter: str | None = None) -> Records:
+    delimiter = delimiter or {".csv": ",", ".tsv": "\t"}[suffix_of(file)]
+    tabs = delimiter == "\t"
     with _opened(file) as content, io.TextIOWrapper(content, encoding="utf-8-sig", newline="") as text:
-        reader = csv.reader(text, strict=True, delimiter="\t" if tabs else ",")
+        reader = csv.reader(text, strict=True, delimiter=delimiter)
         try:
             columns = [name.strip() for name in next(reader, [])]
             check_columns(file, columns)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from fluency.evaluation.params import DecisionParams
+from fluency.evaluation.support import Support
 from fluency.metrics import negative_log_likelihood, operating_points, probabilities
 from fluency.utils.errors import UserError
 from fluency.utils.files import read_json, write_json
@@ -24,6 +25,7 @@ class Calibration:
         curve: the operating points of validation (`metrics.operating_points`), to move the threshold by.
         max_length: tokens of the longest pair that the model reads whole.
         files: the SHA-256 of each file of the model that was calibrated, by its name.
+        support: what validation's fluent edits looked like.
     """
 
     temperature: float
@@ -31,6 +33,7 @@ class Calibration:
     curve: Mapping[str, Sequence[float]]
     max_length: int
     files: Mapping[str, str]
+    support: Support
 
     def threshold_at(self, *, threshold: float | None = None, min_precision: float | None = None) -> float:
         """The threshold of an operating point: the calibrated one, or the one asked for.
@@ -65,21 +68,29 @@ class Calibration:
         try:
             curve = {name: [float(value) for value in values["curve"][name]] for name in _CURVE}
             files = {str(name): str(digest) for name, digest in values["files"].items()}
-            return cls(float(values["temperature"]), float(values["threshold"]), curve, values["max_length"], files)
+            support = Support.of(values["support"])
+            its = float(values["temperature"]), float(values["threshold"]), curve, values["max_length"], files
+            return cls(*its, support)
         except (KeyError, TypeError, ValueError, AttributeError):
             names = ", ".join(f.name for f in fields(cls))
             raise UserError(f"{path}: {names} are needed; `dvc repro calibrate` writes them") from None
 
 
 def calibrate(
-    logits: np.ndarray, labels: np.ndarray, decision: DecisionParams, *, max_length: int, files: Mapping[str, str]
+    logits: np.ndarray,
+    labels: np.ndarray,
+    decision: DecisionParams,
+    *,
+    max_length: int,
+    files: Mapping[str, str],
+    support: Support,
 ) -> Calibration:
     """Fit temperature and threshold on validation.
 
     Args:
         logits: of shape [n, 2].
         labels: of shape [n], 0 or 1.
-        max_length, files: of the model that gave the logits, as in `Calibration`.
+        max_length, files, support: of the model that gave the logits and of its pairs, as in `Calibration`.
 
     Raises:
         UserError: no threshold does what `decision` asks for.
@@ -87,7 +98,7 @@ def calibrate(
     temperature = fit_temperature(logits, labels)
     scores = probabilities(logits, temperature)
     curve = {name: values.tolist() for name, values in operating_points(scores, labels).items()}
-    return Calibration(temperature, choose_threshold(scores, labels, decision), curve, max_length, files)
+    return Calibration(temperature, choose_threshold(scores, labels, decision), curve, max_length, files, support)
 
 
 def choose_threshold(scores: np.ndarray, labels: np.ndarray, decision: DecisionParams) -> float:

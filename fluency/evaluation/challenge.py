@@ -23,15 +23,20 @@ def challenge_figures(edits: Sequence[Challenge], scores: np.ndarray, threshold:
     found: dict[str, Any] = {}
     for role in ROLES:
         rows = [row for row, edit in enumerate(edits) if edit.role == role]
-        found[role] = _share(wrong[rows])
+        found[role] = share(wrong[rows])
         kinds = sorted({edits[row].kind for row in rows})
         for name, attribute, groups in (("lengths", "length", LENGTHS), ("kinds", "kind", kinds)):
             members = {group: [row for row in rows if getattr(edits[row], attribute) == group] for group in groups}
-            found[role][name] = {group: _share(wrong[its]) for group, its in members.items() if its}
+            found[role][name] = {group: share(wrong[its]) for group, its in members.items() if its}
     return found
 
 
-def _share(wrong: np.ndarray) -> dict[str, Any]:
+def share(wrong: np.ndarray) -> dict[str, Any]:
+    """How many of some edits are decided wrongly, and the share with its exact 95 % interval.
+
+    Args:
+        wrong: of shape [edits], bool.
+    """
     count, edits = int(wrong.sum()), len(wrong)
     low = float(beta.ppf(0.025, count, edits - count + 1)) if count else 0.0
     high = float(beta.ppf(0.975, count + 1, edits - count)) if count < edits else 1.0

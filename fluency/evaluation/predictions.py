@@ -120,8 +120,13 @@ def read_logits(path: Path) -> np.ndarray:
 
 def _numbers(path: Path) -> np.ndarray:
     try:
-        return np.loadtxt(path, delimiter="," if "," in path.read_text(encoding="utf-8") else None)
+        numbers = np.loadtxt(path, delimiter="," if "," in path.read_text(encoding="utf-8") else None)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; a run's results folder has it") from None
     except ValueError as error:
         raise UserError(f"{path}: not a table of numbers ({error})") from None
+    if not (finite := np.isfinite(numbers)).all():
+        raise UserError(
+            f"{path}: line {int(np.argwhere(~finite)[0][0]) + 1}: no finite number; the run went wrong there"
+        )
+    return numbers

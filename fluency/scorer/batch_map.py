@@ -5,15 +5,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fluency.edits.forms import from_record
+import numpy as np
+
+from fluency.edits.forms import EDIT_COLUMNS, CannotScore, from_record
 from fluency.scorer.artifact import checked, locate, whole_name
+from fluency.scorer.outcome import score_of
 from fluency.scorer.table_files import RESULTS
 
 
 class ScoreBatch:
-    """Adds two columns to a batch that has edits: `score`, NaN where an edit has none, and `accepted`.
+    """Adds columns to a batch that has edits: `score`, NaN where an edit has none; `accepted`; and `reason`.
 
-    It is pickled without the model, which each worker loads once.
+    The reason says why an edit has no score, or is outside the calibration's support and so not accepted; it is empty
+    of all others. It is pickled without the model, which each worker loads once.
 
     Args:
         source, revision, bf16: of the model, as for `FluencyScorer.load`.
@@ -42,21 +46,26 @@ class ScoreBatch:
         self._origin = whole_name(source), revision, bf16
 
     def __call__(self, batch: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-        """The batch with both columns.
+        """The batch with the three columns.
 
         Args:
             batch: columns of equal length by name: `before, after` or the others that `changes.from_record` knows.
 
         Raises:
             CannotScore: there are no columns of an edit.
-            ValueError: there is a column `score` or `accepted` already.
+            ValueError: there is a column `score`, `accepted` or `reason` already.
+            TypeError: it is a row, as `map` gives it without `batched=True`.
         """
         if there := [name for name in RESULTS if name in batch]:
             raise ValueError(f"{there[0]}: the batch has such a column already; rename it, or it would be lost")
+        columns = {name: batch[name] for name in batch}  # of a pandas table, too
+        from_record(dict.fromkeys(columns))
+        if any(isinstance(columns[name], str | None) for name in EDIT_COLUMNS & columns.keys()):
+            raise TypeError("a row instead of a batch: give map `batched=True`")
         from fluency.scorer.scorer import loaded_once  # loads torch, which only workers need
 
-        columns = {name: batch[name] for name in batch}  # of a pandas table, too
-        rows = zip(*columns.values(), strict=True)
-        edits = [from_record(dict(zip(columns, row, strict=True))) for row in rows]
-        scores = loaded_once(*self._origin).score_edits(edits, errors="nan")
-        return {**columns, "score": scores, "accepted": scores >= self.threshold}
+        outcomes = list(loaded_once(*self._origin).score_stream(columns))
+        reasons = [str(outcome) if isinstance(outcome, CannotScore) else "" for outcome in outcomes]
+        scores = np.array([score_of(outcome) for outcome in outcomes], dtype=np.float64)
+        accepted = np.array([not reason for reason in reasons], dtype=bool) & (scores >= self.threshold)
+        return {**columns, **dict(zip(RESULTS, (scores, accepted, reasons), strict=True))}

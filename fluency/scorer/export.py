@@ -57,7 +57,8 @@ def _facts(calibration: Calibration) -> Facts:
         raise UserError(
             f"{FIGURES}: of another model; its threshold is {found}, calibration's {calibration.threshold}; `dvc repro`"
         )
-    scores = FluencyScorer.load(MODEL).score_edits(EXAMPLES).tolist()
+    scorer = FluencyScorer.load(MODEL)
+    scores, accepted = scorer.score_edits(EXAMPLES, outside="score").tolist(), scorer.decide(EXAMPLES).tolist()
     return Facts(
         calibration=calibration,
         figures=figures,
@@ -65,6 +66,6 @@ def _facts(calibration: Calibration) -> Facts:
         data=read_json("metrics/data.json"),
         base=read_json("models/base/manifest.json"),
         challenge=read_json("metrics/challenge.json"),
-        examples=[(*edit, score, score >= calibration.threshold) for edit, score in zip(EXAMPLES, scores, strict=True)],
+        examples=[(*edit, *said) for edit, *said in zip(EXAMPLES, scores, accepted, strict=True)],
         citation=yaml.safe_load(Path("CITATION.cff").read_text(encoding="utf-8")),
     )

@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,7 +24,18 @@ from fluency.utils.errors import UserError
 from fluency.utils.files import read_json, write_json, written_aside
 from fluency.utils.processes import locked
 
-Note = float | str  # a row's score, or the reason why it has none
+
+class Note(NamedTuple):
+    """What is noted of a row.
+
+    Attributes:
+        score: what the model says; None where it was not asked: the row is rejected.
+        reason: why no such edit is accepted, whatever its score; None where that depends on the score.
+    """
+
+    score: float | None
+    reason: str | None
+
 
 _SCHEMA = pa.schema([("score", pa.float64()), ("reason", pa.string())])
 _WRITTEN = "written.json"
@@ -66,12 +77,8 @@ class Parts:
 
     def add(self, part: int, notes: Sequence[Note]) -> None:
         """Finish a part."""
-        columns = [
-            pa.array([None if isinstance(note, str) else note for note in notes], pa.float64()),
-            pa.array([note if isinstance(note, str) else None for note in notes], pa.string()),
-        ]
         with written_aside(self._file(part)) as aside:
-            pq.write_table(pa.Table.from_arrays(columns, schema=_SCHEMA), aside)
+            pq.write_table(pa.Table.from_pylist([note._asdict() for note in notes], schema=_SCHEMA), aside)
 
     def notes(self, part: int) -> list[Note]:
         """The outcomes in a part; none where it isn't finished, or a crash of the machine has left it broken."""
@@ -79,7 +86,7 @@ class Parts:
             scores, reasons = pq.read_table(self._file(part)).to_pydict().values()
         except (OSError, pa.ArrowException):
             return []
-        return [score if reason is None else reason for score, reason in zip(scores, reasons, strict=True)]
+        return list(map(Note, scores, reasons))
 
     def written(self) -> Any:
         """What `write_down` was given last; None if nothing was."""

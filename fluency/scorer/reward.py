@@ -1,14 +1,16 @@
 """The scorer as a reward for language models that rewrite sentences, in the form that TRL's trainers call."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fluency.edits.forms import AnyEdit, CannotScore, EditNotFound, check_sentence
+from fluency.evaluation.support import OutsideSupport
+from fluency.scorer.completion import Completion, written_text
+from fluency.scorer.inputs import change_of, is_missing, values_of, visible
+from fluency.scorer.outcome import Outcome
 
 if TYPE_CHECKING:
-    from fluency.scorer.scorer import FluencyScorer, Outcome
-
-Completion = str | Sequence[Mapping[str, Any]]  # plain, or messages, of which the last counts
+    from fluency.scorer.scorer import FluencyScorer
 
 _NOT_OF_THE_DATA = ("completion_ids", "environments")  # lists that TRL adds to the data set's columns
 
@@ -17,18 +19,22 @@ class FluencyReward:
     """Rewards a completion by the probability, from 0 to 1, that it keeps or improves the fluency of a sentence.
 
     A completion that changes nothing earns 1, as no edit harms nothing: what else it should do, another reward must
-    say. White space around a completion does not count, and where it replaces a part, an empty one deletes the part.
+    say. Only the model's own text is scored, and white space in it or in the sentence does not count. Where the
+    completion replaces a part, an empty one deletes the part.
 
     Args:
         scorer: of which each process of a training loads its own.
         before: the data set's column that has the sentence before the edit.
         part: the column that has the part of it which the completion replaces; a column `occurrence` says which one
             where it stands there more than once. None where the completion is the whole rewritten sentence.
-        unscorable: what a completion earns that has no score, as it is empty, too long or no text; with None, TRL
-            leaves this reward out. Where the data set's row is at fault, it is None in any case, and TRL warns.
+        unscorable: what a completion earns that has no score, as it is empty, too long, no text, or an edit outside
+            the calibration's support; with None, TRL leaves this reward out. Where the data set's row is at fault, it
+            is None in any case, and TRL warns.
+        name: by which TRL logs it; two rewards need two names.
+        completion_text: gives a completion's text, or None; `written_text` takes off what stands in think tags.
 
     Attributes:
-        __name__: by which TRL logs it.
+        __name__: the name.
 
     Example:
         >>> reward = FluencyReward(FluencyScorer.load("models/fluency"))  # doctest: +SKIP
@@ -42,6 +48,8 @@ class FluencyReward:
         before: str = "before",
         part: str | None = None,
         unscorable: float | None = 0.0,
+        name: str = "fluency",
+        completion_text: Callable[[Completion], str | None] = written_text,
     ) -> None:
         if not hasattr(scorer, "score_stream"):
             raise TypeError(f"scorer: expected a FluencyScorer, found {scorer!r}; FluencyScorer.load makes one")
@@ -49,7 +57,8 @@ class FluencyReward:
         self.before = before
         self.part = part
         self.unscorable = unscorable
-        self.__name__ = "fluency"
+        self.completion_text = completion_text
+        self.__name__ = name
 
     def __call__(self, prompts: Sequence[Any], completions: Sequence[Completion], **columns: Any) -> list[float | None]:
         """The reward of each completion.
@@ -57,54 +66,75 @@ class FluencyReward:
         Args:
             prompts: not looked at.
             completions: of shape [completions].
-            columns: what the data set has beside the prompts, each of shape [completions]; and what else TRL gives.
+            columns: what the data set has beside the prompts, each of shape [completions], as lists, NumPy arrays or
+                pandas series; and what else TRL gives. By its `log_metric` go the shares of completions that copy the
+                sentence, lie outside support or are not accepted at the operating point, by its `log_extra` the
+                reason why one has no score.
 
         Raises:
             ValueError: the data set has no such column, or not as many of its rows as there are completions.
         """
-        columns = {
-            name: values
-            for name, values in columns.items()
-            if isinstance(values, Sequence) and name not in _NOT_OF_THE_DATA
-        }
-        texts = [_text(completion) for completion in completions]
+        log_metric, log_extra = columns.get("log_metric"), columns.get("log_extra")
+        columns = {name: values for name, values in columns.items() if _is_column(name, values)}
+        texts = [_stripped(self.completion_text(completion)) for completion in completions]
         sentences = _column("before", self.before, columns, len(texts))
         edits: list[AnyEdit] = list(zip(sentences, texts, strict=True))
         if self.part is not None:
-            parts = _column("part", self.part, columns, len(texts))
-            occurrences = columns.get("occurrence", [None] * len(texts))
+            parts = map(_stripped, _column("part", self.part, columns, len(texts)))
+            counts = values_of(columns.get("occurrence", [None] * len(texts)))
+            occurrences = [None if is_missing(count) else count for count in counts]
             edits = list(zip(sentences, parts, texts, occurrences, strict=True))
-        outcomes = self.scorer.score_stream(edits)
+        outcomes = list(self.scorer.score_stream(edits))
+        if log_metric and outcomes:
+            for name, share in self._shares(edits, outcomes).items():
+                log_metric(f"{self.__name__}/{name}", share)
+        if log_extra:
+            reasons = [str(outcome) if isinstance(outcome, CannotScore) else "" for outcome in outcomes]
+            log_extra(f"{self.__name__}_reason", reasons)
         return [self._reward(sentence, outcome) for sentence, outcome in zip(sentences, outcomes, strict=True)]
 
-    def _reward(self, sentence: Any, outcome: "Outcome") -> float | None:
+    def _reward(self, sentence: Any, outcome: Outcome) -> float | None:
         if not isinstance(outcome, CannotScore):
             return outcome
         return None if isinstance(outcome, EditNotFound) or not _is_sentence(sentence) else self.unscorable
 
+    def _shares(self, edits: Sequence[AnyEdit], outcomes: Sequence[Outcome]) -> dict[str, float]:
+        threshold = self.scorer.calibration.threshold
+        refused = [isinstance(outcome, CannotScore) or outcome < threshold for outcome in outcomes]
+        outside = [isinstance(outcome, OutsideSupport) for outcome in outcomes]
+        flags = {"copied": [_is_copy(edit) for edit in edits], "outside_support": outside, "refused": refused}
+        return {name: sum(its) / len(its) for name, its in flags.items()}
 
-def _column(argument: str, name: str, columns: Mapping[str, Sequence[Any]], rows: int) -> Sequence[Any]:
+
+def _is_column(name: str, values: Any) -> bool:
+    return hasattr(values, "__len__") and not isinstance(values, str | Mapping) and name not in _NOT_OF_THE_DATA
+
+
+def _column(argument: str, name: str, columns: Mapping[str, Any], rows: int) -> list[Any]:
     if name not in columns:
         there = ", ".join(columns) or "none"
         raise ValueError(f"{argument}: the data set has no column {name!r} beside the prompts, but {there}; name it")
     if len(columns[name]) != rows:
         raise ValueError(f"{argument}: {len(columns[name])} values of {name!r} for {rows} completions; give as many")
-    return columns[name]
+    return [None if is_missing(value) else value for value in values_of(columns[name])]
 
 
-def _text(completion: Completion) -> Any:
-    """What the model wrote, if it is text; a message may have its text in parts."""
-    text: Any = completion
-    if isinstance(completion, Sequence) and not isinstance(completion, str):
-        text = completion[-1].get("content") if completion else None
-        if isinstance(text, list):
-            text = "".join(part.get("text", "") for part in text)
+def _stripped(text: Any) -> Any:
     return text.strip() if isinstance(text, str) else text
+
+
+def _is_copy(edit: AnyEdit) -> bool:
+    try:
+        before, after = change_of(edit)
+    except CannotScore:
+        return False
+    return before == after
 
 
 def _is_sentence(sentence: Any) -> bool:
     try:
         check_sentence("before", sentence)
+        check_sentence("before", visible(sentence))
     except CannotScore:
         return False
     return True

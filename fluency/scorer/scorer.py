@@ -8,30 +8,32 @@ from functools import cache
 from itertools import islice
 from pathlib import Path
 from threading import Lock
-from typing import Literal
 
 import numpy as np
 import torch
 
-from fluency.edits.forms import AnyEdit, CannotScore, Change, TooLong, as_change
+from fluency.edits.forms import AnyEdit, CannotScore, Change, TooLong
 from fluency.evaluation.calibration import Calibration
+from fluency.evaluation.support import OutsideSupport
 from fluency.metrics import probabilities
 from fluency.model.classifier import Classifier, load_classifier
 from fluency.model.device import device_at_hand
 from fluency.model.encoding import Item
 from fluency.scorer.artifact import checked, locate, whole_name
+from fluency.scorer.inputs import change_of, each_edit
+from fluency.scorer.outcome import Errors, Outcome, Outside, UnseenChange, scores_of
+from fluency.scorer.rewrite import MAX_SHARE, Rewrite, judged, plan_of
+from fluency.utils.errors import UserError
 from fluency.utils.processes import PROCESS
-
-Errors = Literal["raise", "nan"]
-Outcome = float | CannotScore
 
 
 class FluencyScorer:
     """Scores edits with a trained model and its calibration.
 
     A score is the calibrated probability that the edit keeps or improves fluency; it depends on the edit alone, not on
-    others scored with it. An edit that changes nothing keeps fluency by definition: it scores 1, and the model isn't
-    asked. Threads may share a scorer. Pickled, it is a few hundred bytes: each worker loads the model again, once.
+    others scored with it. Both sentences are scored in their normal form (`inputs.visible`). An edit that changes
+    nothing there keeps fluency by definition: it scores 1, and the model isn't asked. Threads may share a scorer.
+    Pickled, it is a few hundred bytes: each worker loads the model again, once.
 
     Attributes:
         at_once: edits of a stream that are sorted by length together; it holds twice as many at the most.
@@ -78,42 +80,56 @@ class FluencyScorer:
         scorer._origin = whole_name(source), revision, bf16
         return scorer
 
-    def score(self, before: str, after: str) -> float:
+    def score(self, before: str, after: str, *, outside: Outside = "refuse") -> float:
         """The calibrated probability that the edit keeps or improves fluency.
 
-        Raises:
-            CannotScore: a sentence is empty, no text, or too long.
-        """
-        return float(self.score_edits([(before, after)])[0])
+        Args:
+            outside: as for `score_edits`.
 
-    def score_edits(self, edits: Iterable[AnyEdit], *, errors: Errors = "raise") -> np.ndarray:
+        Raises:
+            CannotScore: as for `score_edits`.
+        """
+        return float(self.score_edits([(before, after)], outside=outside)[0])
+
+    def score_edits(
+        self, edits: Iterable[AnyEdit], *, errors: Errors = "raise", outside: Outside = "refuse"
+    ) -> np.ndarray:
         """Calibrated probabilities of many edits, of shape [edits], in their order.
 
         Args:
-            edits: each in one of the forms that `changes.as_change` takes: (before, after), (sentence, Edit),
-                (sentence, part, rewrite) or (sentence, part, rewrite, occurrence).
+            edits: each in one of the forms that `forms.as_change` takes: (before, after), (sentence, Edit),
+                (sentence, part, rewrite) or (sentence, part, rewrite, occurrence); or a record with the columns of
+                `forms.from_record`. A DataFrame or a dict of such columns is taken by its rows.
             errors: what becomes of an edit that cannot be scored: `raise`, or `nan` in its place.
+            outside: what becomes of an edit unlike any that the calibration has seen: `refuse` takes it as one that
+                cannot be scored, `score` trusts the model all the same, `nan` puts NaN in its place.
 
         Raises:
             CannotScore: an edit cannot be scored; the message has its index and why.
+            UserError: the model gives no finite number.
         """
-        if errors not in ("raise", "nan"):
-            raise ValueError(f"errors: {errors!r} is none of raise, nan")
-        outcomes = list(self.score_stream(edits))
-        for index, outcome in enumerate(outcomes):
-            if isinstance(outcome, CannotScore):
-                if errors == "raise":
-                    raise type(outcome)(f"edit {index}: {outcome}")
-                outcomes[index] = np.nan
-        return np.array(outcomes, dtype=np.float64)
+        return scores_of(self.score_stream(edits), errors=errors, outside=outside)
+
+    def score_rewrite(self, before: str, after: str, *, max_share: float = MAX_SHARE) -> Rewrite:
+        """The edits that make up a rewrite, each scored in its context, and what they come to.
+
+        Args:
+            max_share: of the words and marks, the most that may change; beyond it, it is another text, and no edit.
+
+        Raises:
+            CannotScore: a sentence is empty, no text or too long, or more of it changes than `max_share`.
+        """
+        plan = plan_of(change_of((before, after)), max_share)
+        return judged(plan, list(self.score_stream(plan.changes)), self.calibration.threshold)
 
     def score_stream(self, edits: Iterable[AnyEdit]) -> Iterator[Outcome]:
         """Scores of an endless stream of edits, in their order and in constant memory.
 
         Yields:
-            The score of an edit, or instead of it the CannotScore that says why it has none.
+            The score of an edit, or instead of it the CannotScore that says why it has none; of an OutsideSupport,
+            `score` has what the model says.
         """
-        edits = iter(edits)
+        edits = iter(each_edit(edits))
         for outcomes in self.score_chunks(iter(lambda: list(islice(edits, self.at_once)), [])):
             yield from outcomes
 
@@ -145,6 +161,7 @@ class FluencyScorer:
         threshold: float | None = None,
         min_precision: float | None = None,
         errors: Errors = "raise",
+        outside: Outside = "refuse",
     ) -> np.ndarray:
         """Whether to accept each edit, of shape [edits], bool: its score reaches the calibrated operating point.
 
@@ -152,13 +169,15 @@ class FluencyScorer:
             edits, errors: as for `score_edits`; what has no score is not accepted.
             threshold: this operating point instead.
             min_precision: instead, the one with the most recall at this precision, on the validation pairs.
+            outside: as for `score_edits`, but that `refuse` and `nan` both do not accept an edit, and none raises.
 
         Raises:
             CannotScore: as for `score_edits`.
             UserError: no threshold has that precision.
         """
         threshold = self.calibration.threshold_at(threshold=threshold, min_precision=min_precision)
-        return self.score_edits(edits, errors=errors) >= threshold
+        outside = "nan" if outside == "refuse" else outside
+        return self.score_edits(edits, errors=errors, outside=outside) >= threshold
 
     def __reduce__(self) -> tuple[object, ...]:
         if self._origin is None:
@@ -167,37 +186,56 @@ class FluencyScorer:
 
     def _prepared(
         self, edits: Sequence[AnyEdit | CannotScore]
-    ) -> tuple[list[Change | CannotScore], dict[Change, Item | TooLong]]:
+    ) -> tuple[list[Change | CannotScore], dict[Change, Item | CannotScore]]:
         """What each edit stands for, and once each of the changes that the model is to be asked about."""
         asked: list[Change | CannotScore] = []
         for edit in edits:
             try:
-                asked.append(edit if isinstance(edit, CannotScore) else as_change(edit))
+                asked.append(edit if isinstance(edit, CannotScore) else change_of(edit))
             except CannotScore as error:
                 asked.append(error)
-        changes = list(
-            dict.fromkeys(change for change in asked if isinstance(change, tuple) and change[0] != change[1])
-        )
+        changes = list(dict.fromkeys(its for its in asked if isinstance(its, tuple) and its[0] != its[1]))
         if not changes:
             return asked, {}
+        same = list(dict.fromkeys((before, before) for before, _ in changes))
         with self._tokenising:
-            whole = self.classifier.reader.tokenise(changes, cut=False)
-        return asked, {change: self._bounded(item) for change, item in zip(changes, whole, strict=True)}
+            items = self.classifier.reader.tokenise(changes, cut=False)
+            unchanged = dict(zip(same, self.classifier.reader.tokenise(same, cut=False), strict=True))
+        return asked, {
+            change: self._readable(item, unchanged[change[0], change[0]])
+            for change, item in zip(changes, items, strict=True)
+        }
 
-    def _bounded(self, item: Item) -> Item | TooLong:
+    def _readable(self, item: Item, unchanged: Item) -> Item | CannotScore:
+        if item == unchanged:
+            return UnseenChange("the model's tokenizer sees no change")
         length, most = self.classifier.reader.length(item), self.calibration.max_length
         return item if length <= most else TooLong(f"too long; {length} tokens, where {most} are the most")
 
-    def _outcomes(self, asked: list[Change | CannotScore], encoded: dict[Change, Item | TooLong]) -> list[Outcome]:
-        known: dict[Change, Outcome] = {change: item for change, item in encoded.items() if isinstance(item, TooLong)}
+    def _outcomes(self, asked: list[Change | CannotScore], encoded: dict[Change, Item | CannotScore]) -> list[Outcome]:
+        known: dict[Change, Outcome] = {
+            change: item for change, item in encoded.items() if isinstance(item, CannotScore)
+        }
         rest = [change for change in encoded if change not in known]
         if rest:
             with self._predicting:
                 reader = self.classifier.reader
                 logits = self.classifier.logits(reader.read([encoded[change] for change in rest]))
-            known |= zip(rest, probabilities(logits, self.calibration.temperature).tolist(), strict=True)
+            finite = np.isfinite(logits).all(axis=1)
+            if not finite.all():
+                raise UserError(
+                    f"{rest[int(np.argmin(finite))]!r:.200}: the model gives no number; its weights are broken, or "
+                    "bfloat16 is too coarse for them (bf16=False)"
+                )
+            scores = probabilities(logits, self.calibration.temperature)
+            known |= {change: self._within(change, score) for change, score in zip(rest, scores.tolist(), strict=True)}
         # only identities are not asked
         return [item if isinstance(item, CannotScore) else known.get(item, 1.0) for item in asked]
+
+    def _within(self, change: Change, score: float) -> Outcome:
+        """The score, unless the calibration has seen no edit like this."""
+        amiss = self.calibration.support.outside(change)
+        return OutsideSupport(amiss, score) if amiss else score
 
     def _after_fork(self) -> None:
         """In a forked worker, neither the parent's locks nor its threads are of use.

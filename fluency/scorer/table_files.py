@@ -9,10 +9,9 @@ import json
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,75 +19,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from fluency.corpus.readers import (
-    PIPE,
-    BadLine,
-    Record,
-    explained,
-    read_batches,
-    read_records,
-    records_of,
-    suffix_of,
-    zipped,
-)
+from fluency.corpus.readers import PIPE, BadLine, Record, records_of, suffix_of, zipped
 from fluency.scorer.parts import Note
-from fluency.utils.errors import UserError
+from fluency.scorer.table_source import RESULTS, TYPED, Table, batches_of, explained_misfit, rejected_file
 from fluency.utils.files import parquet_sink, written_aside
 
-RESULTS = {"score": pa.float64(), "accepted": pa.bool_()}  # the columns that scoring adds
-CONTAINERS = (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
-KNOWN = f"known are {', '.join(CONTAINERS)}, the text ones also with .gz"
-
-_ROW_GROUP = 10_000  # rows of a Parquet file in memory at once
+_ROW_GROUP, _ARROW_BATCH = 10_000, 1_000  # rows in memory at once
 Add = Callable[[Record], object]
 Put = Callable[[int, Record | BadLine, Note], None]
-
-
-@dataclass(frozen=True)
-class Table:
-    """What was seen of a table before it is scored.
-
-    Attributes:
-        source, target: the file, and the one that its scored rows go to.
-        rows: records and bad lines.
-        schema: all columns, in the order in which they come up; their types where source or target is Parquet.
-        state: size and time of change of the source.
-    """
-
-    source: Path
-    target: Path
-    rows: int
-    schema: pa.Schema
-    state: tuple[int, int]
-
-    def check_unchanged(self) -> None:
-        """Raise UserError if the source is another file now."""
-        if state_of(self.source) != self.state:
-            raise UserError(f"{self.source}: changed while it was scored; score it again")
-
-
-def is_table(file: Path) -> bool:
-    """Whether the suffix tells a container that can be read and written."""
-    return suffix_of(file) in CONTAINERS and not (suffix_of(file) == ".parquet" and zipped(file))
-
-
-def rejected_file(target: Path) -> Path:
-    """Where the rows go that have no score: `scored.csv.rejected.jsonl` of `scored.csv`, whatever stands beside it."""
-    return target.with_name(f"{target.name}.rejected.jsonl")
-
-
-def check_results(source: Path, columns: Collection[str]) -> None:
-    """Let no column pass that scoring would write over."""
-    for name in RESULTS:
-        if name in columns:
-            raise UserError(f"{source}: there is a column {name!r} already, which scoring adds; rename it")
-
-
-def state_of(file: Path) -> tuple[int, int]:
-    """Size and time of change, by which it shows that a file is another one now."""
-    with explained(file):
-        state = file.stat()
-    return state.st_size, state.st_mtime_ns
 
 
 def write_scored(table: Table, notes: Iterator[Note], threshold: float) -> Counter:
@@ -103,10 +41,10 @@ def write_scored(table: Table, notes: Iterator[Note], threshold: float) -> Count
     Raises:
         UserError: the source changes meanwhile.
     """
-    if suffix_of(table.source) == suffix_of(table.target) == ".parquet":
-        return _write_parquet(table, notes, threshold)
+    if suffix_of(table.source) in TYPED and suffix_of(table.target) in TYPED:
+        return _write_typed(table, notes, threshold)
     with scored_rows(table.target, table.schema, threshold) as (put, counts):
-        for (line, item), note in zip(read_records(table.source), notes, strict=False):
+        for (line, item), note in zip(table.layout.read(table.source), notes, strict=False):
             put(line, item, note)
         table.check_unchanged()  # so there were as many outcomes as rows
     return counts
@@ -128,31 +66,38 @@ def scored_rows(target: Path, schema: pa.Schema, threshold: float) -> Iterator[t
     with _opened(target, schema) as (add, rejects):
 
         def put(line: int, item: Record | BadLine, note: Note) -> None:
-            if isinstance(note, str):
+            if note.score is None:
                 row = item.text if isinstance(item, BadLine) else item
-                rejects.write(_json_line({"line": line, "reason": note, "row": row}))
+                rejects.write(_json_line({"line": line, "reason": note.reason, "row": row}))
             else:
-                add(item | dict(zip(RESULTS, (note, note >= threshold), strict=True)))
-            counts["rejected" if isinstance(note, str) else "scored"] += 1
+                add(item | dict(zip(RESULTS, _results(note, threshold), strict=True)))
+            counts["rejected" if note.score is None else "scored"] += 1
 
         yield put, counts
 
 
-def _write_parquet(table: Table, notes: Iterator[Note], threshold: float) -> Counter:
-    """As `write_scored`, from Parquet to Parquet: whatever the columns hold, they stay as they are."""
+def _results(note: Note, threshold: float) -> tuple[float, bool, str | None]:
+    """The values of `RESULTS`."""
+    return note.score, note.reason is None and note.score >= threshold, note.reason
+
+
+def _write_typed(table: Table, notes: Iterator[Note], threshold: float) -> Counter:
+    """As `write_scored`, between Parquet and Arrow: whatever the columns hold, they stay as they are."""
     schema, counts, first = _with_results(table.schema), Counter(scored=0, rejected=0), 1
-    with _aside(table.target) as (aside, rejects), pq.ParquetWriter(aside, schema) as writer:
-        for batch in read_batches(table.source, size=_ROW_GROUP):
+    create = pq.ParquetWriter if suffix_of(table.target) == ".parquet" else pa.ipc.new_stream
+    with _aside(table.target) as (aside, rejects), create(str(aside), schema) as writer:
+        for batch in batches_of(table.source, _ROW_GROUP):
             its = list(islice(notes, len(batch)))
-            has_score = pa.array([not isinstance(note, str) for note in its], pa.bool_())
-            refused = [(line, note) for line, note in enumerate(its, first) if isinstance(note, str)]
+            has_score = pa.array([note.score is not None for note in its], pa.bool_())
+            rejected = [(line, note.reason) for line, note in enumerate(its, first) if note.score is None]
             records = records_of(table.source, batch.filter(pc.invert(has_score)))
-            for (line, reason), record in zip(refused, records, strict=True):
+            for (line, reason), record in zip(rejected, records, strict=True):
                 rejects.write(_json_line({"line": line, "reason": reason, "row": record}))
-            scores = pa.array([note for note in its if not isinstance(note, str)], pa.float64())
-            columns = [*batch.filter(has_score).columns, scores, pc.greater_equal(scores, threshold)]
+            results = [_results(note, threshold) for note in its if note.score is not None]
+            added = [pa.array([row[place] for row in results], kind) for place, kind in enumerate(RESULTS.values())]
+            columns = [*batch.filter(has_score).columns, *added]
             writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
-            counts += Counter(scored=len(scores), rejected=len(refused))
+            counts += Counter(scored=len(results), rejected=len(rejected))
             first += len(batch)
         table.check_unchanged()
     return counts
@@ -189,13 +134,18 @@ def _with_results(schema: pa.Schema) -> pa.Schema:
 def _table(path: Path, name: Path, schema: pa.Schema) -> Iterator[Add]:
     """Open the file `path`, which will be called `name`, to add records to; memory stays flat."""
     kind = suffix_of(name)
-    if kind == ".parquet":
-        with explained_misfit(name), parquet_sink(path, schema) as add:
+    if kind in TYPED:
+        sink = parquet_sink if kind == ".parquet" else _arrow_sink
+        with explained_misfit(name), sink(path, schema) as add:
             yield lambda record: add(tuple(record.get(column) for column in schema.names))
         return
     with path.open("wb") as raw, _zipping(raw) if zipped(name) else nullcontext(raw) as file:
         if kind in (".jsonl", ".ndjson"):
             yield lambda record: file.write(_json_line(record))
+        elif kind == ".json":
+            marks = chain([b"[\n"], repeat(b","))
+            yield lambda record: file.write(next(marks) + _json_line(record))
+            file.write(b"]\n" if next(marks) == b"," else b"[]\n")
         else:
             mark = {".csv": ",", ".tsv": "\t"}[kind]
             file.write(_delimited(schema.names, mark))
@@ -203,13 +153,26 @@ def _table(path: Path, name: Path, schema: pa.Schema) -> Iterator[Add]:
 
 
 @contextmanager
-def explained_misfit(file: Path) -> Iterator[None]:
-    """Say in one line what the columns of a Parquet file cannot hold."""
-    try:
-        yield
-    except (pa.ArrowException, OverflowError, UnicodeEncodeError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{file}: Parquet cannot hold these rows ({reason}); write JSON Lines") from None
+def _arrow_sink(path: Path, schema: pa.Schema) -> Iterator[Callable[[tuple[Any, ...]], None]]:
+    """As `parquet_sink`, for an Arrow stream."""
+    waiting: list[tuple[Any, ...]] = []
+
+    def flush() -> None:
+        columns = zip(zip(*waiting, strict=True), schema, strict=True)
+        writer.write_batch(
+            pa.RecordBatch.from_arrays([pa.array(values, field.type) for values, field in columns], schema=schema)
+        )
+        waiting.clear()
+
+    def append(row: tuple[Any, ...]) -> None:
+        waiting.append(row)
+        if len(waiting) == _ARROW_BATCH:
+            flush()
+
+    with pa.ipc.new_stream(str(path), schema) as writer:
+        yield append
+        if waiting:
+            flush()
 
 
 def _zipping(raw: IO[bytes]) -> gzip.GzipFile:

@@ -18,7 +18,7 @@ _DATA_FILES = [f"*.{kind}" for kind in ("parquet", "arrow")] + [
     for zipped in ("", ".gz")
 ]
 # what the hub and `save_to_disk` keep beside the rows
-_NOT_ROWS = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "cache-*.arrow")
+NOT_ROWS = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "cache-*.arrow")
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def _holds_rows(file: Path) -> bool:
     name = file.name.lower()
     if name.endswith(".src") and not references_of(file):
         return False  # JFLEG has sources in other spellings beside
-    return _matches(name, _DATA_FILES) and not _matches(name, _NOT_ROWS)
+    return _matches(name, _DATA_FILES) and not _matches(name, NOT_ROWS)
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:

@@ -92,9 +92,11 @@ class Freshness:
 
     @property
     def note(self) -> str:
-        """A sentence about stale results; empty where there are none."""
-        names = ", ".join(self.stale)
-        return f"the workspace's results are not of its code, params and data ({names}); `dvc repro`" if names else ""
+        """A sentence about stale results, or else about missing outputs; empty where there are neither."""
+        stale, missing = ", ".join(self.stale), ", ".join(self.missing)
+        if stale:
+            return f"the workspace's results are not of its code, params and data ({stale}); `dvc repro`"
+        return f"outputs are not here ({missing}); `dvc pull`, or `dvc repro`" if missing else ""
 
 
 def freshness() -> Freshness:
@@ -113,7 +115,7 @@ def freshness() -> Freshness:
         raise UserError(
             f"DVC cannot tell whether the results are up to date ({' '.join(str(error).split())})"
         ) from None
-    missing = [stage for stage, changes in state.items() if set(_leaves(changes)) == {"deleted"}]
+    missing = [stage for stage, changes in state.items() if set(_leaves(changes)) <= {"deleted", "not in cache"}]
     return Freshness([stage for stage in state if stage not in missing], missing)
 
 

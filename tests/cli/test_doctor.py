@@ -10,6 +10,7 @@ from fluency.cli.commands import main
 from fluency.cli.doctor import examine
 from fluency.sources.dvc_project import Freshness, freshness
 from fluency.training.checkpoints import claimed
+from tests.conftest import Project
 
 
 @pytest.fixture
@@ -109,8 +110,10 @@ def test_it_tells_stale_results_from_outputs_that_are_not_here(trained_project, 
     assert freshness() == Freshness([], [])
     trained_project.run("rm -rf models/fluency")
     assert {finding.name: finding.found for finding in examine()}["dvc"].startswith("outputs are not here: train")
-    assert "note:" not in trained_project.run("python -m fluency summary")
+    pull = "outputs are not here (train, calibrate, evaluate); `dvc pull`, or `dvc repro`"
+    assert f"note: {pull}" in trained_project.run("python -m fluency summary")
     trained_project.run("dvc checkout")
+    assert "note:" not in trained_project.run("python -m fluency summary")
     # a run that fails leaves the figures of the last one behind
     trained_project.run("dvc exp run -S model.source=path:absent", fails=True)
     note = "note: the workspace's results are not of its code, params and data (fetch_model"
@@ -119,6 +122,34 @@ def test_it_tells_stale_results_from_outputs_that_are_not_here(trained_project, 
     assert note.removeprefix("note: ") in trained_project.run("python -m fluency export exported", fails=True)
     assert not (trained_project.folder / "exported").exists()
     assert "note:" not in trained_project.run("python -m fluency compare HEAD HEAD")
+
+
+def test_in_a_fresh_clone_each_command_says_what_fetches_the_outputs(trained_project):
+    trained_project.run("git clone -q . ../clone")
+    clone = Project(trained_project.folder.parent / "clone")
+    pull = "`dvc pull`, or `dvc repro`"
+    assert "look  dvc        outputs are not here: fetch_data, fetch_model," in clone.run(
+        "python -m fluency doctor", fails=True
+    )
+    summary = clone.run("python -m fluency summary")
+    assert f"train, calibrate, evaluate, report); {pull}" in summary
+    assert "supported edits (each bound holds 99.9% of validation's fluent ones): " in summary
+    for command in ("compare", "compare workspace HEAD", "export exported"):
+        told = clone.run(f"python -m fluency {command}", fails=True)
+        assert told.startswith("error: outputs are not here (fetch_data, fetch_model, ")
+        assert told.endswith(f"{pull}\n")
+    assert "dvc pull" in clone.run("python -m fluency compare HEAD HEAD", fails=True)
+
+
+def test_it_looks_at_whose_the_checkout_is_and_at_its_name(checkup, tmp_path, monkeypatch):
+    project, examined = checkup
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    assert examined()["git"].found == "another user's"
+    assert examined()["git"].remedy.startswith(f"`git config --global --add safe.directory {project.folder}`")
+    monkeypatch.delenv("GIT_TEST_ASSUME_DIFFERENT_OWNER")
+    project.folder.rename(tmp_path / "größe")
+    monkeypatch.chdir(tmp_path / "größe")
+    assert examined()["git"].remedy.startswith("move it: queued experiments hang")
 
 
 def test_its_exit_code_says_whether_anything_is_amiss(trained_project, monkeypatch, capsys):

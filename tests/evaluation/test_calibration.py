@@ -7,6 +7,7 @@ from fluency.evaluation.calibration import Calibration, calibrate, choose_thresh
 from fluency.evaluation.params import DecisionParams
 from fluency.metrics import point_metrics, precision_at_recall, probabilities
 from fluency.utils.errors import UserError
+from tests.helpers.models import SUPPORT
 
 
 def overconfident(factor: float, count: int = 20_000) -> tuple[np.ndarray, np.ndarray]:
@@ -80,7 +81,8 @@ def test_one_rule_is_needed_and_not_two():
 
 
 def fitted(logits, labels, decision):
-    return calibrate(logits, labels, decision, max_length=128, files={"model.safetensors": "0" * 64})
+    files = {"model.safetensors": "0" * 64}
+    return calibrate(logits, labels, decision, max_length=128, files=files, support=SUPPORT)
 
 
 def decision(min_recall=None, min_precision=None, threshold=None):
@@ -107,5 +109,5 @@ def test_a_calibration_is_the_same_after_saving(tmp_path):
 
 def test_a_foreign_file_is_refused(tmp_path):
     (tmp_path / "c.json").write_text('{"temperature": "hot"}')
-    with pytest.raises(UserError, match="temperature, threshold, curve, max_length, files are needed"):
+    with pytest.raises(UserError, match="temperature, threshold, curve, max_length, files, support are needed"):
         Calibration.load(tmp_path / "c.json")

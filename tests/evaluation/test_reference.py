@@ -49,6 +49,7 @@ def test_a_published_run_is_verified_and_a_changed_one_is_not(run, capsys):
     ("name", "text", "message"),
     [
         ("predictions.txt", "1 x\n", "not a table of numbers"),
+        ("predictions.txt", "1 2\n1 nan\n", r"predictions\.txt: line 2: no finite number; the run went wrong there"),
         ("predictions.txt", "1 2 3\n", "needs two logits a row"),
         ("labels.txt", "0\n", "needs two logits a row"),
         ("labels.txt", None, "labels.txt: no such file"),

@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 from fluency import FluencyScorer
 from fluency.cli.score import Progress
 from fluency.corpus.readers import read_records
-from fluency.scorer.tables import look_over, score_table
+from fluency.scorer.table_source import look_over
+from fluency.scorer.tables import score_table
 
 WORDS = "the a cat dog runs run is are big very house in on".split()
 BAD = {"before": "the cat", "after": " ", "n": -1}
@@ -37,8 +38,12 @@ def write(path: Path, rows: list[dict]) -> Path:
     if kind == "parquet":
         pq.write_table(pa.Table.from_pylist(rows), path)
         return path
-    if kind == "jsonl":
-        content = lines_of(rows)
+    if kind == "arrow":
+        with pa.ipc.new_stream(str(path), pa.Table.from_pylist(rows).schema) as writer:
+            writer.write_table(pa.Table.from_pylist(rows))
+        return path
+    if kind in ("json", "jsonl"):
+        content = lines_of(rows) if kind == "jsonl" else json.dumps(rows).encode()
     else:
         mark = {"csv": ",", "tsv": "\t"}[kind]
         cells = [list(rows[0]), *(list(row.values()) for row in rows)]

@@ -180,3 +180,10 @@ def test_readme_shows_the_committed_results_and_stages():
     """`python -m fluency readme` writes them."""
     text = Path("README.md").read_text(encoding="utf-8")
     assert filled(text, readme_blocks()) == text
+
+
+def test_files_have_the_same_bytes_in_every_checkout():
+    """Git may be set to end lines as Windows does; DVC would take the sample for another."""
+    files = ["dvc.lock", "data/sample/challenge/absurd.txt", "fluency/metrics.py"]
+    told = subprocess.run(["git", "check-attr", "eol", "--", *files], capture_output=True, text=True, check=True).stdout
+    assert told.splitlines() == [f"{file}: eol: lf" for file in files]

@@ -39,6 +39,7 @@ def test_a_batch_gets_scores_and_decisions(models, expected):
     np.testing.assert_allclose(found["score"], expected, atol=1e-5)
     assert found["accepted"].tolist() == (found["score"] >= 0.5).tolist()
     assert not found["accepted"][2]  # has no score
+    assert found["reason"][:4] == ["", "", "after: empty", ""]
     of_a_table = ScoreBatch(models / "fluency")(Dataset.from_dict(COLUMNS).to_pandas())
     np.testing.assert_allclose(of_a_table["score"], expected, atol=1e-5)
 
@@ -69,6 +70,8 @@ def test_a_batch_without_edits_or_with_scores_is_refused(models):
         score({"text": ["a cat"]})
     with pytest.raises(ValueError, match="score: the batch has such a column already"):
         score(COLUMNS | {"score": [1.0] * 40})
+    with pytest.raises(TypeError, match="a row instead of a batch: give map `batched=True`"):
+        Dataset.from_dict(COLUMNS).map(score)
     with pytest.raises(UserError, match="no model there"):
         ScoreBatch(models)
 

@@ -3,10 +3,17 @@
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 
+import numpy as np
+import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fluency import FluencyScorer
+from fluency.evaluation.support import Support
+from fluency.scorer.completion import written_text
 from fluency.scorer.reward import FluencyReward
 from tests.helpers.models import untrained
 
@@ -39,20 +46,107 @@ def test_a_completion_may_replace_a_part(scorer):
     assert earned == scorer.score_edits(zip(SENTENCES, after, strict=True)).tolist()
 
 
-def test_the_last_message_counts(scorer):
-    reward = FluencyReward(scorer)
-    completion = [*as_messages("let me think"), {"role": "tool", "content": "a hint"}, *as_messages(WRITTEN[0])]
-    assert reward([""], [completion], before=SENTENCES[:1]) == [scorer.score(SENTENCES[0], WRITTEN[0])]
+CALL = {"role": "assistant", "content": None, "tool_calls": [{"name": "look_up"}]}
+HINT = {"role": "tool", "content": SENTENCES[0]}
 
 
-def test_the_text_of_a_message_may_come_in_parts(scorer):
-    content = [{"type": "text", "text": part} for part in (WRITTEN[0][:5], WRITTEN[0][5:])]
-    earned = FluencyReward(scorer)([""], [[{"role": "assistant", "content": content}]], before=SENTENCES[:1])
-    assert earned == [scorer.score(SENTENCES[0], WRITTEN[0])]
+def parts(*texts):
+    return [{"role": "assistant", "content": [{"type": "text", "text": text} for text in texts]}]
 
 
-def test_copying_earns_all(scorer):
-    assert FluencyReward(scorer)([""], [" a cat "], before=["a cat"]) == [1.0]
+@pytest.mark.parametrize(
+    ("completion", "text"),
+    [
+        ([*as_messages("let me think"), HINT, *as_messages("a cat")], "a cat"),
+        ([*as_messages("a cat"), HINT], "a cat"),
+        ([CALL, HINT], None),
+        ([HINT], None),
+        ([{"role": "user", "content": "a cat"}], None),
+        (parts("a ", None, "cat"), "a cat"),
+        (parts(None), None),
+        (
+            [{"role": "assistant", "content": [{"type": "thinking", "thinking": "x"}, {"type": "text", "text": "a"}]}],
+            "a",
+        ),
+        ([{"role": "assistant", "content": np.array([{"type": "text", "text": "a"}])}], "a"),
+        ([{"role": "assistant", "content": 7}], None),
+        ({"content": "a"}, None),
+        (None, None),
+        ("<think>why\nnot</think>\n\na cat ", "a cat"),
+        ("<think>why</think> a <THINK>again</THINK>cat", "a cat"),
+        ("why not</think>a cat", "a cat"),
+        ("<think>a <think>b</think> c</think> a cat", "a cat"),
+        ("<thinking>why</thinking>a cat", "a cat"),
+        ("a cat <think>but wait", "a cat"),
+        ("<think>never ends", ""),
+        (as_messages("<think>why</think>a cat"), "a cat"),
+    ],
+)
+def test_only_what_the_model_wrote_for_its_reader_counts(completion, text):
+    assert written_text(completion) == text
+
+
+def test_a_tools_message_and_a_thought_earn_nothing(scorer):
+    completions = [[CALL, HINT], [HINT], as_messages(f"<think>{SENTENCES[0]}"), as_messages(None)]
+    assert FluencyReward(scorer)([""] * 4, completions, before=SENTENCES[:1] * 4) == [0.0] * 4
+
+
+def test_how_a_text_is_found_can_be_chosen(scorer):
+    reward = FluencyReward(scorer, completion_text=lambda completion: completion.partition("Answer: ")[2] or None)
+    assert reward([""] * 2, ["Hm. Answer: a cat", "a cat"], before=["a cat"] * 2) == [1.0, 0.0]
+
+
+@given(blanks=st.lists(st.sampled_from([" ", "\n", "  ", "\u00a0", "\n\n\t"]), min_size=12, max_size=12))
+def test_a_copy_earns_all_whatever_blanks_are_in_it_or_in_the_sentence(scorer, blanks):
+    words = ["the", "cat", "sat"]
+    one, other = ("".join(map("".join, zip(words, gaps, strict=True))) for gaps in (blanks[:3], blanks[3:6]))
+    completions = [one, other, f"{blanks[6]}{other}"]
+    assert FluencyReward(scorer)([""] * 3, completions, before=[one] * 3) == [1.0] * 3
+
+
+def test_a_part_is_replaced_whatever_blanks_are_around_it(scorer):
+    columns = {"before": ["the cat sat"] * 2, "part": ["cat", "cat "]}
+    assert len(set(FluencyReward(scorer, part="part")([""] * 2, ["dog", " dog\n"], **columns))) == 1
+
+
+def test_columns_may_be_arrays_and_series(scorer):
+    reward = FluencyReward(scorer, part="part")
+    rows = {"before": ["the cat saw the cat", "a cat", None], "part": ["cat", "cat", "cat"]}
+    expected = reward([""] * 3, ["dog"] * 3, **rows, occurrence=[1, None, 0])
+    assert expected[2] is None
+    assert None not in expected[:2]
+    counts = [np.array([1.0, np.nan, 0.0]), pd.Series([1, None, 0], dtype="Int64"), pd.Series([1.0, None, 0.0])]
+    for form, occurrence in zip((np.array, pd.Series, pd.Series), counts, strict=True):
+        columns = {name: form(values, dtype=object) for name, values in rows.items()}
+        found = reward(np.array([""] * 3), form(["dog"] * 3), **columns, occurrence=occurrence)
+        assert found == pytest.approx(expected)
+
+
+def test_an_edit_outside_support_earns_the_floor(scorer):
+    support = Support(0.99, {"words": (1, 9), "characters": (0, 99), "changed": (0, 1), "share": (0, 1)})
+    narrow = FluencyScorer(scorer.classifier, replace(scorer.calibration, support=support))
+    earned = FluencyReward(narrow, unscorable=-1.0)(
+        [""] * 2, ["a dog runs", "the cat sits"], before=["the cat sat"] * 2
+    )
+    assert earned == pytest.approx([-1.0, scorer.score("the cat sat", "the cat sits")], abs=1e-5)
+
+
+def test_what_is_worth_watching_goes_to_trls_log(scorer):
+    support = Support(0.99, {"words": (1, 9), "characters": (0, 99), "changed": (0, 1), "share": (0, 1)})
+    narrow = FluencyScorer(scorer.classifier, replace(scorer.calibration, support=support, threshold=0.0))
+    metrics, extra = {}, {}
+    FluencyReward(narrow, name="grammar")(
+        [""] * 4, ["the cat sat\n", "", "a dog runs", "the cat sits"], before=["the cat sat"] * 4,
+        log_metric=metrics.__setitem__, log_extra=extra.__setitem__,
+    )  # fmt: skip
+    assert metrics == {"grammar/copied": 0.25, "grammar/outside_support": 0.25, "grammar/refused": 0.5}
+    (reasons,) = extra.values()
+    assert list(extra) == ["grammar_reason"]
+    assert [reason.partition(";")[0] for reason in reasons] == ["", "after: empty", "outside support", ""]
+
+
+def test_two_rewards_have_two_names(scorer):
+    assert [FluencyReward(scorer).__name__, FluencyReward(scorer, name="grammar").__name__] == ["fluency", "grammar"]
 
 
 @pytest.mark.parametrize("unscorable", [0.0, -1.0, None])
@@ -66,6 +160,7 @@ def test_what_has_no_score_earns_what_was_chosen(scorer, unscorable):
 def test_a_row_that_no_completion_could_be_scored_for_is_left_out(scorer):
     """TRL then warns and shows the row; a reward would blame the model."""
     assert FluencyReward(scorer)([""] * 3, ["a cat"] * 3, before=["", None, "a\0b"]) == [None] * 3
+    assert FluencyReward(scorer)([""], ["a cat"], before=["\u200b"]) == [None]
     reward = FluencyReward(scorer, part="part")
     assert reward([""] * 2, ["a", "a"], before=["a cat", "a cat saw a cat"], part=["dog", "cat"]) == [None] * 2
 
@@ -131,6 +226,7 @@ def test_grpo_trains_by_it(scorer, tiny_model, tmp_path, conversational):
     trainer = GRPOTrainer(model, Watched(scorer), args=arguments, train_dataset=rows, processing_class=tokenizer)
     trainer.train()
 
+    assert any("fluency/copied" in entry for entry in trainer.state.log_history)
     logged = [entry["rewards/fluency/mean"] for entry in trainer.state.log_history if "rewards/fluency/mean" in entry]
     assert len(logged) == 2
     assert logged == pytest.approx(earned)

@@ -33,6 +33,7 @@ def test_one_edit_is_scored_and_decided(run, scorer):
     ("arguments", "message"),
     [
         (["--before", "", "--after", "x"], "before: empty"),
+        (["edits.csv", "-o", "s.csv", "--before-column", "a"], "--before-column, --after-column: give both, or none"),
         (["--before", "x"], "give a table, or --before and --after"),
         (["edits.jsonl", "--before", "x", "--after", "y"], "give a table, or --before and --after"),
         ([], "give a table, or --before and --after"),
@@ -50,14 +51,14 @@ def test_the_examples_of_the_help_are_commands(capsys):
     with pytest.raises(SystemExit):
         parser.parse_args(["score", "--help"])
     examples = re.findall(r"^  .*?\bfluency (score .*?)(?: \||   |$)", capsys.readouterr().out, re.MULTILINE)
-    assert len(examples) == 7
+    assert len(examples) == 8
     for example in examples:
         assert parser.parse_args(shlex.split(example)).run is score_command.score
 
 
 @pytest.mark.parametrize(
     "options",
-    ["--threshold=2", "--threshold=nan", "--min-precision=x", "--threshold=0.5 --min-precision=0.5"],
+    ["--threshold=2", "--threshold=nan", "--min-precision=x", "--threshold=0.5 --min-precision=0.5", "--delimiter=ab"],
 )
 def test_options_that_mean_nothing_are_refused(run, options):
     with pytest.raises(SystemExit) as stop:
@@ -88,6 +89,13 @@ def test_a_table_goes_to_standard_output_as_json_lines(run, scorer):
     first, last = told.splitlines()
     assert json.loads(first) == {"line": 21, "reason": "after: empty", "row": BAD | {"note": ""}}
     assert last.startswith("-: 40 rows scored, 1 rejected (standard error), ")
+
+
+def test_a_pipe_tells_a_row_without_an_edit_which_columns_it_has(run):
+    write(Path("edits.jsonl"), [*edits(1), {"source": "a", "target": "b"}])
+    reason = json.loads(run("edits.jsonl")[1].splitlines()[0])["reason"]
+    assert reason.startswith("no columns before, after or")
+    assert reason.endswith("; there are source, target")
 
 
 @pytest.fixture

@@ -1,15 +1,18 @@
 """Every row of a table goes out once, in its place, with its score or the reason why it has none."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from fluency import FluencyScorer
+from fluency.evaluation.support import Support
 from tests.helpers.tables import BAD, as_text, edits, lines_of, records, write
 
-NAMES = ["jsonl", "jsonl.gz", "csv", "csv.gz", "tsv", "tsv.gz", "parquet"]
+NAMES = ["jsonl", "jsonl.gz", "csv", "csv.gz", "json", "json.gz", "tsv", "tsv.gz", "arrow", "parquet"]
 
 
 @pytest.mark.parametrize(("name", "to"), [*zip(NAMES, NAMES, strict=True), *zip(NAMES, NAMES[::-1], strict=True)])
@@ -22,6 +25,7 @@ def test_every_container_goes_in_and_out(run, scorer, name, to):
     scores = scorer.score_edits([(row["before"], row["after"]) for row in rows])
     found = records(Path(f"scored.{to}"))
     assert [float(record.pop("score")) for record in found] == pytest.approx(scores.tolist(), abs=1e-5)
+    assert {record.pop("reason") for record in found} == {"" if to[0] in "ct" else None}
     assert [record.pop("accepted") for record in found] == [
         (str(yes).lower() if to[0] in "ct" else yes) for yes in (scores >= 0.5).tolist()
     ]
@@ -52,7 +56,9 @@ def test_columns_of_parquet_keep_their_types(run):
     pq.write_table(table, "edits.parquet")
     run("edits.parquet", "-o", "scored.parquet")
     scored = pq.read_table("scored.parquet")
-    assert scored.drop_columns(["score", "accepted"]).equals(pq.read_table("edits.parquet"), check_metadata=True)
+    assert scored.drop_columns(["score", "accepted", "reason"]).equals(
+        pq.read_table("edits.parquet"), check_metadata=True
+    )
     assert scored.schema.field("score").type == pa.float64()
     assert scored.schema.field("accepted").type == pa.bool_()
     run("edits.parquet", "-o", "scored.jsonl")
@@ -64,7 +70,7 @@ def test_rows_of_unlike_columns_become_parquet_where_their_types_agree(run, refu
     write(Path("edits.jsonl"), rows)
     run("edits.jsonl", "-o", "scored.parquet")
     scored = pq.read_table("scored.parquet")
-    assert scored.schema.names == ["n", "before", "after", "note", "more", "score", "accepted"]
+    assert scored.schema.names == ["n", "before", "after", "note", "more", "score", "accepted", "reason"]
     assert scored["n"].to_pylist() == [*map(float, range(20)), None, 0.5]
     assert scored["more"].to_pylist()[20] == {"x": [1]}
     for odd in ({"n": "x"}, {"n": 2**70}, {"note": "\ud800"}, {"more": {}}):
@@ -134,16 +140,74 @@ def test_blanks_around_the_names_of_columns_do_not_count(run):
     Path("edits.csv").write_text("\ufeff before, after ,n\na,b, 1\n")
     run("edits.csv", "-o", "scored.jsonl")
     (record,) = records(Path("scored.jsonl"))
-    assert list(record) == ["before", "after", "n", "score", "accepted"]
+    assert list(record) == ["before", "after", "n", "score", "accepted", "reason"]
     assert record["n"] == " 1"
 
 
-@pytest.mark.parametrize("name", ["edits.jsonl", "edits.parquet", "edits.csv"])
+@pytest.mark.parametrize("name", ["edits.csv", "edits.csv.gz", "edits.jsonl", "edits.parquet", "edits.arrow"])
+def test_columns_may_have_other_names(run, name):
+    rows = edits(5)
+    write(Path(name), rows)
+    run(name, "-o", "expected.jsonl")
+    write(Path(name), [{"before": "x", "target": row["after"], "source": row["before"]} for row in rows])
+    names = ("--before-column", "source", "--after-column", "target")
+    run(name, "-o", "scored.jsonl", *names)
+    scores = [record["score"] for record in records(Path("scored.jsonl"))]
+    assert scores == [record["score"] for record in records(Path("expected.jsonl"))]
+    write(Path(name), [{"before": row["before"], "after": row["after"], "target": row["before"]} for row in rows])
+    run(name, "-o", "scored.jsonl", "--before-column", "before", "--after-column", "target")  # other scores by name
+    assert {record["score"] for record in records(Path("scored.jsonl"))} == {1.0}
+    run(name, "-o", "scored.jsonl")
+    assert {record["score"] for record in records(Path("scored.jsonl"))} != {1.0}
+
+
+def test_a_column_that_is_not_there_is_named_with_those_that_are(refused):
+    write(Path("edits.csv"), edits(2))
+    names = ("--before-column", "source", "--after-column", "after")
+    assert "edits.csv: no column source; there are n, before, after, note" in refused(
+        "edits.csv", "-o", "s.csv", *names
+    )
+
+
+@pytest.mark.parametrize(("name", "mark"), [("edits.csv", ";"), ("edits.csv", "\\t"), ("edits.tsv", "|")])
+def test_cells_may_be_delimited_by_another_mark(run, name, mark):
+    cells = [["before", "after"], ["the cat, big", "the dog, big"], ["a cat", "a dog"]]
+    Path(name).write_text("".join("\t".join(row) + "\n" if mark == "\\t" else mark.join(row) + "\n" for row in cells))
+    run(name, "-o", "scored.jsonl", "--delimiter", mark)
+    assert [record["before"] for record in records(Path("scored.jsonl"))] == ["the cat, big", "a cat"]
+
+
+def test_a_delimiter_is_of_tables_of_cells(refused):
+    write(Path("edits.jsonl"), edits(2))
+    assert "edits.jsonl: --delimiter is for .csv and .tsv" in refused("edits.jsonl", "-o", "s.csv", "--delimiter", ";")
+
+
+@pytest.mark.parametrize("name", ["jsonl", "csv", "json", "parquet", "arrow"])
+def test_an_edit_outside_support_stands_in_the_table_with_its_score_and_why_it_is_not_accepted(
+    run, scorer, monkeypatch, name
+):
+    support = Support(1.0, {"words": (1, 99), "characters": (0, 999), "changed": (0, 2), "share": (0, 1)})
+    narrow = FluencyScorer(scorer.classifier, replace(scorer.calibration, support=support))
+    monkeypatch.setattr(FluencyScorer, "load", lambda *_, **__: narrow)
+    write(Path(f"edits.{name}"), [{"before": "the cat", "after": after} for after in ("the dog", "a big dog is in")])
+    for threshold in ("0", "0.1"):
+        run(f"edits.{name}", "-o", f"scored.{name}", "--threshold", threshold)
+        inside, outside = records(Path(f"scored.{name}"))
+        assert (as_text(inside)["accepted"], as_text(outside)["accepted"]) == ("true", "false")
+        assert float(outside["score"]) > 0
+        assert inside["reason"] in (None, "")
+        assert outside["reason"].startswith("outside support; 5 words and marks changed")
+    assert not Path(f"scored.{name}.rejected.jsonl").exists()
+
+
+@pytest.mark.parametrize("name", ["edits.jsonl", "edits.parquet", "edits.csv", "edits.json", "edits.arrow"])
 def test_a_table_without_rows_stays_one(run, name):
     if name == "edits.parquet":
         pq.write_table(pa.Table.from_pylist(edits(1))[:0], name)
+    elif name == "edits.arrow":
+        pa.ipc.new_stream(name, pa.Table.from_pylist(edits(1)).schema).close()
     else:
-        Path(name).write_text("before,after\n" if name == "edits.csv" else "")
+        Path(name).write_text({"edits.csv": "before,after\n", "edits.json": "[]"}.get(name, ""))
     assert "0 rows scored, 0 rejected" in run(name, "-o", f"scored{Path(name).suffix}")[1]
     assert records(Path(f"scored{Path(name).suffix}")) == []
 
@@ -184,13 +248,13 @@ def test_what_is_amiss_is_said_in_one_line_before_anything_is_scored(refused):
         (["twice.jsonl"], "twice.jsonl: there is a column 'score' already"),
         (["other.csv", "-o", "s.csv"], "other.csv: no columns before, after or"),
         (["name.jsonl", "-o", "s.jsonl"], "name.jsonl: a column's name is no Unicode text"),
-        (["edits.jsonl", "-o", "s.txt"], "s.txt: its suffix names no kind of table; known are .jsonl"),
+        (["edits.jsonl", "-o", "s.txt"], "s.txt: its suffix names no kind of table; known are .parquet"),
         (["edits.jsonl", "-o", "s.parquet.gz"], "s.parquet.gz: its suffix names no kind of table"),
         (["edits.jsonl", "-o", "folder.jsonl"], "folder.jsonl: is a folder; name a file"),
         (["edits.jsonl", "-o", "edits.jsonl"], "edits.jsonl: would replace what is to be scored"),
         (["x.jsonl.rejected.jsonl", "-o", "x.jsonl"], "x.jsonl.rejected.jsonl: would replace what is to be scored"),
         (["edits.jsonl", "-o", "edits.parquet/s.jsonl"], "edits.parquet"),
-        (["empty", "-o", "scored"], "empty: holds no table; known are .jsonl"),
+        (["empty", "-o", "scored"], "empty: holds no table; known are .parquet"),
         (["empty"], "empty: a folder needs another to go to"),
         (["folder.jsonl", "-o", "folder.jsonl/scored"], "folder.jsonl/scored: stands in the folder"),
         (["-", "-o", "s.csv"], "s.csv: from a pipe come JSON Lines"),

@@ -18,9 +18,10 @@ from fluency import FluencyScorer
 from fluency.cli.commands import main
 from fluency.cli.score import Progress
 from fluency.corpus.readers import read_records
-from fluency.scorer import table_files
+from fluency.scorer import table_source
 from fluency.scorer.parts import claimed
-from fluency.scorer.tables import look_over, score_table
+from fluency.scorer.table_source import look_over
+from fluency.scorer.tables import score_table
 from fluency.utils.errors import UserError
 from tests.conftest import ROOT
 from tests.helpers.processes import ended_within, wait_until
@@ -159,8 +160,8 @@ def test_a_table_that_changes_while_it_is_written_does_not_take_the_place(scorer
         yield from read(*arguments, **options)
 
     reader = "read_batches" if name.endswith("parquet") else "read_records"
-    read = getattr(table_files, reader)
-    monkeypatch.setattr(table_files, reader, touched)
+    read = getattr(table_source, reader)
+    monkeypatch.setattr(table_source, reader, touched)
     with pytest.raises(UserError, match=f"{name}: changed while it was scored"):
         Watched(scorer).score(name, target)
     assert Path(target).read_text() == "of before"
@@ -171,10 +172,10 @@ def test_few_rows_are_in_memory_at_a_time(scorer, tmp_path, monkeypatch):
     write(Path("edits.jsonl"), edits(400))
     table, taken, given, most = look_over(Path("edits.jsonl"), Path("scored.jsonl")), 0, 0, 0
 
-    def counted(path):
+    def counted(path, **options):
         nonlocal taken, given, most
         taken = given = 0
-        for item in read_records(path):
+        for item in read_records(path, **options):
             taken += 1
             most = max(most, taken - given)
             yield item
@@ -187,8 +188,7 @@ def test_few_rows_are_in_memory_at_a_time(scorer, tmp_path, monkeypatch):
         gave(1)
         return b""
 
-    for module in ("tables", "table_files"):
-        monkeypatch.setattr(f"fluency.scorer.{module}.read_records", counted)
+    monkeypatch.setattr("fluency.scorer.table_source.read_records", counted)
     monkeypatch.setattr("fluency.scorer.table_files._json_line", line)
     progress = lambda rows, before: gave(rows)  # noqa: E731
     score_table(Watched(scorer).scorer, table, threshold=0.5, progress=progress)
@@ -236,6 +236,7 @@ def shards() -> list[str]:
         (Path("shards") / name).parent.mkdir(parents=True, exist_ok=True)
         write(Path("shards") / name, [*edits(20, seed=number), *[BAD | {"note": ""}] * (number == 2)])
     Path("shards/README.md").touch()
+    Path("shards/state.json").write_text("{}")
     return names
 
 
@@ -251,7 +252,9 @@ def test_a_folder_becomes_a_folder_and_what_is_done_is_left_alone(run, shards, s
     monkeypatch.setattr(FluencyScorer, "load", lambda *_, **__: watched.scorer)
     told = run("shards", "-o", "scored")[1]
     assert watched.asked == 100
-    assert told.startswith("left out, for they are no tables: shards/README.md\nscored: 100 rows scored, 1 rejected (")
+    assert told.startswith(
+        "left out, for they are no tables: shards/README.md, shards/state.json\nscored: 100 rows scored, 1 rejected ("
+    )
     assert sorted(written("scored")) == sorted([*shards, "2.jsonl.rejected.jsonl"])
     for name in shards:
         assert [row["before"] for row in records(Path("scored", name))] == [

@@ -1,0 +1,107 @@
+"""The support of a calibration: what fluent edits of validation look like. Beyond it, no score was ever checked."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fluency.edits.edit import extract, tokenize
+from fluency.edits.forms import CannotScore, Change
+from fluency.utils.errors import UserError
+
+LEVEL = 0.999  # of validation's fluent edits, by each measure, lies within its bound
+_SAID = {
+    "words": "words in the longer sentence",
+    "characters": "characters in the longer sentence",
+    "changed": "words and marks changed",
+    "share": "of the words and marks changed",
+}
+
+
+class OutsideSupport(CannotScore):
+    """An edit unlike any that the calibration has seen; the message says in what.
+
+    Attributes:
+        score: what the model says of it all the same; NaN where it was not asked.
+    """
+
+    def __init__(self, message: str, score: float = float("nan")) -> None:
+        super().__init__(message)
+        self.score = score
+
+
+@dataclass(frozen=True)
+class Support:
+    """Bounds of what an edit may look like, learnt from validation.
+
+    Attributes:
+        level: the share of validation's fluent edits within each bound.
+        bounds: least and most of each measure (`measures`).
+    """
+
+    level: float
+    bounds: Mapping[str, Sequence[float]]
+
+    def outside(self, change: Change) -> str:
+        """In what the change is out of bounds, in words; empty where it is within all of them."""
+        for name, value in measures(change).items():
+            low, high = self.bounds[name]
+            if not low <= value <= high:
+                return f"outside support; {value:.4g} {_SAID[name]}, where validation has {low:.4g} to {high:.4g}"
+        return ""
+
+    def __str__(self) -> str:
+        """One line, as `summary` prints it."""
+        bounds = "; ".join(f"{low:.4g} to {high:.4g} {_SAID[name]}" for name, (low, high) in self.bounds.items())
+        return f"supported edits (each bound holds {self.level:.1%} of validation's fluent ones): {bounds}"
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> "Support":
+        """From what JSON gives of one.
+
+        Raises:
+            KeyError, TypeError, ValueError: the values are of something else.
+        """
+        bounds = {name: (float(low), float(high)) for name in _SAID for low, high in [values["bounds"][name]]}
+        return cls(float(values["level"]), bounds)
+
+
+def measures(change: Change) -> dict[str, float]:
+    """How long an edit's sentences are, and how much of them it changes: the figures that `Support` bounds."""
+    edits = extract(*change)
+    changed = sum(max(_tokens(edit.removed), _tokens(edit.inserted)) for edit in edits)
+    return {
+        "words": max(len(sentence.split()) for sentence in change),
+        "characters": max(map(len, change)),
+        "changed": changed,
+        "share": changed / max(1, *map(_tokens, change)),
+    }
+
+
+def _tokens(text: str) -> int:
+    return sum(not token.isspace() for token in tokenize(text))
+
+
+def support_of(pairs: Sequence[Mapping[str, Any]], level: float = LEVEL) -> Support:
+    """The support that validation pairs give.
+
+    Only fluent edits count: those that harm are no evidence that an edit like them can be accepted, and absurd ones
+    reach from one end to the other. Least words have a bound, as the model is worst where there is least context;
+    what else an edit has little of harms nothing.
+
+    Args:
+        pairs: rows as data/pairs/ has them.
+
+    Raises:
+        UserError: no pair has label 1.
+    """
+    fluent = [measures((pair["before"], pair["after"])) for pair in pairs if pair["label"] == 1]
+    if not fluent:
+        raise UserError("validation has no pair with label 1, which would tell what a fluent edit looks like")
+    bounds = {}
+    for name in _SAID:
+        values = [its[name] for its in fluent]
+        low = np.quantile(values, 1 - level, method="lower") if name == "words" else 0
+        bounds[name] = (float(low), float(np.quantile(values, level, method="higher")))
+    return Support(level, bounds)

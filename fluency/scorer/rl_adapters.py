@@ -1,0 +1,70 @@
+"""The reward in the forms that verl and OpenRLHF call; both load a function by the path of the file that has it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from fluency.scorer.reward import FluencyReward
+
+if TYPE_CHECKING:
+    import torch
+
+
+def for_verl(reward: FluencyReward) -> Callable[..., float]:
+    """verl's `compute_score`, which its naive reward manager calls for one completion at a time.
+
+    The columns that the reward reads (the sentence before; maybe the part and its occurrence) stand in `extra_info`. A
+    reward of None is 0 there, as verl knows no other.
+    """
+    batch = for_verl_batched(reward)
+
+    def compute_score(
+        data_source: str, solution_str: str, ground_truth: Any, extra_info: Mapping[str, Any] | None = None, **_: Any
+    ) -> float:
+        return batch([data_source], [solution_str], [ground_truth], [extra_info])[0]
+
+    return compute_score
+
+
+def for_verl_batched(reward: FluencyReward) -> Callable[..., list[float]]:
+    """verl's `compute_score` for its batch reward manager, which hands over all completions at once."""
+
+    def compute_score(
+        data_sources: Sequence[str],
+        solution_strs: Sequence[str],
+        ground_truths: Sequence[Any],
+        extra_infos: Sequence[Mapping[str, Any] | None],
+        **_: Any,
+    ) -> list[float]:
+        names = dict.fromkeys(name for info in extra_infos for name in info or ())
+        columns = {name: [(info or {}).get(name) for info in extra_infos] for name in names}
+        return [value or 0.0 for value in reward([""] * len(solution_strs), solution_strs, **columns)]
+
+    return compute_score
+
+
+def for_openrlhf(reward: FluencyReward) -> Callable[..., dict[str, Any]]:
+    """OpenRLHF's `reward_func`, for `--remote_rm_url FILE.py`; `--label_key` names the sentence before.
+
+    Raises:
+        ValueError: the reward replaces a part, for which a label has no place.
+    """
+    if reward.part is not None:
+        raise ValueError("part: OpenRLHF gives one label a row, the sentence before; use a reward of whole sentences")
+
+    def reward_func(
+        queries: Sequence[str], prompts: Sequence[str], labels: Sequence[str], **_: Any
+    ) -> dict[str, "torch.Tensor | dict[str, torch.Tensor]"]:
+        import torch
+
+        logs: dict[str, torch.Tensor] = {}
+        written = [query.removeprefix(prompt) for query, prompt in zip(queries, prompts, strict=True)]
+        rewards = reward(
+            prompts,
+            written,
+            **{reward.before: labels},
+            log_metric=lambda name, value: logs.update({name: torch.tensor(value)}),
+        )
+        earned = torch.tensor([value or 0.0 for value in rewards])
+        return {"rewards": earned, "scores": earned.clamp(0, 1), "extra_logs": logs}
+
+    return reward_func

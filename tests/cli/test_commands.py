@@ -1,0 +1,29 @@
+"""The help says what each command is for, in words that its name does not say."""
+
+import re
+
+import pytest
+
+from fluency.cli.commands import main
+
+COMMANDS = ("check", "doctor", "summary", "readme", "score", "export", "attack", "compare", "verify", "convert")
+
+
+def helped(capsys, *arguments):
+    with pytest.raises(SystemExit):
+        main([*arguments, "--help"])
+    return capsys.readouterr().out
+
+
+def test_the_help_lists_every_command_in_other_words_than_its_name(capsys):
+    listed = dict(re.findall(r"^    (\w+) +(\S.*(?:\n {14,}.*)*)", helped(capsys), re.MULTILINE))
+    assert tuple(listed) == COMMANDS
+    for name, told in listed.items():
+        assert name[:5] not in told.lower(), name
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_commands_own_help_describes_it(capsys, command):
+    description = helped(capsys, command).split("\n\n")[1]
+    assert len(description.split()) > 8
+    assert not description.startswith(("positional", "options"))

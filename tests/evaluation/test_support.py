@@ -1,0 +1,64 @@
+"""The support is what fluent edits of validation look like, by quantiles of their measures."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fluency.corpus.challenge import read_challenge
+from fluency.evaluation.support import Support, measures, support_of
+from fluency.utils.errors import UserError
+from fluency.utils.files import read_parquet
+
+WORDS = st.lists(st.sampled_from(["a", "b", "c,", "don't"]), min_size=1, max_size=9).map(" ".join)
+
+
+def pair(before, after, label=1):
+    return {"before": before, "after": after, "label": label}
+
+
+def test_an_edit_is_measured_in_words_characters_and_what_changes():
+    assert measures(("She go home.", "She goes home.")) == {"words": 3, "characters": 14, "changed": 1, "share": 0.25}
+    assert measures(("a b c", "x b y z")) == {"words": 4, "characters": 7, "changed": 3, "share": 0.75}
+
+
+def test_bounds_are_those_of_fluent_edits_alone():
+    pairs = [pair("a b", "a c"), pair("a b c d", "x y c d"), pair("a", "v w x y z", label=0)]
+    support = support_of(pairs, level=1.0)
+    assert support.bounds == {"words": (2, 4), "characters": (0, 7), "changed": (0, 2), "share": (0, 0.5)}
+    assert support.outside(("a b", "a x")) == ""
+    assert support.outside(("a", "b")).startswith("outside support; 1 words in the longer sentence, where validation")
+    assert "where validation has 0 to 2" in support.outside(("a b c d", "x y z d"))
+    with pytest.raises(UserError, match="no pair with label 1"):
+        support_of(pairs[2:])
+
+
+@given(st.lists(st.tuples(WORDS, WORDS), min_size=1))
+def test_at_level_one_every_fluent_edit_of_validation_is_inside(changes):
+    support = support_of([pair(*change) for change in changes], level=1.0)
+    assert not any(map(support.outside, changes))
+
+
+def test_the_level_leaves_the_rarest_out():
+    pairs = [pair("a b", "a c")] * 98 + [pair("a b c", "x y z")] * 2
+    assert support_of(pairs, level=0.97).bounds["changed"] == (0, 1)
+    assert support_of(pairs, level=0.99).bounds["changed"] == (0, 3)
+
+
+def test_a_support_tells_itself_and_is_the_same_after_json():
+    support = support_of([pair("a b", "a c")], level=0.99)
+    assert Support.of({"level": 0.99, "bounds": support.bounds}) == support
+    assert "each bound holds 99.0% of validation's fluent ones): 2 to 2 words" in str(support)
+
+
+@pytest.mark.skipif(not Path("data/pairs/validation.parquet").is_file(), reason="needs `dvc pull`")
+def test_the_support_of_the_sample_holds_honest_edits_of_the_challenge_set_and_few_absurd_ones():
+    support = support_of(read_parquet("data/pairs/validation.parquet"))
+    outside = {"absurd": [], "mistake": [], "repair": [], "keeping": []}
+    for edit in read_challenge(Path("data/sample/challenge")):
+        outside[edit.role].append(bool(support.outside(edit.change)))
+    share = {role: sum(its) / len(its) for role, its in outside.items()}
+    assert share["repair"] < 0.02
+    assert share["keeping"] < 0.02
+    assert share["absurd"] > 0.5
