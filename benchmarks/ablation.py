@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from fluency.corpus.challenge import Challenge, read_challenge
 from fluency.evaluation.calibration import calibrate
 from fluency.evaluation.challenge import challenge_figures
-from fluency.metrics import average_precision, points, probabilities
+from fluency.metrics import average_precision, points
 from fluency.model.classifier import Classifier, load_classifier
 from fluency.model.device import device_at_hand, use_cores
 from fluency.model.encode import encode_pairs, reader_of
@@ -113,9 +113,8 @@ def trained(folder: Path, encoded: Path, base: Path, edits: list[Challenge], cha
     seconds = time.perf_counter() - start
     classifier = load_classifier(folder / "model", device_at_hand())
     validation, test = (EncodedPairs(encoded / split) for split in ("validation", "test"))
-    calibration = calibrate(
-        classifier.logits(validation), np.array(validation.labels), params.decision, max_length=0, files={}
-    )
+    labels, groups = np.array(validation.labels), np.array(validation.edits)
+    calibration, _ = calibrate(classifier.logits(validation), labels, groups, params.decision, max_length=0, files={})
     return figures(classifier, test, edits, challenge, calibration) | {"train_seconds": round(seconds)}
 
 
@@ -124,10 +123,10 @@ def figures(
 ) -> dict[str, Any]:
     """Figures of the test pairs and their parts, and what is decided wrongly of the challenge set."""
     labels = np.array(test.labels, dtype=np.int64)
-    scores = probabilities(classifier.logits(test), calibration.temperature)
+    scores = calibration.scores(classifier.logits(test))
     parts = np.array(pq.read_table(PAIRS / "test.parquet", columns=["part"])["part"].to_pylist())
     point = points(scores, labels, scores >= calibration.threshold)
-    of_edits = probabilities(classifier.logits(challenge), calibration.temperature)
+    of_edits = calibration.scores(classifier.logits(challenge))
     wrong = challenge_figures(edits, of_edits, calibration.threshold)
     return {
         "average_precision": round(average_precision(scores, labels), 4),

@@ -15,7 +15,6 @@ import torch
 
 from fluency.edits.forms import AnyEdit, CannotScore, Change, TooLong, as_change
 from fluency.evaluation.calibration import Calibration
-from fluency.metrics import probabilities
 from fluency.model.classifier import Classifier, load_classifier
 from fluency.model.device import device_at_hand
 from fluency.model.encoding import Item
@@ -144,6 +143,7 @@ class FluencyScorer:
         *,
         threshold: float | None = None,
         min_precision: float | None = None,
+        confidence: float | None = None,
         errors: Errors = "raise",
     ) -> np.ndarray:
         """Whether to accept each edit, of shape [edits], bool: its score reaches the calibrated operating point.
@@ -152,12 +152,15 @@ class FluencyScorer:
             edits, errors: as for `score_edits`; what has no score is not accepted.
             threshold: this operating point instead.
             min_precision: instead, the one with the most recall at this precision, on the validation pairs.
+            confidence: how sure that precision is to be, on text like validation, such as 0.95.
 
         Raises:
             CannotScore: as for `score_edits`.
-            UserError: no threshold has that precision.
+            UserError: no threshold has that precision, or none with that confidence.
         """
-        threshold = self.calibration.threshold_at(threshold=threshold, min_precision=min_precision)
+        threshold = self.calibration.threshold_at(
+            threshold=threshold, min_precision=min_precision, confidence=confidence
+        )
         return self.score_edits(edits, errors=errors) >= threshold
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -195,7 +198,7 @@ class FluencyScorer:
             with self._predicting:
                 reader = self.classifier.reader
                 logits = self.classifier.logits(reader.read([encoded[change] for change in rest]))
-            known |= zip(rest, probabilities(logits, self.calibration.temperature).tolist(), strict=True)
+            known |= zip(rest, self.calibration.scores(logits).tolist(), strict=True)
         # only identities are not asked
         return [item if isinstance(item, CannotScore) else known.get(item, 1.0) for item in asked]
 

@@ -221,7 +221,7 @@ def _written(target: Path, threshold: float, counts: Counter) -> dict[str, objec
 def _key(scorer: "FluencyScorer", source: Path) -> str:
     """A name that two runs share only if they give every row the same score."""
     calibration, device = scorer.calibration, scorer.classifier.device
-    model = calibration.temperature, calibration.max_length, sorted(calibration.files.items())
+    model = calibration.slope, calibration.intercept, calibration.max_length, sorted(calibration.files.items())
     way = device.type, device.bf16, scorer.at_once
     return hashlib.sha256(repr((model, way, suffix_of(source), sha256(source))).encode()).hexdigest()[:16]
 

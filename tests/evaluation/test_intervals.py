@@ -21,15 +21,15 @@ def test_a_resample_that_draws_all_once_has_the_figures_themselves(rows):
     accepted = scores >= 0.6
     draws = resampled(scores, labels, np.zeros(len(rows)), accepted=accepted, resamples=2, seed=1)
     expected = points(scores, labels, accepted)
-    assert draws.keys() == expected.keys()
+    assert draws.keys() == expected.keys() - {"ece"}
     for name, values in draws.items():
         assert values == pytest.approx([expected[name]] * 2, abs=1e-6), name
 
 
-NAMES = points(np.array([0.5]), np.array([1]), np.array([True]))
+NAMES = points(np.array([0.5]), np.array([1]), np.array([True])).keys() - {"ece"}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", sorted(NAMES))
 def test_a_resample_has_the_figures_of_its_pairs_written_out(name):
     rng = np.random.default_rng(3)
     scores, labels, groups = rng.random(60).round(1), rng.integers(0, 2, 60), rng.integers(0, 20, 60)
