@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from fluency.corpus.challenge import Challenge, read_challenge
 from fluency.evaluation.calibration import calibrate
 from fluency.evaluation.challenge import challenge_figures
-from fluency.metrics import average_precision, points
+from fluency.metrics import RECALLS, average_precision, points
 from fluency.model.classifier import Classifier, load_classifier
 from fluency.model.device import device_at_hand, use_cores
 from fluency.model.encode import encode_pairs, reader_of
@@ -100,11 +100,14 @@ def cross_encoder(folder: Path, edits: list[Challenge]) -> dict[str, Any]:
     return trained(folder, folder / "encoded", base, edits, challenge)
 
 
-def trained(folder: Path, encoded: Path, base: Path, edits: list[Challenge], challenge: list[Item]) -> dict[str, Any]:
-    """Train a variant, and its figures."""
+def trained(
+    folder: Path, encoded: Path, base: Path, edits: list[Challenge], challenge: list[Item], *, seed: int | None = None
+) -> dict[str, Any]:
+    """Train a variant, with another seed where one is given, and its figures."""
     params = load_params()
     inputs = Inputs(encoded, base, params.encode, params.edit_head)
     recipe = replace(inputs.recipe(params.train), num_processes=1)
+    recipe = recipe if seed is None else replace(recipe, seed=seed)
     start = time.perf_counter()
     train(
         recipe, plan_for(recipe, devices_at_hand(None)), inputs, model_folder=folder / "model",
@@ -132,6 +135,7 @@ def figures(
         "average_precision": round(average_precision(scores, labels), 4),
         "precision": round(point["operating_point.precision"], 4),
         "recall": round(point["operating_point.recall"], 4),
+        "precision_at_recall": {recall: round(point[f"precision_at_recall.{recall}"], 4) for recall in RECALLS},
         "parts": {
             part: round(average_precision(scores[parts == part], labels[parts == part]), 4)
             for part in np.unique(parts)

@@ -113,7 +113,7 @@ def precision_at_recall(scores: np.ndarray, labels: np.ndarray, min_recall: floa
 def points(scores: np.ndarray, labels: np.ndarray, accepted: np.ndarray) -> dict[str, float]:
     """Every figure of one set of scores, by the names of metrics/test.json, levels joined by a dot.
 
-    Precision, recall, F1 and accuracy are those at argmax (score above 0.5, as the reference has them) and, after
+    Precision, recall, F1 and accuracy are those at one half (scores above 0.5; of logits, that is argmax) and, after
     `operating_point.`, those of `accepted`, the decisions, of shape [n].
     """
     return {

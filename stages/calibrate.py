@@ -36,7 +36,8 @@ def main() -> None:
     )
     scored = ScoredPairs(pairs, calibration.scores(logits), calibration.threshold)
     result = figures(scored, read_params("evaluate", EvaluateParams), uncalibrated=probabilities(logits))
-    result["certificate"] = asdict(calibration.certificate)
+    certificate = asdict(calibration.certificate)
+    result["operating_point"]["certificate"] = {name: its for name, its in certificate.items() if name != "method"}
     calibration.save(CALIBRATION)
     write_json(FIGURES, result)
     print(f"threshold {calibration.threshold:.3f}: {calibration.certificate}")

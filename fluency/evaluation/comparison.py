@@ -26,8 +26,8 @@ class Comparison:
         pairs: how many were compared.
         figures: for each figure its name, `a`, `b`, `difference` (B less A) and its 95 % interval, `low` and `high`
             (paired bootstrap by group).
-        sign_test: at the operating point and at argmax, in how many groups `a` and in how many `b` is right of more
-            pairs, and the two-sided exact `p` that this is chance. Groups count, since their pairs are not independent.
+        sign_test: at the operating point and at one half, in how many groups `a` and in how many `b` is right of more
+            pairs, and the two-sided exact `p` that this is chance. Pairs of a group are not independent, groups are.
         disagreements: the pairs that one accepts at its operating point and the other doesn't, with `score_a`,
             `score_b` and `right` ("a" or "b"); worst first: what B newly accepts wrongly, then what it newly
             refuses wrongly, then what it mends, each by the distance of the scores.
@@ -53,7 +53,7 @@ def compare(a: ScoredPairs, b: ScoredPairs, params: EvaluateParams) -> Compariso
         figures=figures,
         sign_test={
             "operating point": _sign_test(a, a.accepted, b.accepted),
-            "argmax": _sign_test(a, a.scores > 0.5, b.scores > 0.5),
+            "one half": _sign_test(a, a.scores > 0.5, b.scores > 0.5),
         },
         disagreements=_disagreements(a, b),
     )

@@ -95,12 +95,12 @@ def figures(scored: ScoredPairs, params: EvaluateParams, *, uncalibrated: np.nda
         uncalibrated: the scores before calibration, where there is one, of shape [pairs]; gives `ece_uncalibrated` and
             `log_loss_uncalibrated`.
     """
-    at_argmax = replace(scored, decisions=scored.scores > 0.5)
+    at_one_half = replace(scored, decisions=scored.scores > 0.5)
     its, bounds = scored.points(), {}
     for name, values in scored.resampled(params).items():
         if name not in NO_INTERVAL:
             bounds[name] = interval(values) if name == "log_loss" else interval_of_share(its[name], values)
-    flat = _with_bounds(its, bounds | at_argmax.exact_intervals() | _at_the_operating_point(scored))
+    flat = _with_bounds(its, bounds | at_one_half.exact_intervals() | _at_the_operating_point(scored))
     if uncalibrated is not None:
         flat["ece_uncalibrated"] = expected_calibration_error(uncalibrated, scored.labels)
         flat["log_loss_uncalibrated"] = negative_log_likelihood(uncalibrated, scored.labels)

@@ -83,8 +83,8 @@ def thresholds_table(curve: Curve, threshold: float, confidence: float) -> list[
         used = " (in use)" if curve["threshold"][row] == threshold else ""
         lines.append((f"{decimal(curve['threshold'][row])}{used}", [_plain(cell) for cell in cells]))
     caption = (
-        f"What thresholds accept of validation. Precision at least: with {100 * confidence:g} % confidence, on text like "
-        "validation, for whichever row you choose by it"
+        f"What thresholds accept of validation. Precision at least: with {100 * confidence:g} % confidence, on text "
+        "like validation, for whichever row you choose by it"
     )
     header = ["Threshold", "Recall", "Precision", "Precision at least", "Accepted of 1,000"]
     return [_table(caption, header, {"": lines})]

@@ -37,7 +37,7 @@ def results(metrics_folder: Path = Path("metrics")) -> str:
         UserError: a file of metrics/ is missing, or they are of different data.
     """
     table_ = results_table(metrics_folder)
-    certificate = Certificate(**read_json(metrics_folder / "validation.json")["certificate"])
+    certificate = Certificate(**read_json(metrics_folder / "validation.json")["operating_point"]["certificate"])
     certified = certified_table(read_json(metrics_folder / "test.json")["certified"], certificate.confidence)
     return f"{table_}\nOperating point: {certificate}.\n\n{certified}"
 

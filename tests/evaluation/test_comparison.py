@@ -38,7 +38,7 @@ def scored(count: int = 200, skill: float = 1.0, threshold: float = 0.5) -> Scor
 def test_a_judge_is_no_better_than_itself():
     comparison = compare(scored(), scored(), PARAMS)
     assert all(row["difference"] == row["low"] == row["high"] == 0 for row in comparison.figures)
-    assert comparison.sign_test["argmax"] == {"a": 0, "b": 0, "p": 1.0}
+    assert comparison.sign_test["one half"] == {"a": 0, "b": 0, "p": 1.0}
     assert comparison.disagreements == []
     assert "They disagree on 0 pairs.\n" in comparison_text(comparison, ("a", "b"), limit=5)
 
@@ -49,8 +49,8 @@ def test_a_better_judge_is_found_better_with_an_interval_that_leaves_out_zero():
     for name in ("average_precision", "roc_auc", "operating_point.precision", "accuracy"):
         assert 0 < rows[name]["low"] <= rows[name]["difference"] <= rows[name]["high"]
     assert rows["brier"]["high"] < 0
-    assert comparison.sign_test["argmax"]["b"] > comparison.sign_test["argmax"]["a"]
-    assert comparison.sign_test["argmax"]["p"] < 0.001
+    assert comparison.sign_test["one half"]["b"] > comparison.sign_test["one half"]["a"]
+    assert comparison.sign_test["one half"]["p"] < 0.001
 
 
 def test_equal_judges_are_seldom_found_different():
