@@ -44,7 +44,6 @@ def resampled(
     accepted: np.ndarray,
     resamples: int,
     seed: int,
-    ranking: bool = True,
 ) -> dict[str, np.ndarray]:
     """Every figure of `metrics.points` but the ECE, by the same names, in each resample.
 
@@ -52,7 +51,6 @@ def resampled(
 
     Args:
         scores, labels, groups, accepted: of shape [n]; `accepted` is the decision at the operating point.
-        ranking: also those that depend on the order of the scores, which take most of the time.
 
     Returns:
         Arrays of shape [resamples].
@@ -60,9 +58,9 @@ def resampled(
     _, group = np.unique(groups, return_inverse=True)
     sums = _sums(scores, labels, accepted, group)
     columns = np.stack(list(sums.values()), axis=1)
-    order = _Ranking(scores, labels, group) if ranking else None
+    order = _Ranking(scores, labels, group)
     chunks = [
-        _from_sums(dict(zip(sums, (draws @ columns).T, strict=True))) | (order.figures(draws) if order else {})
+        _from_sums(dict(zip(sums, (draws @ columns).T, strict=True))) | order.figures(draws)
         for draws in _draws(int(group.max()) + 1, len(labels), resamples, seed)
     ]
     return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}

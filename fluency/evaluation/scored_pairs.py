@@ -75,7 +75,7 @@ class ScoredPairs:
         """The figures, by dotted names."""
         return points(self.scores, self.labels, self.accepted)
 
-    def resampled(self, params: EvaluateParams, *, ranking: bool = True) -> dict[str, np.ndarray]:
+    def resampled(self, params: EvaluateParams) -> dict[str, np.ndarray]:
         """The figures in each bootstrap resample, by dotted names, of shape [resamples]."""
         return resampled(
             self.scores,
@@ -84,7 +84,6 @@ class ScoredPairs:
             accepted=self.accepted,
             resamples=params.resamples,
             seed=params.seed,
-            ranking=ranking,
         )
 
 

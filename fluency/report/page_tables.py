@@ -7,7 +7,7 @@ from typing import Any
 
 from fluency.evaluation.certificate import Certificate, Curve
 from fluency.evaluation.comparison import Comparison
-from fluency.report.summary import CHALLENGE, telling
+from fluency.report.summary import CHALLENGE, spoken, telling
 
 _TITLES = {
     "direction": "Harming edits and their reverse",
@@ -164,8 +164,8 @@ def comparison_tables(comparisons: Mapping[str, Comparison], model: str) -> list
             places = [(value / span + 1) / 2 for value in (row["difference"], *bounds)]
             verdict = "may be chance" if row["low"] <= 0 <= row["high"] else "clear"
             difference = _plain(row["difference"], bounds=bounds, sign="+", bar=_bar(*places, mark=0.5))
-            level, _, last = row["figure"].rpartition(".")
-            name = f"{_title(last)}, {level.replace('_', ' ')}" if level else _title(last)
+            first, _, last = row["figure"].partition(".")
+            name = f"{_title(last)}, {spoken(first)}" if first == "operating_point" else f"{_title(first)} {last}"
             rows.append((name, [_plain(row["b"]), _plain(row["a"]), difference, _plain(verdict)]))
         test = comparison.sign_test["operating point"]
         caption = (
