@@ -26,7 +26,7 @@ CORRELATIONS = (0.0, 0.4, 1.0)
 JUDGES = {"weak": 1.1, "strong": 2.0}  # skill: precision at recall 0.8 is 0.90, or 0.998
 TARGETS = {"weak": (0.9, 0.95), "strong": (0.95, 0.99)}
 VALIDATION, TEST, FEW = 552, 1111, 300  # groups
-DRAWS, RESAMPLES = 300, 400
+DRAWS, RESAMPLES = 300, 200
 
 Drawn = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -185,11 +185,11 @@ def intervals() -> dict[str, Any]:
         for groups in (FEW, TEST):
             for correlation in CORRELATIONS:
                 held = Counter()
-                for seed in range(DRAWS // 2):
+                for seed in range(DRAWS // 3):
                     for name, low, high in _bounds(Population(skill).draw(groups, correlation, seed)):
                         held[name] += low <= truth[name] <= high
                 found[f"{judge}, {groups} groups, {_alike(correlation)}"] = {
-                    name: round(count / (DRAWS // 2), 3) for name, count in sorted(held.items())
+                    name: round(count / (DRAWS // 3), 3) for name, count in sorted(held.items())
                 }
     return found
 

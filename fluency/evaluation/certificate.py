@@ -12,7 +12,7 @@ from functools import cache
 
 import numpy as np
 
-from fluency.evaluation.proportions import effective_size, lower_bound
+from fluency.evaluation.proportions import lower_bound, size_of_sums
 
 METHOD = "Learn then Test, a fixed sequence; Clopper-Pearson bounds on Korn and Graubard's effective sizes by group"
 SHOWN = (0.9, 0.92, 0.95)  # precisions that everybody is told of
@@ -22,7 +22,7 @@ _TARGETS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0
 _MISTAKES = 2  # that the first test of a sequence forgives: one at the top would often end it
 _POINTS = 500  # of a curve
 
-Curve = Mapping[str, Sequence[float]]
+Curve = Mapping[str, Sequence[float] | np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -75,23 +75,43 @@ def certified_curve(
         they count for (`effective`); and `lower`: with the confidence, the precision of each threshold is at least
         this, of all of them together. So it holds for the one that you choose by it; 0 says nothing.
     """
-    _, group = np.unique(groups, return_inverse=True)
-    ranked = np.sort(scores)[::-1]
+    order = np.argsort(-scores, kind="stable")
+    sums = _sums_of_the_first(labels[order] == 1, np.unique(groups, return_inverse=True)[1][order])
+    ranked = scores[order]
     thresholds = ranked[np.linspace(0, len(ranked) - 1, min(_POINTS, len(ranked))).astype(int)]
-    rows = []
-    for threshold in np.unique(np.r_[thresholds, [] if named is None else named])[::-1]:
-        accepted = scores >= threshold
-        trials, hits = (np.bincount(group[which]) for which in (accepted, accepted & (labels == 1)))
-        hits = np.r_[hits, np.zeros(len(trials) - len(hits))]
-        count, right = int(trials.sum()), int(hits.sum())
-        ratios = right / max(count, 1), right / max(int(labels.sum()), 1)
-        rows.append((float(threshold), *ratios, count, int(np.count_nonzero(trials)), effective_size(hits, trials)))
-    names = ("threshold", "precision", "recall", "accepted", "groups", "effective")
-    curve: dict[str, list[float]] = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
-    lower = np.zeros(len(rows))
+    thresholds = np.unique(np.r_[thresholds, [] if named is None else named])[::-1]
+    accepted = np.searchsorted(-ranked, -thresholds, side="right")
+    count, trials, hits, *products = (np.r_[0, its][accepted] for its in sums)
+    curve = {
+        "threshold": thresholds,
+        "precision": hits / np.maximum(trials, 1),
+        "recall": hits / max(int(labels.sum()), 1),
+        "accepted": trials,
+        "groups": count,
+        "effective": size_of_sums(count, trials, hits, *products),
+    }
+    lower = np.zeros(len(thresholds))
     for target in _TARGETS:  # Bonferroni's correction: all of them hold together
         lower[list(certified(curve, target, 1 - (1 - confidence) / len(_TARGETS)))] = target
-    return {**curve, "lower": lower.tolist()}
+    return {name: its.tolist() for name, its in (curve | {"lower": lower}).items()}
+
+
+def _sums_of_the_first(fluent: np.ndarray, group: np.ndarray) -> list[np.ndarray]:
+    """What `size_of_sums` takes, for the first pair, the first two, and so on: each of shape [pairs]."""
+    trials, hits = _earlier(np.ones_like(group), group), _earlier(fluent.astype(int), group)
+    gained = (trials == 0, np.ones_like(group), fluent, 2 * trials + 1, fluent * (2 * hits + 1))
+    products = (hits + fluent) * (trials + 1) - hits * trials
+    return [np.cumsum(its) for its in (*gained, products)]
+
+
+def _earlier(values: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """For each pair the sum of the values of those before it in its group, of shape [pairs]."""
+    order = np.argsort(group, kind="stable")
+    sums = np.cumsum(values[order]) - values[order]
+    first = np.r_[True, group[order][1:] != group[order][:-1]]
+    found = np.empty_like(sums)
+    found[order] = sums - sums[np.maximum.accumulate(np.where(first, np.arange(len(group)), 0))]
+    return found
 
 
 def certified(curve: Curve, target: float, confidence: float) -> range:

@@ -4,23 +4,31 @@ import numpy as np
 
 
 def effective_size(hits: np.ndarray, trials: np.ndarray) -> float:
-    """How many independent trials tell as much about the share of hits as these do (Korn & Graubard 1998).
-
-    The variance between groups says it. It is never more than all trials, nor fewer than there would be if the trials
-    of each group were copies of one (Kish 1965); that few are taken where all are hits, or none.
+    """How many independent trials tell as much about the share of hits as these do (`size_of_sums`).
 
     Args:
         hits, trials: in each group, of shape [groups].
     """
-    trials = trials.astype(np.float64)
-    total, groups = float(trials.sum()), int(np.count_nonzero(trials))
-    if not groups:
-        return 0.0
-    least, share = total**2 / float((trials**2).sum()), float(hits.sum()) / total
-    if groups == 1 or share in (0, 1):
-        return least
-    variance = float(((hits - share * trials) ** 2).sum()) * groups / (groups - 1) / total**2
-    return float(np.clip(share * (1 - share) / variance, least, total)) if variance else total
+    hits, trials = hits.astype(np.float64), trials.astype(np.float64)
+    products = (trials**2).sum(), (hits**2).sum(), (hits * trials).sum()
+    return float(size_of_sums(np.count_nonzero(trials), trials.sum(), hits.sum(), *products))
+
+
+def size_of_sums(
+    groups: np.ndarray, trials: np.ndarray, hits: np.ndarray,
+    squared_trials: np.ndarray, squared_hits: np.ndarray, products: np.ndarray,
+) -> np.ndarray:  # fmt: skip
+    """Effective sizes (Korn & Graubard 1998) from the number of groups and sums over them.
+
+    The variance between groups says it. A size is never more than all trials, nor less than if the trials of each group
+    were copies of one (Kish 1965), which is taken where all are hits, or none.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share, least = hits / trials, trials**2 / squared_trials
+        spread = (squared_hits - 2 * share * products + share**2 * squared_trials) * groups / (groups - 1)
+        size = share * (1 - share) * trials**2 / np.maximum(spread, 0)  # a variance of 0 may come out a little below it
+    mixed = (groups > 1) & (share > 0) & (share < 1)
+    return np.where(trials > 0, np.where(mixed, np.clip(size, least, trials), least), 0.0)
 
 
 def lower_bound(share: np.ndarray | float, size: np.ndarray | float, confidence: float) -> np.ndarray:
