@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 export TOKENIZERS_PARALLELISM := false
 
-FIGURE := metrics/test.json:operating_point
+FIGURE := metrics/validation.json:precision_at_recall.0.8
 
 .PHONY: help repro experiments test test-processors coverage lint bench bench-gpu reference clean
 
@@ -17,10 +17,10 @@ repro: .venv/installed ## Run the pipeline (fetch, build, train, calibrate, eval
 	dvc repro
 	@python -m fluency summary
 
-experiments: .venv/installed ## Compare the experiments: what each changed, and its figures, the most precise first
-	dvc exp show --only-changed --hide-failed --sort-by $(FIGURE).precision --sort-order desc \
-	  --drop 'metrics|data|models|results|checks|ece|training|validation|absurd|mistake|repair|keeping|words_alone|language_model|Created|State|Executor' \
-	  --keep '$(FIGURE).(precision|recall)$$'
+experiments: .venv/installed ## Compare the experiments on validation: what each changed, and its figures, the most precise first
+	dvc exp show --only-changed --hide-failed --sort-by $(FIGURE) --sort-order desc \
+	  --drop 'metrics|data|models|results|checks|certified|parts|operating_point.certificate|ece|training|validation|absurd|mistake|repair|keeping|words_alone|language_model|Created|State|Executor' \
+	  --keep '$(FIGURE)$$|metrics/validation.json:average_precision(_low|_high)?$$|operating_point.certificate.bound$$'
 
 test: .venv/installed ## Run the tests
 	python -m pytest -n 2
@@ -45,6 +45,7 @@ bench: .venv/installed ## Measure speed and memory against the alternatives
 	python -m benchmarks.training
 	python -m benchmarks.reading
 	python -m benchmarks.ablation
+	python -m benchmarks.guarantees
 
 bench-gpu: .venv/installed ## The same for ModernBERT-large with random weights, on a GPU
 	dvc repro build_pairs fetch_model

@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.variants import Kept, Masked, Variant, encode_all, minilm, trained, write_some
 from fluency.corpus.challenge import Challenge, read_challenge
 from fluency.evaluation.challenge import challenge_figures
-from fluency.metrics import average_precision, points, probabilities
+from fluency.metrics import RECALLS, average_precision, points
 from fluency.model.device import use_cores
 from fluency.model.encode import reader_of
 from fluency.model.encoded_pairs import EncodedPairs
@@ -64,17 +64,17 @@ def main() -> None:
 
 def figures(variant: Variant, test: Path, edits: list[Challenge], challenge: list[Item]) -> dict[str, Any]:
     """Figures of the test pairs and their parts, and what is decided wrongly of the challenge set."""
-    encoded, calibration = EncodedPairs(test), variant.calibration
+    encoded = EncodedPairs(test)
     labels = np.array(encoded.labels, dtype=np.int64)
-    scores = probabilities(variant.classifier.logits(encoded), calibration.temperature)
+    scores = variant.scores(encoded)
     parts = np.array([row["part"] for row in read_parquet(PAIRS / "test.parquet", columns=["part"])])
-    point = points(scores, labels, scores >= calibration.threshold)
-    of_edits = probabilities(variant.classifier.logits(challenge), calibration.temperature)
-    wrong = challenge_figures(edits, of_edits, calibration.threshold)
+    point = points(scores, labels, scores >= variant.threshold)
+    wrong = challenge_figures(edits, variant.scores(challenge), variant.threshold)
     return {
         "average_precision": round(average_precision(scores, labels), 4),
         "precision": round(point["operating_point.precision"], 4),
         "recall": round(point["operating_point.recall"], 4),
+        "precision_at_recall": {recall: round(point[f"precision_at_recall.{recall}"], 4) for recall in RECALLS},
         "parts": {
             part: round(average_precision(scores[parts == part], labels[parts == part]), 4)
             for part in np.unique(parts)

@@ -54,7 +54,7 @@ def main() -> None:
             result[f"words alone, {name}"] = figures(test, logistic_regression.score(words, test))
             write_some(encoded, pairs, root / name, kept=lambda row, corpora=corpora: row["corpus"] in corpora)
             variant = trained(root / name, base, root / f"{name}, trained")
-            scores = margins(variant.classifier.logits(EncodedPairs(root / name / "test")))
+            scores = variant.scores(EncodedPairs(root / name / "test"))
             result[f"edit head, {name}"] = figures(test, scores) | {"train_seconds": round(variant.seconds)}
         write_json(RESULT, result)
     print(json.dumps(result, indent=2))
@@ -87,10 +87,6 @@ def stages(checkout: Path, own: Path) -> dict[str, int]:
         )
         seconds[name] = round(time.perf_counter() - start)
     return seconds
-
-
-def margins(logits: np.ndarray) -> np.ndarray:
-    return logits[:, 1] - logits[:, 0]
 
 
 def figures(test: list[dict[str, Any]], scores: np.ndarray) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def main() -> None:
         ]
         other = ScoredPairs(pairs, others, 0.7)
         entries.append(Entry("baseline", other, entries[0].figures))
-        by_slice = _timed(seconds, "slices", slices, scored, set(), params)
+        by_slice = _timed(seconds, "slices", slices, scored, set())
         plots = _timed(seconds, "plots", write_plots, folder, scored, scores, by_slice)
         pictures = _timed(seconds, "pictures", write_pictures, folder / "pictures", plots)
         page = folder / "report.html"

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from tqdm import trange
 
-from benchmarks.ablation import MINILM
 from benchmarks.training import device_name
+from benchmarks.variants import MINILM
 from fluency import FluencyScorer
 from fluency.edits.forms import Change
 from fluency.model.classifier import Classifier, load_classifier

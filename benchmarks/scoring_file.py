@@ -21,6 +21,7 @@ from transformers import BertConfig, BertForSequenceClassification, PreTrainedTo
 
 from fluency.corpus.readers import read_records
 from fluency.evaluation.calibration import Calibration
+from fluency.evaluation.certificate import Certificate
 from fluency.evaluation.support import Support
 from fluency.metrics import LABELS
 from fluency.utils.files import sha256, write_json
@@ -104,9 +105,18 @@ def _write_model(folder: Path, sentences: list[str]) -> None:
     )  # fmt: skip
     BertForSequenceClassification(config).save_pretrained(folder / "fluency")
     files = {path.name: sha256(path) for path in sorted((folder / "fluency").iterdir())}
-    curve = {"threshold": [0.5], "precision": [0.5], "recall": [1.0]}
-    support = Support(1.0, dict.fromkeys(("words", "characters", "changed", "share"), (0, 20_000)))
-    Calibration(1.0, 0.5, curve, 512, files, support).save(folder / "calibration.json")
+    names = ("threshold", "precision", "recall", "accepted", "groups", "effective", "lower")
+    calibration = Calibration(
+        slope=1.0,
+        intercept=0.0,
+        threshold=0.5,
+        certificate=Certificate("precision", None, 0.95, 0.0, 0),
+        curve={name: [] for name in names},
+        max_length=512,
+        files=files,
+        support=Support(1.0, dict.fromkeys(("words", "characters", "changed", "share"), (0, 20_000))),
+    )
+    calibration.save(folder / "calibration.json")
 
 
 if __name__ == "__main__":

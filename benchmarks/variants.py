@@ -2,13 +2,14 @@
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from fluency.evaluation.calibration import Calibration, calibrate
+from fluency.evaluation.operating_point import choose
+from fluency.metrics import probabilities
 from fluency.model.classifier import Classifier, load_classifier
 from fluency.model.device import device_at_hand
 from fluency.model.encode import encode_pairs, reader_of
@@ -33,11 +34,15 @@ Masked = Callable[[Item], Item]
 
 @dataclass(frozen=True)
 class Variant:
-    """A trained, calibrated classifier, and the seconds that its training took."""
+    """A trained classifier, its operating point, and the seconds that training took."""
 
     classifier: Classifier
-    calibration: Calibration
+    threshold: float
     seconds: float
+
+    def scores(self, items: Sequence[Item]) -> np.ndarray:
+        """The probability of label 1 before calibration, which changes no ranking; of shape [items]."""
+        return probabilities(self.classifier.logits(items))
 
 
 def write_some(encoded: Path, pairs: Path, folder: Path, *, kept: Kept = lambda _: True, masked: Masked = dict) -> None:
@@ -69,11 +74,12 @@ def encode_all(pairs: Path, folder: Path, base: Path) -> None:
         )
 
 
-def trained(encoded: Path, base: Path, folder: Path) -> Variant:
-    """Train and calibrate by params.yaml as the pipeline does it, in one process."""
+def trained(encoded: Path, base: Path, folder: Path, *, seed: int | None = None) -> Variant:
+    """Train by params.yaml, or with another seed, in one process, and choose the threshold as the pipeline does."""
     params = load_params()
     inputs = Inputs(encoded, base, params.encode, params.edit_head)
     recipe = replace(inputs.recipe(params.train), num_processes=1)
+    recipe = recipe if seed is None else replace(recipe, seed=seed)
     start = time.perf_counter()
     train(
         recipe, plan_for(recipe, devices_at_hand(None)), inputs, model_folder=folder / "model",
@@ -81,6 +87,5 @@ def trained(encoded: Path, base: Path, folder: Path) -> Variant:
     )  # fmt: skip
     seconds = time.perf_counter() - start
     classifier, validation = load_classifier(folder / "model", device_at_hand()), EncodedPairs(encoded / "validation")
-    labels = np.array(validation.labels)
-    calibration = calibrate(classifier.logits(validation), labels, params.decision, max_length=0, files={})
-    return Variant(classifier, calibration, seconds)
+    scores, labels = probabilities(classifier.logits(validation)), np.array(validation.labels)
+    return Variant(classifier, choose(scores, labels, np.array(validation.edits), params.decision).threshold, seconds)

@@ -14,10 +14,11 @@ LABELS = ("non-fluent", "fluent")  # the names of labels 0 and 1
 RECALLS = (0.5, 0.7, 0.8, 0.9)
 
 
-def probabilities(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
-    """The probability of label 1, of shape [n], from logits of shape [n, 2] divided by `temperature`."""
-    margin = np.subtract(logits[:, 1], logits[:, 0], dtype=np.float64) / temperature
-    return 0.5 * (1 + np.tanh(margin / 2))  # the logistic function, without overflow
+def probabilities(logits: np.ndarray, slope: float = 1.0, intercept: float = 0.0) -> np.ndarray:
+    """The probability of label 1, of shape [n]: its log-odds are `slope` times the difference of the logits [n, 2],
+    and `intercept`."""
+    log_odds = slope * np.subtract(logits[:, 1], logits[:, 0], dtype=np.float64) + intercept
+    return 0.5 * (1 + np.tanh(log_odds / 2))  # the logistic function, without overflow
 
 
 def point_metrics(predicted: np.ndarray, labels: np.ndarray) -> dict[str, float]:
@@ -112,7 +113,7 @@ def precision_at_recall(scores: np.ndarray, labels: np.ndarray, min_recall: floa
 def points(scores: np.ndarray, labels: np.ndarray, accepted: np.ndarray) -> dict[str, float]:
     """Every figure of one set of scores, by the names of metrics/test.json, levels joined by a dot.
 
-    Precision, recall, F1 and accuracy are those at argmax (score above 0.5, as the reference has them) and, after
+    Precision, recall, F1 and accuracy are those at one half (scores above 0.5; of logits, that is argmax) and, after
     `operating_point.`, those of `accepted`, the decisions, of shape [n].
     """
     return {
@@ -120,6 +121,7 @@ def points(scores: np.ndarray, labels: np.ndarray, accepted: np.ndarray) -> dict
         "average_precision": average_precision(scores, labels),
         "roc_auc": roc_auc(scores, labels),
         "brier": brier(scores, labels),
+        "log_loss": negative_log_likelihood(scores, labels),
         "ece": expected_calibration_error(scores, labels),
         **{f"operating_point.{name}": value for name, value in point_metrics(accepted, labels).items()},
         **{f"precision_at_recall.{recall}": precision_at_recall(scores, labels, recall) for recall in RECALLS},

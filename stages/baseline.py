@@ -7,7 +7,7 @@ import numpy as np
 from fluency.baselines import language_model
 from fluency.baselines.logistic_regression import fit, score
 from fluency.baselines.params import BaselineParams
-from fluency.evaluation.calibration import choose_threshold
+from fluency.evaluation.operating_point import choose
 from fluency.evaluation.params import DecisionParams, EvaluateParams
 from fluency.evaluation.predictions import write_predictions
 from fluency.evaluation.scored_pairs import ScoredPairs, figures
@@ -23,7 +23,7 @@ FIGURES, PREDICTIONS = Path("metrics/baseline.json"), Path("results/baseline")
 def main() -> None:
     train, validation, test = (read_parquet(PAIRS / f"{split}.parquet") for split in ("train", "validation", "test"))
     model = fit(train, read_params("baseline", BaselineParams))
-    labels = np.array([pair["label"] for pair in validation])
+    labels, groups = (np.array([pair[name] for pair in validation]) for name in ("label", "group"))
     scores = {
         "words_alone": [score(model, validation), score(model, test)],
         "language_model": [language_model.score(EncodedPairs(ENCODED / split)) for split in ("validation", "test")],
@@ -33,7 +33,7 @@ def main() -> None:
     with written_aside(PREDICTIONS) as aside:
         for name, (on_validation, on_test) in scores.items():
             if on_test is not None:
-                scored = ScoredPairs(test, on_test, choose_threshold(on_validation, labels, decision))
+                scored = ScoredPairs(test, on_test, choose(on_validation, labels, groups, decision).threshold)
                 result[name] = figures(scored, evaluate)
                 write_predictions(aside / f"{name}.parquet", scored)
     write_json(FIGURES, result)

@@ -1,4 +1,4 @@
-"""Learn the temperature, the operating point and the support from the validation pairs."""
+"""Learn slope, intercept, operating point and support from the validation pairs, and what is certain there."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -27,20 +27,25 @@ def main() -> None:
     use_cores()
     classifier = load_classifier(MODEL, device_at_hand())
     logits = classifier.logits(EncodedPairs(ENCODED), progress="validation")
-    calibration = calibrate(
+    calibration, note = calibrate(
         logits,
         np.array([pair["label"] for pair in pairs]),
+        np.array([pair["group"] for pair in pairs]),
         read_params("decision", DecisionParams),
         max_length=classifier.reader.max_length,
         files={path.name: sha256(path) for path in sorted(MODEL.iterdir())},
         support=support_of(pairs),
     )
-    scored = ScoredPairs(pairs, probabilities(logits, calibration.temperature), calibration.threshold)
+    scored = ScoredPairs(pairs, calibration.scores(logits), calibration.threshold)
     result = figures(scored, read_params("evaluate", EvaluateParams), uncalibrated=probabilities(logits))
     result["support"] = asdict(calibration.support)
+    certificate = asdict(calibration.certificate)
+    result["operating_point"]["certificate"] = {name: its for name, its in certificate.items() if name != "method"}
     calibration.save(CALIBRATION)
     write_json(FIGURES, result)
-    print(f"temperature {calibration.temperature:.3f}, threshold {calibration.threshold:.3f}")
+    print(f"threshold {calibration.threshold:.3f}: {calibration.certificate}")
+    if note:
+        print(note)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from fluency.evaluation.calibration import Calibration
 from fluency.evaluation.challenge import challenge_figures
 from fluency.evaluation.params import EvaluateParams
 from fluency.evaluation.predictions import write_predictions, write_reference
-from fluency.evaluation.scored_pairs import ScoredPairs, figures
+from fluency.evaluation.scored_pairs import ScoredPairs, at_thresholds, figures
 from fluency.metrics import probabilities
 from fluency.model.classifier import load_classifier, predict
 from fluency.model.device import device_at_hand, use_cores
@@ -27,13 +27,14 @@ def main() -> None:
     use_cores()
     classifier = load_classifier(MODEL, device_at_hand())
     logits = classifier.logits(EncodedPairs(ENCODED), progress="test")
-    scored = ScoredPairs(pairs, probabilities(logits, calibration.temperature), calibration.threshold)
+    scored = ScoredPairs(pairs, calibration.scores(logits), calibration.threshold)
     of_pairs = {(pair["before"], pair["after"]): row for pair, row in zip(pairs, scored.scores.tolist(), strict=True)}
     others = [change for change in checked_changes(pairs) if change not in of_pairs]
     more = predict(classifier, [*others, *(edit.change for edit in edits)], progress="challenge set and checks")
-    more_scores = probabilities(more, calibration.temperature)
+    more_scores = calibration.scores(more)
     scores = of_pairs | dict(zip(others, more_scores.tolist(), strict=False))
     result = figures(scored, read_params("evaluate", EvaluateParams), uncalibrated=probabilities(logits))
+    result["certified"] = at_thresholds(scored, calibration.certified_thresholds())
     result["checks"] = checks(pairs, scores, calibration.threshold)
     write_json(METRICS / "test.json", result)
     of_edits = more_scores[len(others) :]

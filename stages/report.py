@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from fluency.evaluation.calibration import Calibration
 from fluency.evaluation.params import EvaluateParams
 from fluency.evaluation.predictions import read_logits
 from fluency.evaluation.slices import sentence_keys, slices
@@ -14,7 +15,7 @@ from fluency.utils.errors import run_stage
 from fluency.utils.files import read_json, read_parquet
 
 TRAIN, TEST = Path("data/pairs/train.parquet"), Path("data/pairs/test.parquet")
-METRICS, RESULTS = Path("metrics"), Path("results")
+METRICS, RESULTS, CALIBRATION = Path("metrics"), Path("results"), Path("models/calibration.json")
 PLOTS, PICTURES = METRICS / "plots", METRICS / "pictures"
 
 
@@ -23,12 +24,14 @@ def main() -> None:
     entries = read_entries(pairs, RESULTS, METRICS)
     model = entries[0]
     train = read_parquet(TRAIN, columns=["before", "after"])
-    by_slice = slices(model.scored, sentence_keys(text for pair in train for text in pair.values()), params)
+    by_slice = slices(model.scored, sentence_keys(text for pair in train for text in pair.values()))
     uncalibrated = probabilities(read_logits(RESULTS / "predictions.txt"))
     plots = write_plots(PLOTS, model.scored, uncalibrated, by_slice)
     pictures = write_pictures(PICTURES, plots | training_curves(PLOTS))
-    challenge = read_json(METRICS / "challenge.json")
-    write_report(RESULTS / "report.html", entries, params, slices=by_slice, challenge=challenge, pictures=pictures)
+    write_report(
+        RESULTS / "report.html", entries, params, calibration=Calibration.load(CALIBRATION), slices=by_slice,
+        challenge=read_json(METRICS / "challenge.json"), pictures=pictures,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

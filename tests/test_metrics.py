@@ -92,7 +92,7 @@ def test_figures_are_known_where_one_label_is_missing():
 def test_probabilities_are_softmax_without_overflow():
     logits = np.array([[0.3, 1.2], [1000.0, -1000.0], [-1000.0, 1000.0], [2.0, 2.0]], dtype=np.float32)
     assert metrics.probabilities(logits) == pytest.approx([1 / (1 + np.exp(-0.9)), 0, 1, 0.5], abs=1e-6)
-    assert metrics.probabilities(logits[:1], 2.0)[0] == pytest.approx(1 / (1 + np.exp(-0.45)), abs=1e-6)
+    assert metrics.probabilities(logits[:1], 0.5, 0.2)[0] == pytest.approx(1 / (1 + np.exp(-0.65)), abs=1e-6)
 
 
 def test_calibration_error_of_known_bins():

@@ -91,6 +91,8 @@ def test_the_committed_params_are_valid():
         ("state_dropout: 0.7", "state_dropout: 1.0", "edit_head.state_dropout: must be at least 0 and below 1"),
         ("weight_decay: 0.01", "weight_decay: -1.0", "edit_head.weight_decay: must be 0 or more"),
         ("best_model: average_precision", "best_model: luck", "edit_head.metric_for_best_model: 'luck' is none of"),
+        ("  confidence:\n", "  confidence: 1.0\n", "decision.confidence: must be above 0 and below 1, or null"),
+        ("  confidence:\n", "  confidence: high\n", "decision.confidence: expected float, found 'high'"),
         ("leakage: report", "leakage: drop", "pairs.leakage: 'drop' is none of report, drop_train, fail"),
     ],
 )

@@ -24,19 +24,18 @@ def run(chosen: argparse.Namespace) -> None:
     note = freshness().note if "workspace" in (chosen.a, chosen.b) else ""
     if note and not PREDICTIONS.is_file():
         raise UserError(note)
-    a, b = (read_predictions(name) for name in (chosen.a, chosen.b))
+    (a, of_a), (b, of_b) = (read_predictions(name) for name in (chosen.a, chosen.b))
     both = on_the_same_pairs(a, b)
     if note:
         print(f"note: {note}")
-    for name, scored, common in zip((chosen.a, chosen.b), (a, b), both, strict=True):
-        if left := len(scored.pairs) - len(common.pairs):
-            print(f"left out: {left} pairs that only {name} has")
+    for name, scored, asked in ((chosen.a, a, of_a), (chosen.b, b, of_b)):
+        print(f"{name} answered {len(scored.pairs)} of {asked} pairs.")
     comparison = compare(*both, read_params("evaluate", EvaluateParams))
     print(comparison_text(comparison, (chosen.a, chosen.b), limit=chosen.limit), end="")
 
 
-def read_predictions(name: str) -> ScoredPairs:
-    """The predictions that `name` stands for, with their pairs.
+def read_predictions(name: str) -> tuple[ScoredPairs, int]:
+    """The predictions that `name` stands for, with their pairs, and how many pairs there were to answer.
 
     Args:
         name: a Parquet file, `workspace`, or a git revision or DVC experiment, whose outputs DVC has in its cache or
@@ -47,8 +46,10 @@ def read_predictions(name: str) -> ScoredPairs:
     """
     if name == "workspace" or name.endswith(".parquet"):
         path = Path(name) if name.endswith(".parquet") else PREDICTIONS
-        return join(read_parquet(path), read_parquet(PAIRS), str(path))
-    return join(_at(name, PREDICTIONS), _at(name, PAIRS), name)
+        rows, pairs, name = read_parquet(path), read_parquet(PAIRS), str(path)
+    else:
+        rows, pairs = _at(name, PREDICTIONS), _at(name, PAIRS)
+    return join(rows, pairs, name), len(pairs)
 
 
 def _at(revision: str, path: Path) -> list[dict[str, Any]]:

@@ -69,6 +69,9 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     point = command.add_mutually_exclusive_group()
     point.add_argument("--threshold", type=probability, help="accept from this score on")
     point.add_argument("--min-precision", type=probability, help="accept most at this precision on validation")
+    command.add_argument(
+        "--confidence", type=probability, help="how sure --min-precision is to be on text like validation, as 0.95"
+    )
     command.set_defaults(run=score)
 
 
@@ -105,6 +108,8 @@ def score(chosen: argparse.Namespace) -> None:
     one = chosen.table is None
     if [chosen.before, chosen.after].count(None) != (0 if one else 2):
         raise UserError("give a table, or --before and --after; --help has examples")
+    if chosen.confidence is not None and (chosen.min_precision is None or chosen.confidence in (0, 1)):
+        raise UserError("--confidence: above 0 and below 1, and with --min-precision, which is to hold with it")
     if one and chosen.output != PIPE:
         raise UserError("--output: the score of one edit is printed; give a table")
     if (chosen.before_column is None) != (chosen.after_column is None):
@@ -223,8 +228,8 @@ def _loaded(chosen: argparse.Namespace) -> "tuple[FluencyScorer, float]":
 
     use_cores()
     scorer = FluencyScorer.load(chosen.model, revision=chosen.revision)
-    point = scorer.calibration.threshold_at(threshold=chosen.threshold, min_precision=chosen.min_precision)
-    return scorer, point
+    asked = {name: getattr(chosen, name) for name in ("threshold", "min_precision", "confidence")}
+    return scorer, scorer.calibration.threshold_at(**asked)
 
 
 def _tell(where: str, counts: Counter, aside: Path | str, progress: Progress, *, alone: bool = True) -> None:

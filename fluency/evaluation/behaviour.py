@@ -23,8 +23,8 @@ def checks(pairs: Pairs, scores: Mapping[Change, float], threshold: float) -> di
 
     Returns:
         `direction`: of the edits with label 0 whose reverse isn't one, the share that score below their reverse
-        (`ordered`) and the share refused while the reverse is accepted, at argmax (`opposite`) and at the operating
-        point. `identity`: of the fluent sentences left as they are, the share accepted at both.
+        (`ordered`) and the share refused while the reverse is accepted, at a score of one half (`opposite`) and at the
+        operating point. `identity`: of the fluent sentences left as they are, the share accepted at both.
     """
     harming, identities = _harming(pairs), _identities(pairs)
     harm = np.array([scores[change] for change in harming])

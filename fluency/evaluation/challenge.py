@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import beta
 
 from fluency.corpus.challenge import LENGTHS, ROLES, Challenge
+from fluency.evaluation.proportions import exact_interval
 
 
 def challenge_figures(edits: Sequence[Challenge], scores: np.ndarray, threshold: float) -> dict[str, Any]:
@@ -38,6 +38,5 @@ def share(wrong: np.ndarray) -> dict[str, Any]:
         wrong: of shape [edits], bool.
     """
     count, edits = int(wrong.sum()), len(wrong)
-    low = float(beta.ppf(0.025, count, edits - count + 1)) if count else 0.0
-    high = float(beta.ppf(0.975, count + 1, edits - count)) if count < edits else 1.0
+    low, high = exact_interval(wrong, np.ones(edits))
     return {"edits": edits, "wrong": count, "rate": count / max(edits, 1), "rate_low": low, "rate_high": high}

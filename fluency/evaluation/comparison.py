@@ -9,10 +9,12 @@ from scipy.stats import binomtest
 from fluency.evaluation.intervals import interval
 from fluency.evaluation.params import EvaluateParams
 from fluency.evaluation.scored_pairs import ScoredPairs
+from fluency.metrics import RECALLS
 
 _SHOWN = (
     "operating_point.precision", "operating_point.recall", "operating_point.f1", "operating_point.accuracy",
-    "precision", "recall", "f1", "accuracy", "average_precision", "roc_auc", "brier", "ece",
+    *(f"precision_at_recall.{recall}" for recall in RECALLS),
+    "precision", "recall", "f1", "accuracy", "average_precision", "roc_auc", "brier", "log_loss",
 )  # fmt: skip
 
 
@@ -24,8 +26,8 @@ class Comparison:
         pairs: how many were compared.
         figures: for each figure its name, `a`, `b`, `difference` (B less A) and its 95 % interval, `low` and `high`
             (paired bootstrap by group).
-        mcnemar: at the operating point and at argmax, how many pairs only `a` and only `b` gets right, and the
-            two-sided exact `p` that both are right equally often (McNemar 1947).
+        sign_test: at the operating point and at one half, in how many groups `a` and in how many `b` is right of more
+            pairs, and the two-sided exact `p` that this is chance. Pairs of a group are not independent, groups are.
         disagreements: the pairs that one accepts at its operating point and the other doesn't, with `score_a`,
             `score_b` and `right` ("a" or "b"); worst first: what B newly accepts wrongly, then what it newly
             refuses wrongly, then what it mends, each by the distance of the scores.
@@ -33,7 +35,7 @@ class Comparison:
 
     pairs: int
     figures: list[dict[str, Any]]
-    mcnemar: dict[str, dict[str, float]]
+    sign_test: dict[str, dict[str, float]]
     disagreements: list[dict[str, Any]]
 
 
@@ -49,18 +51,21 @@ def compare(a: ScoredPairs, b: ScoredPairs, params: EvaluateParams) -> Compariso
     return Comparison(
         pairs=len(a.pairs),
         figures=figures,
-        mcnemar={
-            "operating point": _mcnemar(a.accepted == a.labels, b.accepted == b.labels),
-            "argmax": _mcnemar((a.scores > 0.5) == a.labels, (b.scores > 0.5) == b.labels),
+        sign_test={
+            "operating point": _sign_test(a, a.accepted, b.accepted),
+            "one half": _sign_test(a, a.scores > 0.5, b.scores > 0.5),
         },
         disagreements=_disagreements(a, b),
     )
 
 
-def _mcnemar(right_a: np.ndarray, right_b: np.ndarray) -> dict[str, float]:
-    only_a, only_b = int(np.sum(right_a & ~right_b)), int(np.sum(right_b & ~right_a))
-    p = float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
-    return {"a": only_a, "b": only_b, "p": p}
+def _sign_test(pairs: ScoredPairs, accepted_a: np.ndarray, accepted_b: np.ndarray) -> dict[str, float]:
+    labels = pairs.labels
+    _, group = np.unique([pair["group"] for pair in pairs.pairs], return_inverse=True)
+    gained = np.bincount(group, weights=(accepted_b == labels).astype(int) - (accepted_a == labels))
+    more_a, more_b = int(np.sum(gained < 0)), int(np.sum(gained > 0))
+    p = float(binomtest(more_a, more_a + more_b).pvalue) if more_a + more_b else 1.0
+    return {"a": more_a, "b": more_b, "p": p}
 
 
 def _disagreements(a: ScoredPairs, b: ScoredPairs) -> list[dict[str, Any]]:

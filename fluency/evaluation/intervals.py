@@ -4,21 +4,36 @@ The pairs of a group share a sentence and are not independent, so groups are dra
 section 3.8). Two scorers resampled with the same groups and seed meet the same draws, which pairs their differences.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from fluency.metrics import RECALLS
 
+NO_INTERVAL = frozenset(f"precision_at_recall.{recall}" for recall in RECALLS)  # resampled, it would hold too seldom
 _CELLS = 1 << 21  # of the resampling matrix held at once: 8 MiB, which the cache of a processor nearly holds
-_BINS = 10
 _GRID = 2.0**-29  # of all that is summed: float64 holds sums of up to 2^24 such terms exactly
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
-    """The 95 % percentile interval of resampled values."""
+    """The 95 % percentile interval of resampled values, which may be differences."""
     low, high = np.percentile(values, [2.5, 97.5])
     return float(low), float(high)
+
+
+def interval_of_share(value: float, values: np.ndarray) -> tuple[float, float]:
+    """The 95 % interval of a figure between 0 and 1, normal in its log-odds, from the spread of resampled values.
+
+    Near 1, percentiles hold the true value too seldom (benchmarks/guarantees.json). A figure of 0 or 1 has no log-odds,
+    and its percentiles are taken.
+    """
+    if not 0 < value < 1:
+        return interval(values)
+    inside = np.clip(values, 1e-9, 1 - 1e-9)
+    spread = 1.96 * float(np.std(np.log(inside / (1 - inside))))
+    middle = math.log(value / (1 - value))
+    return 1 / (1 + math.exp(spread - middle)), 1 / (1 + math.exp(-spread - middle))
 
 
 def resampled(
@@ -29,13 +44,13 @@ def resampled(
     accepted: np.ndarray,
     resamples: int,
     seed: int,
-    ranking: bool = True,
 ) -> dict[str, np.ndarray]:
-    """Every figure of `metrics.points`, by the same names, in each resample.
+    """Every figure of `metrics.points` but the ECE, by the same names, in each resample.
+
+    A resample's ECE is larger than that of its pairs, as its bins hold fewer different ones, so it tells no interval.
 
     Args:
         scores, labels, groups, accepted: of shape [n]; `accepted` is the decision at the operating point.
-        ranking: also those that depend on the order of the scores, which take most of the time.
 
     Returns:
         Arrays of shape [resamples].
@@ -43,9 +58,9 @@ def resampled(
     _, group = np.unique(groups, return_inverse=True)
     sums = _sums(scores, labels, accepted, group)
     columns = np.stack(list(sums.values()), axis=1)
-    order = _Ranking(scores, labels, group) if ranking else None
+    order = _Ranking(scores, labels, group)
     chunks = [
-        _from_sums(dict(zip(sums, (draws @ columns).T, strict=True))) | (order.figures(draws) if order else {})
+        _from_sums(dict(zip(sums, (draws @ columns).T, strict=True))) | order.figures(draws)
         for draws in _draws(int(group.max()) + 1, len(labels), resamples, seed)
     ]
     return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
@@ -67,19 +82,18 @@ def _sums(scores: np.ndarray, labels: np.ndarray, accepted: np.ndarray, group: n
 
     Terms are rounded to a grid on which every sum is exact: BLAS adds in another order for another shape or processor.
     """
-    fluent, bins = labels == 1, np.minimum((scores * _BINS).astype(int), _BINS - 1)
-    terms = {"pairs": np.ones(len(labels)), "positives": fluent, "squares": (scores - labels) ** 2}
+    fluent, least = labels == 1, np.finfo(np.float64).eps  # as scikit-learn's log loss has it
+    surprise = -np.log(np.clip(np.where(fluent, scores, 1 - scores), least, 1 - least))
+    squares = (scores - labels) ** 2
+    terms = {"pairs": np.ones(len(labels)), "positives": fluent, "squares": squares, "surprise": surprise}
     for prefix, claimed in (("", scores > 0.5), ("operating_point.", accepted)):
         terms |= {f"{prefix}claimed": claimed, f"{prefix}hits": claimed & fluent}
-    for bin_ in range(_BINS):
-        terms[f"bin {bin_}"] = np.where(bins == bin_, scores - labels, 0.0)
     return {name: np.bincount(group, weights=np.round(term / _GRID) * _GRID) for name, term in terms.items()}
 
 
 def _from_sums(sums: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     pairs, positives = sums["pairs"], sums["positives"]
-    distances = np.stack([sums[f"bin {bin_}"] for bin_ in range(_BINS)], axis=1)
-    figures = {"brier": sums["squares"] / pairs, "ece": np.abs(distances).sum(axis=1) / pairs}
+    figures = {"brier": sums["squares"] / pairs, "log_loss": sums["surprise"] / pairs}
     for prefix in ("", "operating_point."):
         claimed, hits = sums[f"{prefix}claimed"], sums[f"{prefix}hits"]
         figures[f"{prefix}precision"] = _ratio(hits, claimed)

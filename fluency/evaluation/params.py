@@ -10,15 +10,22 @@ class DecisionParams:
     min_recall: float | None
     min_precision: float | None
     threshold: float | None
+    confidence: float | None
 
     def __post_init__(self) -> None:
-        given = {name: value for name, value in vars(self).items() if value is not None}
+        rules = {name: value for name, value in vars(self).items() if name != "confidence"}
+        given = {name: value for name, value in rules.items() if value is not None}
         for name, value in given.items():
             require(0 <= value <= 1, f"decision.{name}: must be between 0 and 1")
+        if self.confidence is not None:
+            require(0 < self.confidence < 1, "decision.confidence: must be above 0 and below 1, or null")
+            require(
+                self.threshold is None and bool(given),
+                "decision.confidence: needs decision.min_precision or decision.min_recall, which is to hold with it",
+            )
         require(
             len(given) == 1,
-            f"decision: one of {', '.join(vars(self))} is needed and the others null; "
-            f"{' and '.join(given) or 'none'} given",
+            f"decision: one of {', '.join(rules)} is needed and the others null; {' and '.join(given) or 'none'} given",
         )
 
 

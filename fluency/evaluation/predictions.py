@@ -1,6 +1,5 @@
 """Predictions of the test pairs in files: what any judge writes, and the reference's own three files."""
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,8 @@ def join(rows: Sequence[Mapping[str, Any]], pairs: Pairs, name: str) -> ScoredPa
     """The predictions in `rows` with their pairs, in the order of `pairs`, joined by id; those without are left out.
 
     Raises:
-        UserError: a column is missing, an id is there twice, a score is no number, or a label isn't the pair's.
+        UserError: a column is missing, an id is there twice, a label isn't the pair's, a score isn't between 0 and 1,
+            or a decision is neither true nor false.
     """
     if missing := [column for column in SCHEMA.names if rows and column not in rows[0]]:
         raise UserError(f"{name}: {', '.join(missing)}: missing column of predictions; `dvc repro` writes them")
@@ -44,12 +44,12 @@ def join(rows: Sequence[Mapping[str, Any]], pairs: Pairs, name: str) -> ScoredPa
     for pair, row in zip(kept, found, strict=True):
         if row["label"] != pair["label"]:
             raise UserError(f"{name}: the label of {row['id']} isn't that of the pairs; they are of different data")
-        if not (isinstance(row["score"], float) and math.isfinite(row["score"])):
-            raise UserError(f"{name}: the score of {row['id']} is no number")
+        if type(row["score"]) not in (int, float) or not 0 <= row["score"] <= 1:
+            raise UserError(f"{name}: the score of {row['id']} is {row['score']!r}, no number between 0 and 1")
+        if type(row["accepted"]) is not bool:
+            raise UserError(f"{name}: accepted of {row['id']} is {row['accepted']!r}, neither true nor false")
     scores = np.array([row["score"] for row in found], dtype=np.float64)
-    accepted = np.array([row["accepted"] for row in found], dtype=bool)
-    # Any threshold above the highest score refused and up to the lowest accepted gives the same decisions.
-    return ScoredPairs(kept, scores, float(scores[accepted].min()) if accepted.any() else math.inf)
+    return ScoredPairs(kept, scores, None, np.array([row["accepted"] for row in found], dtype=bool))
 
 
 def on_the_same_pairs(a: ScoredPairs, b: ScoredPairs) -> tuple[ScoredPairs, ScoredPairs]:

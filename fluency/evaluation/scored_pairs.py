@@ -1,14 +1,16 @@
 """What metrics/*.json hold: every figure with its interval, for all pairs, and those of each part."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from fluency.evaluation.intervals import interval, resampled
+from fluency.evaluation.intervals import NO_INTERVAL, interval, interval_of_share, resampled
 from fluency.evaluation.params import EvaluateParams
-from fluency.metrics import expected_calibration_error, points
+from fluency.evaluation.proportions import exact_interval
+from fluency.metrics import expected_calibration_error, negative_log_likelihood, points
+from fluency.utils.errors import UserError
 
 Pairs = Sequence[Mapping[str, Any]]
 
@@ -20,12 +22,24 @@ class ScoredPairs:
     Attributes:
         pairs: rows as data/pairs/ has them.
         scores: probabilities of label 1, of shape [pairs].
-        threshold: the operating point; a pair that scores at or above it is accepted.
+        threshold: the operating point; a pair that scores at or above it is accepted. None where a judge has none.
+        decisions: of shape [pairs], bool, where the judge gives them itself; they need not follow from its scores.
+
+    Raises:
+        UserError: a score is no number.
     """
 
     pairs: Pairs
     scores: np.ndarray
-    threshold: float
+    threshold: float | None
+    decisions: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if len(broken := np.flatnonzero(~np.isfinite(self.scores))):
+            raise UserError(
+                f"{len(broken)} of {len(self.scores)} pairs have a score that is no number, the first in row "
+                f"{broken[0]}; train the model again"
+            )
 
     @property
     def labels(self) -> np.ndarray:
@@ -35,21 +49,33 @@ class ScoredPairs:
     @property
     def accepted(self) -> np.ndarray:
         """The decisions, of shape [pairs], bool."""
-        return self.scores >= self.threshold
+        return self.scores >= self.threshold if self.decisions is None else self.decisions
 
     def at(self, rows: Sequence[int]) -> "ScoredPairs":
         """The pairs in those rows, in that order."""
-        return ScoredPairs([self.pairs[row] for row in rows], self.scores[rows], self.threshold)
+        decisions = None if self.decisions is None else self.decisions[rows]
+        return ScoredPairs([self.pairs[row] for row in rows], self.scores[rows], self.threshold, decisions)
 
     def by(self, names: np.ndarray) -> dict[str, "ScoredPairs"]:
         """The pairs of each name; `names` is of shape [pairs]."""
         return {str(name): self.at(np.flatnonzero(names == name)) for name in np.unique(names)}
 
+    def shares(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """What is right, and of how many, in each group: for `precision` and `recall` two arrays of shape [groups]."""
+        _, group = np.unique([pair["group"] for pair in self.pairs], return_inverse=True)
+        fluent, accepted = self.labels == 1, self.accepted
+        right, claimed, positives = (np.bincount(group, its) for its in (fluent & accepted, accepted, fluent))
+        return {"precision": (right, claimed), "recall": (right, positives)}
+
+    def exact_intervals(self) -> dict[str, tuple[float, float]]:
+        """The exact 95 % intervals of the decisions' `precision` and `recall` (`proportions.exact_interval`)."""
+        return {name: exact_interval(*counts) for name, counts in self.shares().items()}
+
     def points(self) -> dict[str, float]:
         """The figures, by dotted names."""
         return points(self.scores, self.labels, self.accepted)
 
-    def resampled(self, params: EvaluateParams, *, ranking: bool = True) -> dict[str, np.ndarray]:
+    def resampled(self, params: EvaluateParams) -> dict[str, np.ndarray]:
         """The figures in each bootstrap resample, by dotted names, of shape [resamples]."""
         return resampled(
             self.scores,
@@ -58,28 +84,61 @@ class ScoredPairs:
             accepted=self.accepted,
             resamples=params.resamples,
             seed=params.seed,
-            ranking=ranking,
         )
 
 
 def figures(scored: ScoredPairs, params: EvaluateParams, *, uncalibrated: np.ndarray | None = None) -> dict[str, Any]:
-    """All figures, each beside its 95 % interval (`NAME_low`, `NAME_high`), and those of each part.
+    """All figures, those that can have it beside a 95 % interval (`NAME_low`, `NAME_high`), and those of each part.
 
     Args:
-        uncalibrated: the scores before calibration, where there is one, of shape [pairs]; gives `ece_uncalibrated`.
+        uncalibrated: the scores before calibration, where there is one, of shape [pairs]; gives `ece_uncalibrated` and
+            `log_loss_uncalibrated`.
     """
-    draws = scored.resampled(params)
-    flat: dict[str, Any] = {}
-    for name, value in scored.points().items():
-        flat[name] = value
-        flat[f"{name}_low"], flat[f"{name}_high"] = interval(draws[name])
+    at_one_half = replace(scored, decisions=scored.scores > 0.5)
+    its, bounds = scored.points(), {}
+    for name, values in scored.resampled(params).items():
+        if name not in NO_INTERVAL:
+            bounds[name] = interval(values) if name == "log_loss" else interval_of_share(its[name], values)
+    flat = _with_bounds(its, bounds | at_one_half.exact_intervals() | _at_the_operating_point(scored))
     if uncalibrated is not None:
         flat["ece_uncalibrated"] = expected_calibration_error(uncalibrated, scored.labels)
-    parts = np.array([pair["part"] for pair in scored.pairs])
+        flat["log_loss_uncalibrated"] = negative_log_likelihood(uncalibrated, scored.labels)
+    parts = scored.by(np.array([pair["part"] for pair in scored.pairs]))
     return {
         **_described(scored, flat),
-        "parts": {part: _described(inside, inside.points()) for part, inside in scored.by(parts).items()},
+        "parts": {
+            part: _described(inside, _with_bounds(inside.points(), _at_the_operating_point(inside)))
+            for part, inside in parts.items()
+        },
     }
+
+
+def at_thresholds(scored: ScoredPairs, thresholds: Mapping[float, float]) -> dict[str, dict[str, float]]:
+    """Precision and recall of these pairs at the threshold that validation certifies for each precision.
+
+    Args:
+        thresholds: by the precision.
+    """
+    found = {}
+    for target, threshold in thresholds.items():
+        there = replace(scored, threshold=threshold)
+        point = {name: there.points()[f"operating_point.{name}"] for name in ("precision", "recall")}
+        found[f"{target:g}"] = {"threshold": threshold, **_with_bounds(point, there.exact_intervals())}
+    return found
+
+
+def _at_the_operating_point(scored: ScoredPairs) -> dict[str, tuple[float, float]]:
+    return {f"operating_point.{name}": bounds for name, bounds in scored.exact_intervals().items()}
+
+
+def _with_bounds(values: Mapping[str, float], bounds: Mapping[str, tuple[float, float]]) -> dict[str, float]:
+    """Each figure, and beside it the interval that it has."""
+    flat = {}
+    for name, value in values.items():
+        flat[name] = value
+        if name in bounds:
+            flat[f"{name}_low"], flat[f"{name}_high"] = bounds[name]
+    return flat
 
 
 def _described(scored: ScoredPairs, flat: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,19 +16,24 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from fluency.evaluation.calibration import Calibration
 from fluency.evaluation.comparison import compare
 from fluency.evaluation.params import EvaluateParams
 from fluency.evaluation.predictions import join, on_the_same_pairs
 from fluency.evaluation.scored_pairs import Pairs, ScoredPairs
 from fluency.report.page_tables import (
+    certified_table,
     challenge_table,
     checks_table,
     comparison_tables,
     decimal,
+    held,
     judges_table,
     number,
     slices_table,
+    thresholds_table,
     tiles,
+    worst_slices_table,
 )
 from fluency.report.summary import spoken
 from fluency.utils.files import read_json, read_parquet, write_text
@@ -73,6 +78,7 @@ def write_report(
     entries: Sequence[Entry],
     params: EvaluateParams,
     *,
+    calibration: Calibration,
     slices: Sequence[Mapping[str, Any]],
     challenge: Mapping[str, Any],
     pictures: Mapping[str, Path],
@@ -84,6 +90,7 @@ def write_report(
         entries: the judges; the page shows every pair of the first one, its mistakes first, and compares it with the
             others on the pairs that both have.
         params: for the intervals of the differences.
+        calibration: of the first judge: its certificate, and thresholds to choose from.
         slices: of the first judge (`slices.slices`).
         challenge: as metrics/challenge.json has it.
         pictures: PNG files, by their captions.
@@ -92,21 +99,25 @@ def write_report(
     outcomes = _outcomes(model.scored)
     counts = np.bincount(outcomes, minlength=4).tolist()
     comparisons = {other.name: compare(*on_the_same_pairs(other.scored, model.scored), params) for other in others}
+    confidence, certified = calibration.certificate.confidence, model.figures.get("certified", {})
+    failures = [*worst_slices_table(slices, model.figures), *challenge_table(challenge, "lengths")]
+    thresholds = thresholds_table(calibration.curve, calibration.threshold, confidence)
     sections = [
-        _section("figures", "Figures", judges_table({entry.name: entry.figures for entry in entries})),
-        _section("challenge", "Plain and absurd edits", challenge_table(challenge)),
-        _section("checks", "Direction and identity", checks_table(model.figures.get("checks", {}))),
+        _section("failures", "Where it fails", failures),
+        _section("thresholds", "Choose a threshold", [*thresholds, *certified_table(certified, confidence)]),
         _section("comparisons", "Is it better?", comparison_tables(comparisons, model.name)),
-        _section("slices", "Where it fails", slices_table(slices, model.figures)),
+        _section("figures", "Figures", judges_table({entry.name: entry.figures for entry in entries})),
+        _section("checks", "Direction and identity", checks_table(model.figures.get("checks", {}))),
+        _section("slices", "Every slice", [*slices_table(slices, model.figures), *challenge_table(challenge, "kinds")]),
         _section("curves", "Curves", [], pictures),
     ]
     page = render(
         __file__,
-        filters={"number": number, "decimal": decimal},
+        filters={"number": number, "decimal": decimal, "held": held},
         policy=_policy(template_of(__file__).read_text(encoding="utf-8")),
         read=sum(counts),
         threshold=model.figures["operating_point"]["threshold"],
-        tiles=tiles(model.figures, counts),
+        tiles=tiles(model.figures, calibration.certificate, counts),
         sections=sections,
         edits=Markup(edits_json(entries, outcomes)),  # noqa: S704 (escaped for a script element there)
     )

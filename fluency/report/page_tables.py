@@ -1,12 +1,25 @@
 """The figures of the report as rows of cells, which the page's template draws: values, intervals, bars."""
 
+import re
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from fluency.evaluation.certificate import Certificate, Curve
 from fluency.evaluation.comparison import Comparison
-from fluency.report.summary import CHALLENGE, telling
+from fluency.report.summary import CHALLENGE, spoken, telling
 
 _TITLES = {
+    "direction": "Harming edits and their reverse",
+    "ordered": "Score below their reverse",
+    "opposite": "Refused, and the reverse accepted, at a score of one half",
+    "opposite_at_operating_point": "Refused, and the reverse accepted, at the operating point",
+    "identity": "Fluent sentences left as they are",
+    "accepted": "Accepted at a score of one half",
+    "accepted_at_operating_point": "Accepted at the operating point",
+    "effect": "What the edit does",
+    "log_loss": "Log loss, lower is better",
+    "examples": "Edits answered",
     "f1": "F1",
     "roc_auc": "ROC AUC",
     "brier": "Brier score, lower is better",
@@ -16,11 +29,13 @@ _TITLES = {
     "part": "Part of the corpus",
 }
 _GROUPS = {
+    "": ["examples"],
     "At the operating point": [f"operating_point.{name}" for name in ("precision", "recall", "f1", "threshold")],
     "At every threshold": ["average_precision", "roc_auc"],
-    "As probabilities": ["brier", "ece"],
+    "As probabilities": ["log_loss", "brier", "ece"],
     "At a score of one half": ["precision", "recall", "f1", "accuracy"],
 }
+_RECALLS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.98)  # of the table of thresholds
 _OF_A_PART = ("operating_point.precision", "operating_point.recall", "average_precision")
 
 Figures = Mapping[str, Any]
@@ -29,21 +44,66 @@ Row = tuple[str, list[Cell]]
 Table = dict[str, Any]  # caption, header, groups of rows by their titles
 
 
-def tiles(figures: Figures, outcomes: Sequence[int]) -> list[dict[str, Any]]:
-    """The main figures in plain words.
+def tiles(figures: Figures, certificate: Certificate, outcomes: Sequence[int]) -> list[dict[str, Any]]:
+    """The answer in plain words: what is certain, what the test pairs say, and what is refused.
 
     Args:
         figures: as metrics/test.json has them.
         outcomes: counts of false positives, false negatives, true positives and true negatives.
     """
-    accepted_wrongly, missed, accepted, _ = outcomes
-    words = {
-        "operating_point.precision": f"{accepted:,} of the {accepted + accepted_wrongly:,} edits that it accepts keep "
-        "or improve fluency.",
-        "operating_point.recall": f"It accepts {accepted:,} of the {accepted + missed:,} that keep or improve it.",
-        "average_precision": "Precision over all thresholds, weighted by the recall that each adds.",
-    }
-    return [{"title": _title(name), "cell": _cell(figures, name), "words": its} for name, its in words.items()]
+    accepted_wrongly, missed, accepted, refused = outcomes
+    certain = f"{certificate}."
+    return [
+        {
+            "title": f"Certified {certificate.figure}" if certificate.holds else "Not certified",
+            "cell": _plain(f"≥ {certificate.bound:g}" if certificate.bound else "none"),
+            "words": certain[0].upper() + certain[1:],
+        },
+        {
+            "title": "Precision of the test pairs",
+            "cell": _cell(figures, "operating_point.precision"),
+            "words": f"{accepted:,} of {accepted + accepted_wrongly:,} accepted edits keep or improve fluency.",
+        },
+        {
+            "title": "Recall of the test pairs",
+            "cell": _cell(figures, "operating_point.recall"),
+            "words": f"It refuses {missed:,} of the {accepted + missed:,} edits that keep or improve fluency, and "
+            f"{refused:,} of the {refused + accepted_wrongly:,} that harm it.",
+        },
+    ]
+
+
+def thresholds_table(curve: Curve, threshold: float, confidence: float) -> list[Table]:
+    """Thresholds to choose one from, as validation knows them: for some recalls the strictest, and the one in use."""
+    rows = {bisect_left(curve["recall"], recall) for recall in _RECALLS} | {curve["threshold"].index(threshold)}
+    lines: list[Row] = []
+    for row in sorted(rows - {len(curve["recall"])}):
+        cells = [curve["recall"][row], curve["precision"][row], curve["lower"][row] or None]
+        cells.append(round(1000 * curve["accepted"][row] / curve["accepted"][-1]))
+        used = " (in use)" if curve["threshold"][row] == threshold else ""
+        lines.append((f"{decimal(curve['threshold'][row])}{used}", [_plain(cell) for cell in cells]))
+    caption = (
+        f"What thresholds accept of validation. Precision at least: with {100 * confidence:g} % confidence, on text "
+        "like validation, for whichever row you choose by it"
+    )
+    header = ["Threshold", "Recall", "Precision", "Precision at least", "Accepted of 1,000"]
+    return [_table(caption, header, {"": lines})]
+
+
+def certified_table(certified: Figures, confidence: float) -> list[Table]:
+    """The thresholds that validation certifies for a precision that was named before, and what the test pairs say."""
+    rows = [
+        (f"At least {target}", [_plain(its["threshold"]), *(_cell(its, name) for name in ("precision", "recall"))])
+        for target, its in certified.items()
+    ]
+    caption = (
+        f"A precision named beforehand, certified with {100 * confidence:g} % confidence, and how the test pairs agree"
+    )
+    return (
+        [_table(caption, ["Precision", "Threshold", "Precision of the test pairs", "Recall"], {"": rows})]
+        if rows
+        else []
+    )
 
 
 def judges_table(judges: Mapping[str, Figures]) -> list[Table]:
@@ -63,13 +123,11 @@ def _side_by_side(judges: Mapping[str, Figures], names: Iterable[str]) -> list[R
     return [row for row in rows if any(cell["value"] is not None for cell in row[1])]
 
 
-def challenge_table(challenge: Figures) -> list[Table]:
-    """How much of the challenge set is decided wrongly at the operating point: by what the edits do, and by kind."""
+def challenge_table(challenge: Figures, by: str) -> list[Table]:
+    """How much of the challenge set is decided wrongly at the operating point, by what the edits do and then `by`:
+    `lengths` or `kinds`."""
     groups = {
-        CHALLENGE[role]: [
-            ("all", _wrong(its)),
-            *((name, _wrong(one)) for name, one in (its["lengths"] | its["kinds"]).items()),
-        ]
+        CHALLENGE[role]: [("all", _wrong(its)), *((name, _wrong(one)) for name, one in its[by].items())]
         for role, its in challenge.items()
     }
     caption = "Hand-written edits that training never sees, and the share that is decided wrongly"
@@ -106,28 +164,53 @@ def comparison_tables(comparisons: Mapping[str, Comparison], model: str) -> list
             places = [(value / span + 1) / 2 for value in (row["difference"], *bounds)]
             verdict = "may be chance" if row["low"] <= 0 <= row["high"] else "clear"
             difference = _plain(row["difference"], bounds=bounds, sign="+", bar=_bar(*places, mark=0.5))
-            level, _, last = row["figure"].rpartition(".")
-            name = f"{_title(last)}, {level.replace('_', ' ')}" if level else _title(last)
+            first, _, last = row["figure"].partition(".")
+            name = f"{_title(last)}, {spoken(first)}" if first == "operating_point" else f"{_title(first)} {last}"
             rows.append((name, [_plain(row["b"]), _plain(row["a"]), difference, _plain(verdict)]))
-        test = comparison.mcnemar["operating point"]
+        test = comparison.sign_test["operating point"]
         caption = (
-            f"{model} and {other} on {comparison.pairs:,} pairs. At the operating point {test['b']:,} are right by "
-            f"{model} alone and {test['a']:,} by {other} alone (McNemar's p = {test['p']:.2g})"
+            f"{model} and {other} on the {comparison.pairs:,} pairs that both answered. At the operating point {model} "
+            f"is right of more pairs in {test['b']:,} groups, {other} in {test['a']:,} (sign test by group, "
+            f"p = {test['p']:.2g})"
         )
         tables.append(_table(caption, ["", model, other, "difference", ""], {"": rows}))
     return tables
 
 
 def slices_table(slices: Sequence[Figures], figures: Figures) -> list[Table]:
-    """Precision and recall at the operating point for each slice, with a bar beside the figure of all pairs."""
-    marks = {name: _cell(figures, f"operating_point.{name}")["value"] for name in ("precision", "recall")}
+    """Each slice at the operating point, with a bar beside the figure of all pairs."""
     groups: dict[str, list[Row]] = {}
     for row in slices:
-        cells = [_plain(row["examples"], small=f"{row['positives']:,} fluent")]
-        cells += [_cell(row, figure, mark=mark) for figure, mark in marks.items()]
-        groups.setdefault(_title(row["slice"]), []).append((row["value"], [*cells, _cell(row, "average_precision")]))
-    caption = "Each slice at the operating point; the upright line is the figure of all test pairs"
-    return [_table(caption, ["", "Edits", "Precision", "Recall", "Average precision"], groups)] if slices else []
+        groups.setdefault(_title(row["slice"]), []).append((row["value"], _of_a_slice(row, figures)))
+    return _slices(groups, "Each slice at the operating point; the upright line is the figure of all test pairs")
+
+
+def worst_slices_table(slices: Sequence[Figures], figures: Figures) -> list[Table]:
+    """The slices whose precision or recall is furthest below that of all pairs, the surest first."""
+    chance = [min(row[f"{name}_p"] or 1 for name in ("precision", "recall")) for row in slices]
+    places = sorted(range(len(slices)), key=chance.__getitem__)
+    rows = [
+        (f"{_title(slices[at]['slice'])}: {slices[at]['value']}", _of_a_slice(slices[at], figures))
+        for at in places
+        if chance[at] < 0.05
+    ]
+    caption = (
+        "Slices with a lower precision or recall than all test pairs (p below 0.05, corrected for the number of slices)"
+    )
+    return _slices({"": rows}, caption) if rows else []
+
+
+def _of_a_slice(row: Figures, figures: Figures) -> list[Cell]:
+    one_label = {0: "all harm", row["examples"]: "all fluent"}.get(row["positives"])
+    cells = [_plain(row["examples"], small=one_label or f"{row['positives']:,} fluent")]
+    cells.append(_plain(row["accepted_right"], small=f"and {row['accepted_wrong']:,} wrong"))
+    for name in ("precision", "recall"):
+        cells.append(_cell(row, name, mark=_cell(figures, f"operating_point.{name}")["value"]))
+    return cells
+
+
+def _slices(groups: Mapping[str, list[Row]], caption: str) -> list[Table]:
+    return [_table(caption, ["", "Edits", "Accepted", "Precision", "Recall"], groups)] if groups else []
 
 
 def number(value: Any, sign: str = "") -> str:
@@ -140,6 +223,11 @@ def number(value: Any, sign: str = "") -> str:
 def decimal(value: float, sign: str = "") -> str:
     """Three digits, and a real minus."""
     return f"{value:{sign}.3f}".replace("-", "−")
+
+
+def held(text: str) -> str:
+    """A text whose numbers stay on one line with their `%`, and ranges of numbers too."""
+    return re.sub(r"(?<=\d)-(?=\d)", "\u2011", text.replace(" %", "\u00a0%"))
 
 
 def _table(caption: str, header: Sequence[str], groups: Mapping[str, list[Row]]) -> Table:

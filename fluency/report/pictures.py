@@ -129,6 +129,7 @@ def _confusion(axes: Axes, rows: Rows) -> None:
 
 
 def _slices(axes: Axes, rows: Rows) -> None:
+    rows = [row for row in rows if row["precision"] is not None]
     names = [f"{row['slice']}: {row['value']} ({row['examples']})" for row in rows]
     places = np.arange(len(rows))[::-1]
     middle, low, high = (

@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from fluency.evaluation.certificate import SHOWN, Certificate
 from fluency.evaluation.comparison import Comparison
 from fluency.metrics import LABELS
 from fluency.utils.errors import UserError
@@ -21,12 +22,24 @@ CHALLENGE = {
 
 
 def summary(metrics_folder: Path = Path("metrics")) -> str:
-    """The results as Markdown tables: the model beside the baselines, and the challenge set.
+    """The results as Markdown: the model beside the baselines, what is certified, and the challenge set.
 
     Raises:
         UserError: a file of metrics/ is missing, or they are of different data.
     """
-    return f"{results_table(metrics_folder)}\n{challenge_table(read_json(metrics_folder / 'challenge.json'))}"
+    return f"{results(metrics_folder)}\n{challenge_table(read_json(metrics_folder / 'challenge.json'))}"
+
+
+def results(metrics_folder: Path = Path("metrics")) -> str:
+    """Model beside baselines, what is certified at the operating point, and certified thresholds on the test pairs.
+
+    Raises:
+        UserError: a file of metrics/ is missing, or they are of different data.
+    """
+    table_ = results_table(metrics_folder)
+    certificate = Certificate(**read_json(metrics_folder / "validation.json")["operating_point"]["certificate"])
+    certified = certified_table(read_json(metrics_folder / "test.json")["certified"], certificate.confidence)
+    return f"{table_}\nOperating point: {certificate}.\n\n{certified}"
 
 
 def results_table(metrics_folder: Path = Path("metrics")) -> str:
@@ -38,7 +51,7 @@ def results_table(metrics_folder: Path = Path("metrics")) -> str:
     model, baselines = read_json(metrics_folder / "test.json"), read_json(metrics_folder / "baseline.json")
     if any(model["parts"].keys() != baseline["parts"].keys() for baseline in baselines.values()):
         raise UserError(f"{metrics_folder}: test.json and baseline.json are of different data; run `dvc repro`")
-    head = ("test pairs", "count", "precision", "recall", "average precision", *map(spoken, baselines))
+    head = ("test pairs", "count", "fluent", "precision", "recall", "average precision", *map(spoken, baselines))
     rows = []
     for name, ours, theirs in [
         ("**all**", model, list(baselines.values())),
@@ -47,7 +60,22 @@ def results_table(metrics_folder: Path = Path("metrics")) -> str:
         every = [telling(figures) for figures in (ours, *theirs)]
         point = [with_interval(every[0].get("operating_point", {}), name) for name in ("precision", "recall")]
         ranking = [with_interval({"value": its.get("average_precision")}, "value") for its in every]
-        rows.append((name, ours["examples"], *point, *ranking))
+        rows.append((name, ours["examples"], f"{ours['positives'] / ours['examples']:.0%}", *point, *ranking))
+    return table(head, rows) + "\n"
+
+
+def certified_table(certified: Mapping[str, Any], confidence: float) -> str:
+    """What the test pairs say of the thresholds that validation certifies.
+
+    Args:
+        certified: as metrics/test.json has it.
+    """
+    head = (f"certified with {100 * confidence:g} % confidence", "threshold", "precision of the test pairs", "recall")
+    rows = []
+    for target in SHOWN:
+        its = certified.get(f"{target:g}", {})
+        found = (with_interval(its, name) for name in ("precision", "recall"))
+        rows.append((f"precision at least {target:g}", f"{its['threshold']:.3f}" if its else "none", *found))
     return table(head, rows) + "\n"
 
 
@@ -115,7 +143,7 @@ def filled(text: str, blocks: Mapping[str, str]) -> str:
 def readme_blocks() -> dict[str, str]:
     """What README.md shows of the committed files."""
     return {
-        "results": results_table(),
+        "results": results(),
         "challenge": challenge_table(read_json("metrics/challenge.json")),
         "stages": stage_table(),
     }
@@ -132,16 +160,16 @@ def comparison_text(comparison: Comparison, names: Sequence[str], *, limit: int)
     figures = []
     for row in comparison.figures:
         verdict = "" if row["low"] <= 0 <= row["high"] else "*"
-        cells = (row["figure"].replace(".", " ").replace("_", " "), f"{row['a']:.4f}", f"{row['b']:.4f}")
+        cells = (row["figure"].replace(".", " ", 1).replace("_", " "), f"{row['a']:.4f}", f"{row['b']:.4f}")
         figures.append((*cells, f"{row['difference']:+.4f}", f"{row['low']:+.4f} to {row['high']:+.4f}", verdict))
-    tests = [(name, test["a"], test["b"], f"{test['p']:.2g}") for name, test in comparison.mcnemar.items()]
+    tests = [(name, test["a"], test["b"], f"{test['p']:.2g}") for name, test in comparison.sign_test.items()]
     shown = comparison.disagreements[:limit]
     lines = [
         f"{comparison.pairs} pairs. Differences are {b} less {a}; * where the interval leaves out 0.",
         "",
         table(("", a, b, "difference", "95 % interval", ""), figures),
         "",
-        table(("only one is right", a, b, "McNemar's p"), tests),
+        table(("sign test: groups that one has more right of", a, b, "p"), tests),
         "",
         f"They disagree on {len(comparison.disagreements)} pairs"
         + (f"; the worst {len(shown)} for {b}:" if shown else "."),

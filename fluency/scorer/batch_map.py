@@ -21,7 +21,7 @@ class ScoreBatch:
 
     Args:
         source, revision, bf16: of the model, as for `FluencyScorer.load`.
-        threshold, min_precision: of the operating point, as for `FluencyScorer.decide`.
+        threshold, min_precision, confidence: of the operating point, as for `FluencyScorer.decide`.
 
     Raises:
         UserError: there is no model, or no threshold has that precision.
@@ -38,9 +38,12 @@ class ScoreBatch:
         bf16: bool | None = None,
         threshold: float | None = None,
         min_precision: float | None = None,
+        confidence: float | None = None,
     ) -> None:
         calibration = checked(locate(source, revision))
-        self.threshold = calibration.threshold_at(threshold=threshold, min_precision=min_precision)
+        self.threshold = calibration.threshold_at(
+            threshold=threshold, min_precision=min_precision, confidence=confidence
+        )
         # A cache of results, as datasets has one, tells models apart by the digests in it.
         self.calibration = replace(calibration, curve={})
         self._origin = whole_name(source), revision, bf16

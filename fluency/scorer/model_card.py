@@ -20,6 +20,7 @@ _AT_A_THRESHOLD = {"precision": "precision", "recall": "recall", "f1": "F1", "ac
 _OF_THE_CURVE = {
     "average_precision": "average precision",
     "roc_auc": "ROC AUC",
+    "log_loss": "log loss",
     "brier": "Brier score",
     "ece": "expected calibration error",
 }
@@ -129,7 +130,7 @@ def _tables(facts: Facts) -> dict[str, str]:
     return {
         "examples": table(("before", "after", "score", ""), examples, left=2),
         "challenge": challenge_table(facts.challenge),
-        "figures": table(("figure", "at the operating point", "at argmax, or of the whole curve"), main),
+        "figures": table(("figure", "at the operating point", "at one half, or of the whole curve"), main),
         "parts": table(("part", "pairs", "precision", "recall"), parts),
         "sources": table(("data", "revision", "files", "rows", "rejected"), sources),
         "splits": table(("split", "pairs", "fluent", "parts"), splits),

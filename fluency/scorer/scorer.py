@@ -15,7 +15,6 @@ import torch
 from fluency.edits.forms import AnyEdit, CannotScore, Change, TooLong
 from fluency.evaluation.calibration import Calibration
 from fluency.evaluation.support import OutsideSupport
-from fluency.metrics import probabilities
 from fluency.model.classifier import Classifier, load_classifier
 from fluency.model.device import device_at_hand
 from fluency.model.encoding import Item
@@ -160,6 +159,7 @@ class FluencyScorer:
         *,
         threshold: float | None = None,
         min_precision: float | None = None,
+        confidence: float | None = None,
         errors: Errors = "raise",
         outside: Outside = "refuse",
     ) -> np.ndarray:
@@ -170,12 +170,15 @@ class FluencyScorer:
             threshold: this operating point instead.
             min_precision: instead, the one with the most recall at this precision, on the validation pairs.
             outside: as for `score_edits`, but that `refuse` and `nan` both do not accept an edit, and none raises.
+            confidence: how sure that precision is to be, on text like validation, such as 0.95.
 
         Raises:
             CannotScore: as for `score_edits`.
-            UserError: no threshold has that precision.
+            UserError: no threshold has that precision, or none with that confidence.
         """
-        threshold = self.calibration.threshold_at(threshold=threshold, min_precision=min_precision)
+        threshold = self.calibration.threshold_at(
+            threshold=threshold, min_precision=min_precision, confidence=confidence
+        )
         outside = "nan" if outside == "refuse" else outside
         return self.score_edits(edits, errors=errors, outside=outside) >= threshold
 
@@ -227,7 +230,7 @@ class FluencyScorer:
                     f"{rest[int(np.argmin(finite))]!r:.200}: the model gives no number; its weights are broken, or "
                     "bfloat16 is too coarse for them (bf16=False)"
                 )
-            scores = probabilities(logits, self.calibration.temperature)
+            scores = self.calibration.scores(logits)
             known |= {change: self._within(change, score) for change, score in zip(rest, scores.tolist(), strict=True)}
         # only identities are not asked
         return [item if isinstance(item, CannotScore) else known.get(item, 1.0) for item in asked]

@@ -157,7 +157,13 @@ def _written(target: Path, threshold: float, counts: Counter) -> dict[str, objec
 def _key(scorer: "FluencyScorer", table: Table) -> str:
     """A name that two runs share only if they give every row the same score."""
     calibration, device = scorer.calibration, scorer.classifier.device
-    model = calibration.temperature, calibration.max_length, sorted(calibration.files.items()), calibration.support
+    model = (
+        calibration.slope,
+        calibration.intercept,
+        calibration.max_length,
+        sorted(calibration.files.items()),
+        calibration.support,
+    )
     way = device.type, device.bf16, scorer.at_once
     what = suffix_of(table.source), sha256(table.source), table.layout
     return hashlib.sha256(repr((model, way, what)).encode()).hexdigest()[:16]

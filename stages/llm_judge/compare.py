@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from fluency.evaluation.calibration import Calibration
 from fluency.evaluation.comparison import compare
 from fluency.evaluation.params import EvaluateParams
 from fluency.evaluation.predictions import join, on_the_same_pairs
@@ -33,12 +34,13 @@ def main() -> None:
     outcomes = ", ".join(f"{llm.figures['answers'][outcome]} {outcome}" for outcome in OUTCOMES)
     write_text(RESULTS / "llm_comparison.md", f"{llm.name} on the test pairs: {outcomes}.\n\n{table}")
     train = read_parquet(TRAIN, columns=["before", "after"])
-    by_slice = slices(model.scored, sentence_keys(text for pair in train for text in pair.values()), evaluate)
+    by_slice = slices(model.scored, sentence_keys(text for pair in train for text in pair.values()))
     challenge = read_json(METRICS / "challenge.json")
     report = RESULTS / "report_with_judge.html"
     write_report(
-        report, entries, evaluate, slices=by_slice, challenge=challenge, pictures=pictures(METRICS / "pictures")
-    )
+        report, entries, evaluate, calibration=Calibration.load("models/calibration.json"), slices=by_slice,
+        challenge=challenge, pictures=pictures(METRICS / "pictures"),
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

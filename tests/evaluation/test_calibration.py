@@ -1,96 +1,70 @@
-"""Temperature and threshold come from validation and do what they say."""
+"""Slope, intercept and threshold come from validation and do what they say."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from fluency.evaluation.calibration import Calibration, calibrate, choose_threshold, fit_temperature
-from fluency.evaluation.params import DecisionParams
-from fluency.metrics import point_metrics, precision_at_recall, probabilities
+from fluency.evaluation.calibration import Calibration, calibrate, fit_platt
+from fluency.metrics import negative_log_likelihood, probabilities
 from fluency.utils.errors import UserError
+from tests.evaluation.test_operating_point import decision
 from tests.helpers.models import SUPPORT
 
 
-def overconfident(factor: float, count: int = 20_000) -> tuple[np.ndarray, np.ndarray]:
+def drawn(slope: float = 0.5, intercept: float = 0.0, count: int = 2_000) -> tuple[np.ndarray, np.ndarray]:
+    """Logits whose calibration is known, and labels."""
     rng = np.random.default_rng(1)
-    margin = rng.normal(0, 2, count)
-    labels = (rng.random(count) < 1 / (1 + np.exp(-margin))).astype(int)
-    return np.stack([-margin / 2, margin / 2], axis=1) * factor, labels
+    log_odds = rng.normal(0, 2, count)
+    labels = (rng.random(count) < 1 / (1 + np.exp(-log_odds))).astype(int)
+    margin = (log_odds - intercept) / slope
+    return np.stack([-margin / 2, margin / 2], axis=1), labels
 
 
-@pytest.mark.parametrize("factor", [0.5, 1.0, 4.0])
-def test_the_temperature_undoes_overconfidence(factor):
-    assert fit_temperature(*overconfident(factor)) == pytest.approx(factor, rel=0.05)
-
-
-def test_logits_that_are_always_right_or_wrong_still_give_a_finite_temperature():
-    logits = np.array([[0.2, -0.2], [-0.2, 0.2]])
-    assert fit_temperature(logits, np.array([0, 1])) == pytest.approx(0.05)
-    assert fit_temperature(logits, np.array([1, 0])) == pytest.approx(20)
-
-
-def test_the_threshold_is_the_most_precise_at_the_recall():
-    logits, labels = overconfident(2.0, 2_000)
-    calibration = fitted(logits, labels, decision(min_recall=0.6))
-    scores = probabilities(logits, calibration.temperature)
-    point = point_metrics(scores >= calibration.threshold, labels)
-    assert point["recall"] >= 0.6
-    assert point["precision"] == precision_at_recall(scores, labels, 0.6)
-
-
-def test_the_threshold_has_the_most_recall_at_the_precision():
-    logits, labels = overconfident(2.0, 2_000)
-    calibration = fitted(logits, labels, decision(min_precision=0.9))
-    scores = probabilities(logits, calibration.temperature)
-    point = point_metrics(scores >= calibration.threshold, labels)
-    assert point["precision"] >= 0.9
-    others = (point_metrics(scores >= threshold, labels) for threshold in scores[scores < calibration.threshold])
-    assert max(other["precision"] for other in others) < 0.9
-    assert calibration.threshold_at(min_precision=0.9) == calibration.threshold
-
-
-def test_a_recall_that_is_just_reached_is_enough():
-    scores, labels = np.array([0.9, 0.8, 0.7]), np.array([1, 0, 1])
-    assert choose_threshold(scores, labels, decision(min_recall=0.5)) == 0.9
-    assert choose_threshold(scores, labels, decision(min_precision=2 / 3)) == 0.7
-
-
-def test_a_fixed_threshold_is_taken_as_it_is():
-    logits, labels = overconfident(2.0, 200)
-    assert fitted(logits, labels, decision(threshold=0.7)).threshold == 0.7
-
-
-def test_what_validation_never_reaches_is_refused_with_what_it_does():
-    logits, labels = np.array([[1.0, 2.0], [1.0, 0.0], [1.0, 1.0]]), np.array([0, 1, 1])
-    with pytest.raises(
-        UserError, match=r"decision.min_precision: no threshold .* of 0.9; the best has 0.667 at recall"
-    ):
-        fitted(logits, labels, decision(min_precision=0.9))
-    with pytest.raises(UserError, match=r"^min_precision: no threshold"):
-        fitted(logits, labels, decision(min_recall=0.1)).threshold_at(min_precision=0.9)
-    with pytest.raises(UserError, match="no pair with label 1"):
-        fitted(logits, np.zeros(3, int), decision(min_recall=0.1))
-
-
-def test_one_rule_is_needed_and_not_two():
-    with pytest.raises(UserError, match="the others null; none given"):
-        decision()
-    with pytest.raises(UserError, match="the others null; min_recall and min_precision given"):
-        decision(min_recall=0.5, min_precision=0.5)
-    with pytest.raises(UserError, match=r"decision.threshold: must be between 0 and 1"):
-        decision(threshold=1.5)
-
-
-def fitted(logits, labels, decision):
+def fitted(logits, labels, rule) -> Calibration:
+    groups = np.arange(len(labels))
     files = {"model.safetensors": "0" * 64}
-    return calibrate(logits, labels, decision, max_length=128, files=files, support=SUPPORT)
+    return calibrate(logits, labels, groups, rule, max_length=128, files=files, support=SUPPORT)[0]
 
 
-def decision(min_recall=None, min_precision=None, threshold=None):
-    return DecisionParams(min_recall, min_precision, threshold)
+@pytest.mark.parametrize(("slope", "intercept"), [(0.5, 0.0), (1.0, 0.7), (4.0, -1.5)])
+def test_slope_and_intercept_are_those_of_the_labels(slope, intercept):
+    found = fit_platt(*drawn(slope, intercept, 20_000))
+    assert found == pytest.approx((slope, intercept), rel=0.05, abs=0.05)
+
+
+@given(st.lists(st.tuples(st.floats(-30, 30), st.integers(0, 1)), min_size=1, max_size=30))
+def test_whatever_the_logits_scores_are_finite_and_keep_their_order(rows):
+    margins, labels = np.array([margin for margin, _ in rows]), np.array([label for _, label in rows])
+    slope, intercept = fit_platt(np.stack([np.zeros(len(rows)), margins], axis=1), labels)
+    assert np.isfinite(intercept)
+    assert 0.04 < slope < 21
+    order = np.argsort(margins, kind="stable")
+    assert (
+        np.diff(probabilities(np.stack([np.zeros(len(rows)), margins], axis=1), slope, intercept)[order]) >= 0
+    ).all()
+
+
+def test_the_intercept_lowers_the_log_loss_where_one_label_is_favoured():
+    logits, labels = drawn(0.5, -1.0)
+    slope, intercept = fit_platt(logits, labels)
+    both = negative_log_likelihood(probabilities(logits, slope, intercept), labels)
+    assert both < negative_log_likelihood(probabilities(logits, slope), labels) - 0.02
+
+
+def test_a_model_that_gives_no_numbers_is_refused_in_one_line():
+    logits, labels = drawn(count=50)
+    logits[7, 0] = logits[9, 1] = np.nan
+    with pytest.raises(
+        UserError, match=r"^validation: 2 of 50 pairs have no score, the first in row 7; .* train it again"
+    ):
+        fitted(logits, labels, decision(min_recall=0.5))
 
 
 def test_the_operating_point_is_the_calibrated_one_unless_another_is_asked_for():
-    calibration = fitted(*overconfident(2.0, 200), decision(threshold=0.7))
+    calibration = fitted(*drawn(), decision(threshold=0.7))
     assert calibration.threshold_at() == 0.7
     assert [calibration.threshold_at(threshold=one) for one in (0, 0.2, 1)] == [0, 0.2, 1]
     with pytest.raises(ValueError, match="threshold and min_precision: give one of them"):
@@ -100,14 +74,49 @@ def test_the_operating_point_is_the_calibrated_one_unless_another_is_asked_for()
             calibration.threshold_at(threshold=wrong)
 
 
+def test_a_precision_is_asked_for_as_found_or_with_a_confidence():
+    logits, labels = drawn()
+    calibration = fitted(logits, labels, decision(min_precision=0.9, confidence=0.95))
+    found, sure, surer = (
+        calibration.threshold_at(min_precision=0.9, confidence=confidence) for confidence in (None, 0.95, 0.999)
+    )
+    assert found < sure == calibration.threshold < surer
+    assert fitted(logits, labels, decision(min_precision=0.9)).threshold == found
+    assert calibration.certified_thresholds()[0.9] == sure
+    with pytest.raises(
+        UserError, match=r"^min_precision: a precision of 0.999 is not certified with 95 % confidence; the"
+    ):
+        calibration.threshold_at(min_precision=0.999, confidence=0.95)
+    with pytest.raises(UserError, match=r"^min_precision: no threshold has a validation precision of 0.95; the best"):
+        replace(calibration, curve={**calibration.curve, "precision": [0.5] * 500}).threshold_at(min_precision=0.95)
+    with pytest.raises(ValueError, match="confidence: needs min_precision"):
+        calibration.threshold_at(confidence=0.95)
+    for wrong in (0, 1, 95):
+        with pytest.raises(ValueError, match="confidence: must be above 0 and below 1"):
+            calibration.threshold_at(min_precision=0.9, confidence=wrong)
+
+
 def test_a_calibration_is_the_same_after_saving(tmp_path):
-    logits, labels = overconfident(2.0, 200)
-    calibration = fitted(logits, labels, decision(min_recall=0.6))
+    calibration = fitted(*drawn(), decision(min_recall=0.6))
     calibration.save(tmp_path / "c.json")
     assert Calibration.load(tmp_path / "c.json") == calibration
 
 
-def test_a_foreign_file_is_refused(tmp_path):
-    (tmp_path / "c.json").write_text('{"temperature": "hot"}')
-    with pytest.raises(UserError, match="temperature, threshold, curve, max_length, files, support are needed"):
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            '{"slope": "steep"}',
+            "slope, intercept, threshold, certificate, curve, max_length, files, support are needed",
+        ),
+        ("[]", "slope, intercept, threshold, certificate, curve, max_length, files, support are needed"),
+        (
+            '{"temperature": 1.4, "threshold": 0.9}',
+            "older version, .* temperature; `dvc repro calibrate` calibrates again",
+        ),
+    ],
+)
+def test_a_foreign_file_and_an_older_one_are_refused(tmp_path, text, message):
+    (tmp_path / "c.json").write_text(text)
+    with pytest.raises(UserError, match=message):
         Calibration.load(tmp_path / "c.json")

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from fluency.cli.commands import main
-from fluency.evaluation.comparison import compare
+from fluency.evaluation.comparison import _sign_test, compare
 from fluency.evaluation.params import EvaluateParams
 from fluency.evaluation.predictions import join, on_the_same_pairs, write_predictions
 from fluency.evaluation.scored_pairs import ScoredPairs
@@ -38,7 +38,7 @@ def scored(count: int = 200, skill: float = 1.0, threshold: float = 0.5) -> Scor
 def test_a_judge_is_no_better_than_itself():
     comparison = compare(scored(), scored(), PARAMS)
     assert all(row["difference"] == row["low"] == row["high"] == 0 for row in comparison.figures)
-    assert comparison.mcnemar["argmax"] == {"a": 0, "b": 0, "p": 1.0}
+    assert comparison.sign_test["one half"] == {"a": 0, "b": 0, "p": 1.0}
     assert comparison.disagreements == []
     assert "They disagree on 0 pairs.\n" in comparison_text(comparison, ("a", "b"), limit=5)
 
@@ -49,8 +49,8 @@ def test_a_better_judge_is_found_better_with_an_interval_that_leaves_out_zero():
     for name in ("average_precision", "roc_auc", "operating_point.precision", "accuracy"):
         assert 0 < rows[name]["low"] <= rows[name]["difference"] <= rows[name]["high"]
     assert rows["brier"]["high"] < 0
-    assert comparison.mcnemar["argmax"]["b"] > comparison.mcnemar["argmax"]["a"]
-    assert comparison.mcnemar["argmax"]["p"] < 0.001
+    assert comparison.sign_test["one half"]["b"] > comparison.sign_test["one half"]["a"]
+    assert comparison.sign_test["one half"]["p"] < 0.001
 
 
 def test_equal_judges_are_seldom_found_different():
@@ -74,13 +74,33 @@ def test_equal_judges_are_seldom_found_different():
     assert 2 <= wrong <= 20
 
 
-def test_mcnemars_p_is_the_exact_binomial():
-    rows = pairs(10)
+def test_the_sign_test_counts_groups_not_pairs():
+    """Groups of two: 0 and 1, 2 and 3, ... B is right of both in two groups, of one more in a third."""
+    rows = pairs(12)
     labels = np.array([row["label"] for row in rows], dtype=float)
-    worse = labels.copy()
+    worse, mixed = labels.copy(), labels.copy()
     worse[:5] = 1 - worse[:5]
-    test = compare(ScoredPairs(rows, worse, 0.5), ScoredPairs(rows, labels, 0.5), PARAMS).mcnemar["operating point"]
-    assert test == {"a": 0, "b": 5, "p": pytest.approx(2 * 0.5**5)}
+    mixed[6] = 1 - mixed[6]  # where A is right and B isn't
+    test = compare(ScoredPairs(rows, worse, 0.5), ScoredPairs(rows, mixed, 0.5), PARAMS).sign_test["operating point"]
+    assert test == {"a": 1, "b": 3, "p": pytest.approx(0.625)}
+    worse[9], mixed[8] = 1 - worse[9], 1 - mixed[8]  # one each in a group: no sign
+    test = compare(ScoredPairs(rows, worse, 0.5), ScoredPairs(rows, mixed, 0.5), PARAMS).sign_test["operating point"]
+    assert (test["a"], test["b"]) == (1, 3)
+
+
+@pytest.mark.parametrize("alike", [0.0, 0.4, 1.0])
+def test_the_sign_test_finds_equal_judges_different_seldom(alike):
+    wrong = 0
+    for seed in range(400):
+        rng = np.random.default_rng([seed, int(alike * 10)])
+        rows = pairs(200)
+        labels = np.arange(200) % 2
+        right = rng.random((2, 100, 2)) < 0.8
+        right[..., 1] = np.where(rng.random(100) < alike, right[..., 0], right[..., 1])
+        one, two = (np.where(its.ravel(), labels, 1 - labels).astype(float) for its in right)
+        test = _sign_test(ScoredPairs(rows, one, 0.5), one > 0.5, two > 0.5)
+        wrong += test["p"] <= 0.05
+    assert wrong <= 32  # more than 8 % of 400 is met once in 200 times where 5 % is true
 
 
 def test_the_worst_disagreements_come_first():
@@ -113,12 +133,40 @@ def test_where_nothing_was_accepted_nothing_is(tmp_path):
     assert not join(read_parquet(tmp_path / "p.parquet"), pairs(20), "p").accepted.any()
 
 
+def test_decisions_are_carried_as_they_are_though_scores_do_not_tell_them():
+    """Worked out by hand: the verdicts are all right, and the scores are no help."""
+    rows = [
+        {"id": f"id{row}", "label": row % 2, "score": score, "accepted": row % 2 == 1}
+        for row, score in enumerate([0.9, 0.2, 0.8, 0.9, 0.1, 0.1])
+    ]
+    judge = join(rows, pairs(6), "judge")
+    assert judge.accepted.tolist() == [False, True] * 3
+    assert judge.at([3, 0]).accepted.tolist() == [True, False]
+    cut = ScoredPairs(pairs(6), judge.scores, 0.5)
+    comparison = compare(cut, judge, PARAMS)
+    figures = {row["figure"]: (row["a"], row["b"]) for row in comparison.figures}
+    assert figures["operating_point.precision"] == (pytest.approx(1 / 3), 1.0)
+    assert figures["operating_point.recall"] == (pytest.approx(1 / 3), 1.0)
+    assert figures["precision"] == (pytest.approx(1 / 3), pytest.approx(1 / 3))  # of the scores, at one half
+    assert comparison.sign_test["operating point"] == {"a": 0, "b": 3, "p": 0.25}
+    assert {row["id"] for row in comparison.disagreements} == {"id0", "id1", "id2", "id5"}
+
+
+def test_scores_may_be_whole_numbers():
+    rows = [{"id": f"id{row}", "label": row % 2, "score": row % 2, "accepted": True} for row in range(4)]
+    assert join(rows, pairs(4), "p").scores.tolist() == [0.0, 1.0, 0.0, 1.0]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"label": 1}, "the label of id0 isn't that of the pairs"),
         ({"id": "id1"}, "an id is there twice"),
-        ({"score": float("nan")}, "the score of id0 is no number"),
+        *(
+            ({"score": its}, "the score of id0 is .*, no number between 0 and 1")
+            for its in (math.nan, None, "0.5", True, 7)
+        ),
+        *(({"accepted": its}, "accepted of id0 is .*, neither true nor false") for its in ("false", None, 1, 0.0)),
     ],
 )
 def test_foreign_predictions_are_refused(change, message):
@@ -148,7 +196,7 @@ def test_two_files_are_compared_from_the_command_line(tmp_path, monkeypatch, cap
     write_predictions(tmp_path / "b.parquet", scored(20, 3.0))
     main(["compare", "a.parquet", "b.parquet", "--limit", "1"])
     printed = capsys.readouterr().out
-    assert printed.startswith("left out: 10 pairs that only a.parquet has\n20 pairs.")
+    assert printed.startswith("a.parquet answered 30 of 30 pairs.\nb.parquet answered 20 of 30 pairs.\n20 pairs.")
     assert printed.count("\n- ") == 1
     with pytest.raises(SystemExit, match=r"error: c\.parquet: no such file"):
         main(["compare", "a.parquet", "c.parquet"])

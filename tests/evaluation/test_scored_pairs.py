@@ -5,8 +5,9 @@ import pytest
 
 from fluency.evaluation.behaviour import checked_changes, checks
 from fluency.evaluation.params import EvaluateParams
-from fluency.evaluation.scored_pairs import ScoredPairs, figures, nested
+from fluency.evaluation.scored_pairs import ScoredPairs, at_thresholds, figures, nested
 from fluency.evaluation.slices import COLUMNS, sentence_keys, slices
+from fluency.utils.errors import UserError
 
 PARAMS = EvaluateParams(resamples=100, seed=1)
 
@@ -31,8 +32,9 @@ def test_every_figure_stands_inside_its_interval():
     for tree in (result, result["operating_point"], result["precision_at_recall"]):
         for name in [name for name in tree if f"{name}_low" in tree]:
             assert tree[f"{name}_low"] <= tree[name] <= tree[f"{name}_high"], name
-    named = ("precision", "recall", "f1", "accuracy", "average_precision", "roc_auc", "brier", "ece")
+    named = ("precision", "recall", "f1", "accuracy", "average_precision", "roc_auc", "brier", "log_loss")
     assert {f"{name}_{side}" for name in named for side in ("low", "high")} <= result.keys()
+    assert not {"ece_low", "0.5_low"} & (result.keys() | result["precision_at_recall"].keys())  # none that would hold
     assert result["operating_point"].keys() >= {
         "threshold",
         "precision",
@@ -68,7 +70,7 @@ def test_slices_divide_the_pairs_each_in_its_own_way():
         pair(1, 0, before=" ".join(["word"] * 25), after="Clean ."),
         pair(2, 0, before=" ".join(["word"] * 31), after="ONE  two ."),
     ]
-    rows = slices(ScoredPairs(pairs, np.array([0.9, 0.8, 0.1]), 0.5), sentence_keys(["one two ."]), PARAMS)
+    rows = slices(ScoredPairs(pairs, np.array([0.9, 0.8, 0.1]), 0.5), sentence_keys(["one two ."]))
     assert all(tuple(row) == COLUMNS for row in rows)
     counts: dict[str, dict[str, int]] = {}
     for row in rows:
@@ -79,6 +81,55 @@ def test_slices_divide_the_pairs_each_in_its_own_way():
     assert {"corpus", "part", "edit type", "kind"} <= counts.keys()
     (whole,) = [row for row in rows if row["slice"] == "corpus"]
     assert (whole["precision"], whole["recall"]) == (0.5, 1.0)
+    assert (whole["accepted_right"], whole["accepted_wrong"]) == (1, 1)
+
+
+def test_a_slice_of_one_label_has_no_precision_and_few_pairs_prove_little():
+    pairs = [pair(row, 1, part="keeping") for row in range(6)] + [
+        pair(row, row % 2, part="hard") for row in range(6, 40)
+    ]
+    rows = {(row["slice"], row["value"]): row for row in slices(ScoredPairs(pairs, np.full(40, 0.9), 0.5), set())}
+    keeping, hard = rows["part", "keeping"], rows["part", "hard"]
+    assert (keeping["positives"], keeping["precision"], keeping["precision_low"], keeping["precision_p"]) == (
+        6,
+        *[None] * 3,
+    )
+    assert keeping["recall"] == 1.0
+    assert keeping["recall_low"] == pytest.approx(0.025 ** (1 / 3))  # six pairs in three groups
+    assert hard["precision_low"] < hard["precision"] == 0.5 < hard["precision_high"]
+
+
+def test_a_slice_is_worse_only_beyond_the_chance_of_many_slices():
+    rng = np.random.default_rng(0)
+    pairs = [pair(row, row % 2, kind=f"kind {row % 20}") | {"group": str(row)} for row in range(2000)]
+    scores = np.where(rng.random(2000) < 0.9, [its["label"] for its in pairs], 0.9)
+    even = slices(ScoredPairs(pairs, scores, 0.5), set())
+    assert min(row["precision_p"] for row in even if row["precision_p"] is not None) > 0.05
+    scores[0::20] = 0.9  # kind 0 has harm alone
+    pairs[0::20] = [its | {"label": row % 2} for row, its in enumerate(pairs[0::20])]
+    worse = slices(ScoredPairs(pairs, scores, 0.5), set())
+    assert [row["value"] for row in worse if row["slice"] == "kind" and (row["precision_p"] or 1) < 0.05] == ["kind 0"]
+
+
+def test_edits_that_improve_are_told_from_those_that_keep():
+    pairs = [
+        pair(0, 1, "a", "b"), pair(1, 0, "b", "a"), pair(2, 1, "c", "d"), pair(3, 1, "d", "c"), pair(4, 1, "e", "f"),
+    ]  # fmt: skip
+    rows = slices(ScoredPairs(pairs, np.array([0.9, 0.1, 0.9, 0.1, 0.9]), 0.5), set())
+    found = {row["value"]: (row["examples"], row["recall"]) for row in rows if row["slice"] == "effect"}
+    assert found == {"improves": (1, 1.0), "harms": (1, None), "keeps": (2, 0.5), "improves or keeps": (1, 1.0)}
+
+
+def test_a_score_that_is_no_number_is_refused():
+    with pytest.raises(UserError, match=r"^1 of 4 pairs have a score that is no number, the first in row 2"):
+        ScoredPairs([pair(row, 1) for row in range(4)], np.array([0.5, 0.1, np.nan, 0.2]), 0.5)
+
+
+def test_certified_thresholds_are_tried_on_these_pairs():
+    found = at_thresholds(scored(), {0.9: 0.5, 0.95: 0.8})
+    assert found["0.9"]["threshold"] == 0.5
+    assert found["0.9"]["recall"] > found["0.95"]["recall"]
+    assert found["0.95"]["precision_low"] <= found["0.95"]["precision"] <= found["0.95"]["precision_high"]
 
 
 def test_checks_ask_of_harming_edits_their_reverse_and_of_fluent_sentences_nothing():

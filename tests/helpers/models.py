@@ -3,12 +3,17 @@
 from pathlib import Path
 
 from fluency.evaluation.calibration import Calibration
+from fluency.evaluation.certificate import Certificate
 from fluency.evaluation.support import Support
 from fluency.model.encoding import load_tokenizer
 from fluency.training.new_model import new_cross_encoder
 from fluency.utils.files import sha256
 
-CURVE = {"threshold": [0.2, 0.5, 0.9], "precision": [0.6, 0.8, 1.0], "recall": [1.0, 0.7, 0.1]}
+CURVE = {
+    "threshold": [0.9, 0.5, 0.2], "precision": [1.0, 0.8, 0.6], "recall": [0.1, 0.7, 1.0],
+    "accepted": [100, 800, 1400], "groups": [100, 700, 1200], "effective": [100.0, 800.0, 1400.0],
+    "lower": [0.94, 0.7, 0.5],
+}  # fmt: skip
 SUPPORT = Support(1.0, {"words": (0, 400), "characters": (0, 4000), "changed": (0, 400), "share": (0, 1)})
 
 
@@ -24,4 +29,5 @@ def untrained(base: Path, folder: Path) -> Path:
 def calibrated(folder: Path) -> None:
     """Write the calibration of what stands in `folder`/fluency now."""
     files = {path.name: sha256(path) for path in sorted((folder / "fluency").iterdir())}
-    Calibration(2.0, 0.5, CURVE, 512, files, SUPPORT).save(folder / "calibration.json")
+    certificate = Certificate("precision", None, 0.95, 0.7, 700)
+    Calibration(0.5, 0.0, 0.5, certificate, CURVE, 512, files, SUPPORT).save(folder / "calibration.json")

@@ -68,11 +68,11 @@ class Watched:
         changes: called before the model answers for the fourth time.
     """
 
-    def __init__(self, scorer: FluencyScorer, *, chunks: float = math.inf, temperature: float = 2.0) -> None:
+    def __init__(self, scorer: FluencyScorer, *, chunks: float = math.inf, slope: float = 0.5) -> None:
         self.chunks, self.asked, self.answers, self.changes = chunks, 0, 0, lambda: None
         self.classifier = scorer.classifier
         self.reader, self.device = self.classifier.reader, self.classifier.device
-        self.scorer = FluencyScorer(self, replace(scorer.calibration, temperature=temperature))
+        self.scorer = FluencyScorer(self, replace(scorer.calibration, slope=slope))
         self.scorer.at_once = 16
 
     def logits(self, items):

@@ -12,7 +12,6 @@ from safetensors.numpy import load_file
 
 from fluency import FluencyScorer
 from fluency.edits.forms import TooLong
-from fluency.metrics import probabilities
 from fluency.model.classifier import Classifier, load_classifier, predict
 from fluency.model.device import Device
 from fluency.model.edit_features import EditReader
@@ -98,7 +97,7 @@ def test_predictions_keep_their_order_and_what_occurs_twice_is_read_once(classif
 def test_a_scorer_says_what_the_head_says_and_decides_by_the_calibration(scorer, classifier):
     logits = predict(classifier, CHANGES, progress="test")
     scores = scorer.score_edits(CHANGES)
-    assert scores == pytest.approx(probabilities(logits, scorer.calibration.temperature), abs=1e-4)
+    assert scores == pytest.approx(scorer.calibration.scores(logits), abs=1e-4)
     assert [scorer.score(*change) for change in CHANGES] == pytest.approx(scores, abs=1e-4)
     assert scorer.decide(CHANGES).tolist() == (scores >= scorer.calibration.threshold).tolist()
     middle = float(np.sort(scores)[5:7].mean())

@@ -31,11 +31,11 @@ PRINTED = {
     },
     "docs/experiments.md": {
         "dvc params diff": r"train.learning_rate +3e-05 +5e-05",
-        "dvc metrics diff": r"metrics/test.json +average_precision ",
+        "dvc metrics diff": r"metrics/validation.json +average_precision ",
         "python -m fluency compare": "40 pairs. Differences are workspace less HEAD",
         "dvc queue status": r"short .* Queued",
         "dvc exp run --run-all": "error: params.yaml: encode.max_length: must be 8 or more",
-        "make experiments": r"(?s)operating_point.precision.*train.learning_rate.*grid-1(?!.*short)",
+        "make experiments": r"(?s)precision_at_recall.0.8.*train.learning_rate.*grid-1(?!.*short)",
         "dvc queue status | grep Failed": "short",
         "dvc queue logs short": "error: params.yaml: encode.max_length: must be 8 or more",
         "(cd ../elsewhere": "Data and pipelines are up to date",

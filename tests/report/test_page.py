@@ -11,12 +11,15 @@ from hypothesis import strategies as st
 from playwright.sync_api import expect
 
 from fluency.corpus.challenge import Challenge
+from fluency.evaluation.calibration import Calibration
+from fluency.evaluation.certificate import Certificate, certified_curve
 from fluency.evaluation.challenge import challenge_figures
 from fluency.evaluation.params import EvaluateParams
 from fluency.evaluation.scored_pairs import ScoredPairs, figures
 from fluency.evaluation.slices import slices
 from fluency.report.page import Entry, write_report
 
+SECTIONS = ("failures", "thresholds", "comparisons", "figures", "slices", "curves")
 PARAMS = EvaluateParams(resamples=100, seed=1)
 HOSTILE = (
     "<script>alert(1)</script>", "</script><img src=x onerror=alert(1)>", "</del>", "<!--", "javascript:alert(1)",
@@ -42,6 +45,14 @@ def entry(name: str, pairs: list[dict], scores: np.ndarray, threshold: float = 0
     return Entry(name, scored, figures(scored, PARAMS))
 
 
+def calibration(model: Entry) -> Calibration:
+    """As if the test pairs were validation's."""
+    its = model.scored
+    groups = np.array([pair["group"] for pair in its.pairs])
+    curve = certified_curve(its.scores, its.labels, groups, confidence=0.95, named=its.threshold)
+    return Calibration(1.0, 0.0, its.threshold, Certificate("precision", None, 0.95, 0.0, len(groups)), curve, 128, {})
+
+
 def write(path: Path, count: int = 120, texts: tuple[str, ...] = ()) -> list[dict]:
     pairs = [pair(row, row // 2 % 2) for row in range(count)]
     pairs += [pair(count + row, row % 2, text, f"{text}!") for row, text in enumerate(texts)]
@@ -50,8 +61,8 @@ def write(path: Path, count: int = 120, texts: tuple[str, ...] = ()) -> list[dic
     picture = path.with_suffix(".png")
     picture.write_bytes(b"\x89PNG\r\n\x1a\n")
     write_report(
-        path, [model, other], PARAMS, slices=slices(model.scored, set(), PARAMS), challenge=CHALLENGE,
-        pictures={"a & b": picture},
+        path, [model, other], PARAMS, calibration=calibration(model), slices=slices(model.scored, set()),
+        challenge=CHALLENGE, pictures={"a & b": picture},
     )  # fmt: skip
     return pairs
 
@@ -76,10 +87,23 @@ def test_the_page_asks_nothing_of_a_network(tmp_path):
 def test_the_challenge_set_is_told_by_what_the_edits_do_and_by_kind(tmp_path):
     write(tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
-    section = page.partition('id="challenge"')[2].partition("<section")[0]
-    assert section.index("absurd edits, to be refused") < section.index("mistakes mended, to be accepted")
-    assert "&lt;b&gt;" in section
-    assert "to 8 words" in section
+    failures, every = (page.partition(f'id="{name}"')[2].partition("<section")[0] for name in ("failures", "slices"))
+    assert failures.index("absurd edits, to be refused") < failures.index("mistakes mended, to be accepted")
+    assert "to 8 words" in failures
+    assert "&lt;b&gt;" not in failures
+    assert "&lt;b&gt;" in every
+
+
+def test_the_answer_comes_first_then_where_it_fails_then_thresholds_and_the_edits_last(tmp_path):
+    write(tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    order = ['aria-label="Contents"', "Not certified", *(f'<section id="{name}"' for name in SECTIONS), 'id="edits"']
+    places = [page.index(text) for text in order]
+    assert places == sorted(places)
+    thresholds = page.partition('id="thresholds"')[2].partition("<section")[0]
+    assert "0.500 (in use)" in thresholds
+    assert "Accepted of 1,000" in thresholds
+    assert "95 %" not in page.partition("<script")[0]  # only with a space that never ends a line
 
 
 @given(st.lists(st.sampled_from(HOSTILE) | st.text(min_size=1), min_size=1, max_size=5))
@@ -200,7 +224,9 @@ def test_a_phone_shows_it_without_scrolling_sideways(opened, scheme):
 
 def test_a_page_of_one_judge_and_one_outcome_works(chromium, tmp_path):
     one = entry("model", [pair(0, 1)], np.array([0.9]))
-    write_report(tmp_path / "one.html", [one], PARAMS, slices=[], challenge={}, pictures={})
+    write_report(
+        tmp_path / "one.html", [one], PARAMS, calibration=calibration(one), slices=[], challenge={}, pictures={}
+    )
     page = chromium.new_page()
     page.goto(f"file://{tmp_path}/one.html")
     assert page.get_by_role("status").inner_text() == "1 of 1 edits, 1 to 1 shown"
@@ -216,7 +242,9 @@ def test_a_third_judge_of_a_long_name_fits_in_too(chromium, tmp_path, width):
     scores = np.random.default_rng(0).random(40)
     names = ("model", "baseline", "some-organisation/Some-Model-3.1-70B-Instruct")
     path = tmp_path / "three.html"
-    write_report(path, [entry(name, pairs, scores) for name in names], PARAMS, slices=[], challenge={}, pictures={})
+    entries = [entry(name, pairs, scores) for name in names]
+    more = {"calibration": calibration(entries[0]), "slices": [], "challenge": {}, "pictures": {}}
+    write_report(path, entries, PARAMS, **more)
     page = chromium.new_page(viewport={"width": width, "height": 800})
     page.goto(f"file://{path}")
     assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -11,13 +11,13 @@ from fluency.evaluation.scored_pairs import ScoredPairs
 from fluency.evaluation.slices import sentence_keys, slices
 from fluency.report.pictures import training_curves, write_pictures
 from fluency.report.plot_data import write_plots
-from tests.evaluation.test_scored_pairs import PARAMS, pair, scored
+from tests.evaluation.test_scored_pairs import pair, scored
 
 NAMES = {"precision_recall", "roc", "reliability", "histogram", "confusion", "slices"}
 
 
 def draw(folder: Path, its: ScoredPairs) -> None:
-    by_slice = slices(its, sentence_keys([]), PARAMS)
+    by_slice = slices(its, sentence_keys([]))
     data = write_plots(folder / "plots", its, its.scores**2, by_slice)
     for name in ("training", "validation"):
         (folder / f"plots/{name}.csv").write_text("step,loss,precision\n1,0.7,0.5\n2,0.6,0.6\n")

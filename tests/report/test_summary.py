@@ -1,6 +1,7 @@
 """What people read comes from the committed files."""
 
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,9 @@ import pytest
 
 from fluency.cli.commands import main
 from fluency.corpus.challenge import ROLES, Challenge
+from fluency.evaluation.certificate import Certificate
 from fluency.evaluation.challenge import challenge_figures
-from fluency.evaluation.scored_pairs import figures
+from fluency.evaluation.scored_pairs import at_thresholds, figures
 from fluency.params import load_params
 from fluency.report.summary import CHALLENGE, filled, results_table, stage_table, summary
 from fluency.utils.errors import UserError
@@ -26,13 +28,20 @@ def test_the_summary_sets_the_model_beside_the_baselines_with_intervals(tmp_path
     weaker = result | {"average_precision": 0.125}
     edits = [Challenge(("She go.", "She goes."), role, "agreement") for role in ROLES]
     challenge = challenge_figures(edits, np.array([0.9, 0.1, 0.9, 0.1]), 0.5)
-    write_json(tmp_path / "test.json", result)
+    write_json(tmp_path / "test.json", result | {"certified": at_thresholds(scored(), {0.9: 0.75})})
+    certificate = asdict(Certificate("precision", None, 0.95, 0.9, 300))
+    write_json(tmp_path / "validation.json", {"operating_point": {"certificate": certificate}})
     write_json(tmp_path / "baseline.json", {"words_alone": result, "language_model": weaker})
     write_json(tmp_path / "challenge.json", challenge)
-    table, wrong = (block.splitlines() for block in summary(tmp_path).split("\n\n"))
+    table, (line,), certified, wrong = (block.splitlines() for block in summary(tmp_path).split("\n\n"))
     assert table == results_table(tmp_path).splitlines()
     assert [cells(line)[0] for line in table[2:]] == ["**all**", "contrast", "hand-written"]
     assert cells(table[0])[-3:] == ["average precision", "words alone", "language model"]
+    assert cells(table[2])[1:3] == ["40", "50%"]
+    assert line == "Operating point: precision at least 0.9 with 95 % confidence, on text like validation."
+    assert [cells(row)[:2] for row in certified[2:]] == [
+        ["precision at least 0.9", "0.750"], ["precision at least 0.92", "none"], ["precision at least 0.95", "none"],
+    ]  # fmt: skip
     assert cells(table[2])[-3:] == [f"{result['average_precision']:.3f}"] * 2 + ["0.125"]
     point = result["operating_point"]
     assert f"{point['precision']:.3f} ({point['precision_low']:.3f}-{point['precision_high']:.3f})" in table[2]
@@ -52,7 +61,7 @@ def test_a_part_of_one_label_shows_no_figure_that_says_nothing(tmp_path, positiv
     part = {"examples": 9, "positives": positives, "operating_point": point, "average_precision": 0.75}
     write_json(tmp_path / "test.json", part | {"parts": {"absurd": part}})
     write_json(tmp_path / "baseline.json", {})
-    assert cells(results_table(tmp_path).splitlines()[3])[2:] == shown
+    assert cells(results_table(tmp_path).splitlines()[3])[3:] == shown
 
 
 def test_the_summary_names_what_is_missing(tmp_path):
@@ -82,7 +91,7 @@ def test_the_command_line_checks_and_prints(capsys, monkeypatch, tmp_path):
 
 
 def test_readme_is_written_from_the_committed_files(monkeypatch, tmp_path):
-    metrics = (f"metrics/{name}.json" for name in ("test", "baseline", "challenge"))
+    metrics = (f"metrics/{name}.json" for name in ("test", "validation", "baseline", "challenge"))
     for name in ("dvc.yaml", "README.md", *metrics):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(Path(name).read_bytes())

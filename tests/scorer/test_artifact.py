@@ -34,9 +34,9 @@ def edited(path, change) -> None:
 def test_a_model_is_found_with_its_calibration_beside_it_or_inside(models):
     assert locate(models / "fluency") == models / "fluency"
     assert locate(models.parent) == models / "fluency"  # of a checkout
-    assert checked(models / "fluency").temperature == 2.0
+    assert checked(models / "fluency").slope == 0.5
     (models / "calibration.json").rename(models / "fluency/calibration.json")
-    assert checked(models / "fluency").temperature == 2.0
+    assert checked(models / "fluency").slope == 0.5
 
 
 @pytest.mark.parametrize("source", ["absent", "absent/model/folder"])
@@ -126,7 +126,7 @@ def code_of_the_tokenizer(folder):
     ("spoil", "message"),
     [
         (no_calibration, r"fluency: no calibration\.json in it or beside it; `dvc repro`"),
-        (empty_calibration, "temperature, threshold, curve, max_length, files, support are needed"),
+        (empty_calibration, "slope, intercept, threshold, certificate, curve, max_length, files, support are needed"),
         (calibration_of_nothing, r"config\.json: was not calibrated"),
         (calibration_without_weights, "names no weights"),
         (other_weights, r"model\.safetensors: not the file that was calibrated"),
@@ -172,9 +172,9 @@ def test_a_repository_has_the_model_of_each_revision(models, tiny_model, tmp_pat
 
     run(f"git init -q -b main && dvc init -q && touch dvc.yaml && dvc remote add -q -d storage {tmp_path}/storage")
     expected = []
-    for tag, temperature in (("v1", 1.0), ("v2", 4.0)):
+    for tag, slope in (("v1", 1.0), ("v2", 0.25)):
         shutil.copytree(models, repository / "models", dirs_exist_ok=True)
-        edited(repository / "models/calibration.json", lambda its, value=temperature: its.update(temperature=value))
+        edited(repository / "models/calibration.json", lambda its, value=slope: its.update(slope=value))
         run("dvc add -q models/fluency models/calibration.json && dvc push -q && git add -A")
         run(f"git -c user.name=t -c user.email=t@localhost commit -qm {tag} && git tag {tag}")
         expected.append(FluencyScorer.load(repository / "models/fluency").score("a cat", "the cat"))

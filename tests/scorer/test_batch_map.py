@@ -98,7 +98,7 @@ def test_a_cache_of_results_tells_models_apart(models, tmp_path):
     shutil.copytree(models, tmp_path / "models")
     first, again = (Hasher.hash(ScoreBatch(tmp_path / "models/fluency")) for _ in range(2))
     calibration = tmp_path / "models/calibration.json"
-    calibration.write_text(json.dumps(json.loads(calibration.read_text()) | {"temperature": 3.0}))
+    calibration.write_text(json.dumps(json.loads(calibration.read_text()) | {"slope": 0.3}))
     assert first == again != Hasher.hash(ScoreBatch(tmp_path / "models/fluency"))
 
 

@@ -87,7 +87,7 @@ def test_an_export_scores_as_the_model_does(repository):
         pair = {"text": before, "text_pair": after}
         assert classify(pair)["label"] in ("fluent", "non-fluent")
         logits = {item["label"]: item["score"] for item in classify(pair, top_k=None, function_to_apply="none")}
-        margin = (logits["fluent"] - logits["non-fluent"]) / scorer.calibration.temperature
+        margin = (logits["fluent"] - logits["non-fluent"]) * scorer.calibration.slope
         assert 1 / (1 + np.exp(-margin)) == pytest.approx(score, abs=1e-6)
 
 

@@ -85,7 +85,7 @@ def test_a_part_that_a_crash_left_broken_is_scored_again(cut_off, scorer, left):
 
 
 def test_unfinished_work_outlives_another_model_and_finished_work_the_next(cut_off, scorer):
-    first, other = Watched(scorer), Watched(scorer, temperature=3.0)
+    first, other = Watched(scorer), Watched(scorer, slope=0.3)
     other.score("edits.jsonl", "scored.jsonl")
     first.score("edits.jsonl", "scored.jsonl")
     assert (first.asked, other.asked) == (100 - 4 * 16, 100)
@@ -96,7 +96,7 @@ def test_unfinished_work_outlives_another_model_and_finished_work_the_next(cut_o
 
 @pytest.mark.parametrize("changed", ["input", "model", "precision", "chunks"])
 def test_scores_of_something_else_are_not_used(cut_off, scorer, changed):
-    again = Watched(scorer, temperature=3.0 if changed == "model" else 2.0)
+    again = Watched(scorer, slope=0.3 if changed == "model" else 0.5)
     if changed == "input":
         write(Path("edits.jsonl"), [*edits(100)[::-1], BAD])
     elif changed == "precision":

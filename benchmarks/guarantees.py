@@ -1,0 +1,223 @@
+"""Do the guarantees hold? Draws from a population whose truth is known, with independent pairs and with alike ones.
+
+Run as `python -m benchmarks.guarantees`; writes benchmarks/guarantees.json. A `correlation` of 0.4 means that within a
+group each pair but the first is a copy of the first with a probability of 0.4: same label, same score.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import binomtest, norm
+
+from fluency.evaluation.certificate import certified, certified_curve
+from fluency.evaluation.comparison import compare
+from fluency.evaluation.operating_point import choose, most_recall
+from fluency.evaluation.params import DecisionParams, EvaluateParams
+from fluency.evaluation.scored_pairs import ScoredPairs, figures
+from fluency.metrics import points
+from fluency.utils.files import write_json
+
+RESULT = Path(__file__).with_suffix(".json")
+SIZES = np.repeat([1, 2, 3, 4, 5, 6], [34, 442, 57, 2, 13, 4])  # pairs a group has, as in the sample's validation
+CORRELATIONS = (0.0, 0.4, 1.0)
+JUDGES = {"weak": 1.1, "strong": 2.0}  # skill: precision at recall 0.8 is 0.90, or 0.998
+TARGETS = {"weak": (0.9, 0.95), "strong": (0.95, 0.99)}
+VALIDATION, TEST, FEW = 552, 1111, 300  # groups
+DRAWS, RESAMPLES = 300, 200
+
+Drawn = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+class Population:
+    """Pairs, half of them fluent, whose log-odds by a calibrated judge are normal around plus and minus 2 skill^2."""
+
+    def __init__(self, skill: float) -> None:
+        self.skill = skill
+
+    def draw(self, groups: int, correlation: float, seed: int) -> Drawn:
+        """Scores, labels and groups, each of shape [pairs]."""
+        rng = np.random.default_rng(seed)
+        sizes = rng.choice(SIZES, groups)
+        group = np.repeat(np.arange(groups), sizes)
+        label = rng.integers(0, 2, len(group))
+        margin = (2 * label - 1) * self.skill + rng.normal(size=len(group))
+        first = np.repeat(np.cumsum(sizes) - sizes, sizes)
+        copied = rng.random(len(group)) < correlation
+        label, margin = (np.where(copied, its[first], its) for its in (label, margin))
+        return 1 / (1 + np.exp(-2 * self.skill * margin)), label, group
+
+    def precision(self, threshold: np.ndarray) -> np.ndarray:
+        """The true precision of thresholds."""
+        fluent, harm = self._accepted(threshold)
+        return fluent / (fluent + harm)
+
+    def recall(self, threshold: np.ndarray) -> np.ndarray:
+        """The true recall of thresholds."""
+        return self._accepted(threshold)[0]
+
+    def _accepted(self, threshold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        with np.errstate(divide="ignore"):
+            margin = np.log(threshold / (1 - threshold)) / (2 * self.skill)
+        return norm.sf(margin - self.skill), norm.sf(margin + self.skill)
+
+
+def main() -> None:
+    result: dict[str, Any] = {"draws": DRAWS}
+    for name, part in (("certificates", certificates), ("comparisons", comparisons), ("intervals", intervals)):
+        result[name] = part()
+        write_json(RESULT, result)  # the next part takes minutes
+    print(RESULT.read_text(encoding="utf-8"), end="")
+
+
+def certificates() -> dict[str, Any]:
+    """By judge and correlation, the share of draws that miss what they certify, and the recall that is left."""
+    return {
+        f"{judge}, {_alike(correlation)}": _certificates(Population(skill), correlation, TARGETS[judge])
+        for judge, skill in JUDGES.items()
+        for correlation in CORRELATIONS
+    }
+
+
+def _certificates(population: Population, correlation: float, targets: tuple[float, ...]) -> dict[str, Any]:
+    missed, recall, bounds = Counter(), Counter(), Counter()
+    for seed in range(DRAWS):
+        drawn = population.draw(VALIDATION, correlation, seed)
+        scores, labels, groups = drawn
+        alone = np.unique(groups[(order := np.random.default_rng(seed).permutation(len(groups)))], return_index=True)[1]
+        curves = {
+            "effective sizes": certified_curve(*drawn, confidence=0.95),
+            "one pair of each group": certified_curve(*(its[order][alone] for its in drawn), confidence=0.95),
+            "pairs as if independent": certified_curve(scores, labels, np.arange(len(groups)), confidence=0.95),
+        }
+        for target in targets:
+            for method, curve in curves.items():
+                rows = certified(curve, target, 0.95)
+                _count(
+                    population,
+                    f"{method}, {target:.0%}",
+                    curve["threshold"][rows[-1]] if rows else None,
+                    target,
+                    missed,
+                    recall,
+                )
+            _count(population, f"bound by blocks, {target:.0%}", _by_blocks(drawn, target), target, missed, recall)
+        curve = curves["effective sizes"]
+        truth = population.precision(np.array(curve["threshold"]))
+        bounds["precision at least"] += bool((np.array(curve["lower"]) > truth).any())
+        point = choose(*drawn, DecisionParams(0.8, None, None, 0.95))
+        bounds["recall of 80%"] += bool(point.certificate.holds and population.recall(np.array(point.threshold)) < 0.8)
+        found = np.array(curve["threshold"][most_recall(curve, targets[0], "")])
+        bounds[f"as found without a confidence, {targets[0]:.0%}"] += bool(population.precision(found) < targets[0])
+    return {
+        "missed": _shares({**missed, **bounds}),
+        "mean_recall": _shares(recall),
+    }
+
+
+def _count(
+    population: Population, name: str, threshold: float | None, target: float, missed: Counter, recall: Counter
+) -> None:
+    """What is not certified is not missed, and has no recall."""
+    at = None if threshold is None else np.array(threshold)
+    missed[name] += 0 if at is None else int(population.precision(at) < target)
+    recall[name] += 0 if at is None else float(population.recall(at))
+
+
+def _by_blocks(drawn: Drawn, target: float) -> float | None:
+    """Hoeffding's bound on the mean of what groups are above the target by, which takes no model of the groups."""
+    scores, labels, groups = drawn
+    found, width = None, np.bincount(groups).max()
+    for threshold in np.sort(scores)[::-1][100::10]:
+        accepted = scores >= threshold
+        above = np.bincount(groups[accepted], weights=labels[accepted] - target)
+        count = len(np.unique(groups[accepted]))
+        if above.sum() / count < width * np.sqrt(np.log(20) / (2 * count)):
+            break
+        found = float(threshold)
+    return found
+
+
+def comparisons() -> dict[str, Any]:
+    """How often two judges of equal skill are found different at 5 %: by the interval of each figure's difference, and
+    by the sign test, by group and (as McNemar's test has it) by pair."""
+    found: dict[str, Any] = {}
+    for correlation in CORRELATIONS:
+        wrong = Counter()
+        for seed in range(DRAWS):
+            a, b = _equal_judges(correlation, seed)
+            comparison = compare(a, b, EvaluateParams(RESAMPLES, 1))
+            for row in comparison.figures:
+                wrong[row["figure"].replace(".", " ", 1)] += not row["low"] <= 0 <= row["high"]
+            wrong["sign test by group"] += comparison.sign_test["operating point"]["p"] <= 0.05
+            only_a, only_b = (
+                int(np.sum((x.accepted == x.labels) & (y.accepted != y.labels))) for x, y in ((a, b), (b, a))
+            )
+            wrong["sign test by pair"] += binomtest(only_a, only_a + only_b).pvalue <= 0.05
+        found[_alike(correlation)] = _shares(wrong)
+    return found
+
+
+def _equal_judges(correlation: float, seed: int) -> tuple[ScoredPairs, ScoredPairs]:
+    """Two judges of the same pairs, each with errors of its own; within a group, what one is wrong of is alike."""
+    rng, skill = np.random.default_rng(seed), 1.4
+    sizes = rng.choice(SIZES, TEST)
+    groups, first = np.repeat(np.arange(TEST), sizes), np.repeat(np.cumsum(sizes) - sizes, sizes)
+    labels, copied = rng.integers(0, 2, len(groups)), rng.random(len(groups)) < correlation
+    labels = np.where(copied, labels[first], labels)
+    pairs = [_pair(*its) for its in zip(labels.tolist(), groups.tolist(), strict=True)]
+    judges = []
+    for _ in range(2):
+        margin = (2 * labels - 1) * skill + rng.normal(size=len(groups))
+        margin = np.where(copied, margin[first], margin)
+        judges.append(ScoredPairs(pairs, 1 / (1 + np.exp(-2 * skill * margin)), 0.8))
+    return judges[0], judges[1]
+
+
+def intervals() -> dict[str, Any]:
+    """By judge, groups and correlation, the share of draws whose 95 % interval holds the true figure."""
+    found: dict[str, Any] = {}
+    for judge, skill in JUDGES.items():
+        scores, labels, _ = Population(skill).draw(300_000, 0.0, 1)
+        truth = points(scores, labels, scores >= 0.9)
+        for groups in (FEW, TEST):
+            for correlation in CORRELATIONS:
+                held = Counter()
+                for seed in range(DRAWS // 3):
+                    for name, low, high in _bounds(Population(skill).draw(groups, correlation, seed)):
+                        held[name] += low <= truth[name] <= high
+                found[f"{judge}, {groups} groups, {_alike(correlation)}"] = {
+                    name: round(count / (DRAWS // 3), 3) for name, count in sorted(held.items())
+                }
+    return found
+
+
+def _bounds(drawn: Drawn) -> list[tuple[str, float, float]]:
+    scores, labels, groups = drawn
+    pairs = [_pair(*its) for its in zip(labels.tolist(), groups.tolist(), strict=True)]
+    result = figures(ScoredPairs(pairs, scores, 0.9), EvaluateParams(RESAMPLES, 1))
+    trees = {"": result, "operating_point.": result["operating_point"]}
+    return [
+        (f"{prefix}{name}", tree[f"{name}_low"], tree[f"{name}_high"])
+        for prefix, tree in trees.items()
+        for name in tree
+        if f"{name}_low" in tree
+    ]
+
+
+def _alike(correlation: float) -> str:
+    return f"correlation {round(10 * correlation)} tenths"
+
+
+def _pair(label: int, group: int) -> dict[str, Any]:
+    return {"label": label, "group": group, "part": "made", "id": ""}
+
+
+def _shares(counts: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(count / DRAWS, 3) for name, count in counts.items()}
+
+
+if __name__ == "__main__":
+    main()
