@@ -13,7 +13,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -92,9 +91,7 @@ def main() -> None:
     if _multiplies_in_bf16():
         scorers["ours, bf16"] = FluencyScorer.load(chosen.model, bf16=True)
     slow = {"one call a pair": reference_way(chosen.model), "pipeline, batches of 32": pipeline_way(chosen.model)}
-    ways: dict[str, Score] = slow | {
-        name: partial(scorer.score_edits, outside="score") for name, scorer in scorers.items()
-    }
+    ways: dict[str, Score] = slow | {name: scorer.score_edits for name, scorer in scorers.items()}
 
     speed = measured(ways, changes, chosen.rounds)
     floating = {name: torch.bfloat16 if name == "ours, bf16" else torch.float32 for name in speed}
@@ -163,7 +160,7 @@ def latency(scorer: FluencyScorer, changes: list[Change]) -> dict[str, float]:
 def agreement(scorers: dict[str, FluencyScorer], changes: list[Change], labels: np.ndarray) -> dict[str, object]:
     """Precision and recall of the decisions at the operating point, and how many are those of float32."""
     threshold = scorers["ours, float32"].calibration.threshold
-    scores = {name: scorer.score_edits(changes, outside="score") for name, scorer in scorers.items()}
+    scores = {name: scorer.score_edits(changes) for name, scorer in scorers.items()}
     exact = scores["ours, float32"]
     found = {}
     for name, its in scores.items():

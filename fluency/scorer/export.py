@@ -58,7 +58,7 @@ def _facts(calibration: Calibration) -> Facts:
             f"{FIGURES}: of another model; its threshold is {found}, calibration's {calibration.threshold}; `dvc repro`"
         )
     scorer = FluencyScorer.load(MODEL)
-    scores, accepted = scorer.score_edits(EXAMPLES, outside="score").tolist(), scorer.decide(EXAMPLES).tolist()
+    scores, accepted = scorer.score_edits(EXAMPLES).tolist(), scorer.decide(EXAMPLES).tolist()
     return Facts(
         calibration=calibration,
         figures=figures,

@@ -79,7 +79,7 @@ class FluencyScorer:
         scorer._origin = whole_name(source), revision, bf16
         return scorer
 
-    def score(self, before: str, after: str, *, outside: Outside = "refuse") -> float:
+    def score(self, before: str, after: str, *, outside: Outside = "score") -> float:
         """The calibrated probability that the edit keeps or improves fluency.
 
         Args:
@@ -91,7 +91,7 @@ class FluencyScorer:
         return float(self.score_edits([(before, after)], outside=outside)[0])
 
     def score_edits(
-        self, edits: Iterable[AnyEdit], *, errors: Errors = "raise", outside: Outside = "refuse"
+        self, edits: Iterable[AnyEdit], *, errors: Errors = "raise", outside: Outside = "score"
     ) -> np.ndarray:
         """Calibrated probabilities of many edits, of shape [edits], in their order.
 
@@ -100,8 +100,9 @@ class FluencyScorer:
                 (sentence, part, rewrite) or (sentence, part, rewrite, occurrence); or a record with the columns of
                 `forms.from_record`. A DataFrame or a dict of such columns is taken by its rows.
             errors: what becomes of an edit that cannot be scored: `raise`, or `nan` in its place.
-            outside: what becomes of an edit unlike any that the calibration has seen: `refuse` takes it as one that
-                cannot be scored, `score` trusts the model all the same, `nan` puts NaN in its place.
+            outside: what becomes of an edit unlike any that the calibration has seen (which `decide` does not accept):
+                `score` gives what the model says all the same, `nan` puts NaN in its place, `refuse` takes it as one
+                that cannot be scored.
 
         Raises:
             CannotScore: an edit cannot be scored; the message has its index and why.

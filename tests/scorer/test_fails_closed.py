@@ -81,11 +81,11 @@ def test_a_model_that_gives_no_number_is_an_error_whatever_becomes_of_edits(scor
 def test_an_edit_outside_support_is_refused_scored_or_marked(scorer, narrow):
     what = "outside support; 8 words and marks changed, where validation has 0 to 3"
     with pytest.raises(OutsideSupport, match=f"edit 1: {what}"):
-        narrow.score_edits([EDIT, FAR])
+        narrow.score_edits([EDIT, FAR], outside="refuse")
     trusted = scorer.score_edits([EDIT, FAR])
-    assert narrow.score_edits([EDIT, FAR], outside="score") == pytest.approx(trusted, abs=1e-5)
-    for found in (narrow.score_edits([EDIT, FAR], outside="nan"), narrow.score_edits([EDIT, FAR], errors="nan")):
-        assert np.isnan(found).tolist() == [False, True]
+    assert narrow.score_edits([EDIT, FAR]) == pytest.approx(trusted, abs=1e-5)
+    for how in ({"outside": "nan"}, {"outside": "refuse", "errors": "nan"}):
+        assert np.isnan(narrow.score_edits([EDIT, FAR], **how)).tolist() == [False, True]
     outcome = list(narrow.score_stream([EDIT, FAR]))[1]
     assert str(outcome) == what
     assert outcome.score == pytest.approx(trusted[1], abs=1e-5)
