@@ -30,12 +30,17 @@ def near_duplicates(flat: np.ndarray, ends: np.ndarray, threshold: float) -> np.
     if not len(ends):
         return np.array([], dtype=np.int64)
     starts = np.r_[0, ends[:-1]]
-    mixed = flat * _factor(0)
-    identity = np.add.reduceat((mixed ^ mixed >> 32) * _factor(1), starts)
+    identity = np.empty(len(ends), dtype=np.uint64)
+    for start in range(0, len(ends), _BLOCK):  # by block, as all at once would take hundreds of megabytes
+        its = np.r_[starts[start : start + _BLOCK], ends[start : start + _BLOCK][-1]]
+        mixed = flat[its[0] : its[-1]] * _factor(0)
+        mixed = (mixed ^ mixed >> 32) * _factor(1)
+        identity[start : start + _BLOCK] = np.add.reduceat(mixed, its[:-1] - its[0])
     _, first, set_of = np.unique(identity, return_index=True, return_inverse=True)
     sizes = (ends - starts)[first]
     bounds = np.r_[0, np.cumsum(sizes)]
-    flat = flat[_ranges(starts[first], sizes)]
+    blocks = [slice(start, start + _BLOCK) for start in range(0, len(sizes), _BLOCK)]
+    flat = np.concatenate([flat[_ranges(starts[first[block]], sizes[block])] for block in blocks])
     one, other = _candidates(flat, bounds, threshold)
     alike = _jaccard(flat, bounds, one, other) >= threshold
     one, other = one[alike], other[alike]
