@@ -182,7 +182,7 @@ def _score_files(chosen: argparse.Namespace) -> None:
 
 def _layout(chosen: argparse.Namespace) -> Layout:
     """How the chosen tables hold edits."""
-    if chosen.delimiter and chosen.table.is_file() and suffix_of(chosen.table) not in (".csv", ".tsv"):
+    if chosen.delimiter and not chosen.table.is_dir() and suffix_of(chosen.table) not in (".csv", ".tsv"):
         raise UserError(f"{chosen.table}: --delimiter is for .csv and .tsv")
     return Layout(chosen.before_column, chosen.after_column, chosen.delimiter)
 

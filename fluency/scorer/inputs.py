@@ -52,6 +52,8 @@ def each_edit(edits: Any) -> Iterable[AnyEdit | Mapping[str, Any]]:
     Raises:
         ValueError: there are two lists of two texts, which may as well be two columns.
     """
+    if hasattr(edits, "to_pylist"):  # Arrow
+        return edits.to_pylist()
     if isinstance(edits, Mapping) or hasattr(edits, "columns"):
         return _rows(edits)
     if isinstance(edits, Sequence) and len(edits) == 2 and all(_is_column_of_two(item) for item in edits):

@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -149,13 +151,19 @@ def test_many_edits_are_scored_with_the_others_applied(scorer):
 
 
 def test_edits_come_as_records_frames_and_arrays(scorer):
-    import pandas as pd
-
     edits = [EDIT, ("a cat", "a dog"), ("the cat", "the dog")]
     expected = scorer.score_edits(edits)
     columns = {name: list(values) for name, values in zip(("before", "after"), zip(*edits, strict=True), strict=True)}
     records = [dict(zip(columns, edit, strict=True)) for edit in edits]
-    for form in (records, columns, pd.DataFrame(columns), np.array(edits), np.array(edits, dtype=object), iter(edits)):
+    for form in (
+        records,
+        columns,
+        pd.DataFrame(columns),
+        pa.table(columns),
+        np.array(edits),
+        np.array(edits, dtype=object),
+        iter(edits),
+    ):
         assert scorer.score_edits(form) == pytest.approx(expected, abs=1e-5)
     parts = pd.DataFrame(
         {"sentence": ["a cat", "cat cat"], "part": ["cat"] * 2, "rewrite": ["dog"] * 2, "occurrence": [None, 1.0]}
@@ -167,8 +175,6 @@ def test_edits_come_as_records_frames_and_arrays(scorer):
 
 def test_two_columns_are_not_taken_for_two_edits(scorer):
     before, after = ["a cat", "the cat"], ["a dog", "the dog"]
-    import pandas as pd
-
     for columns in ([before, after], (before, after), [pd.Series(before), pd.Series(after)], [np.array(before)] * 2):
         with pytest.raises(ValueError, match=r"two edits, or two columns\? Give edits as tuples"):
             scorer.score_edits(columns)
