@@ -1,7 +1,7 @@
 """How far the default model's figures move with the seed of its training, and with another processor's kernels.
 
-`python -m benchmarks.spread` needs `make repro` first; writes benchmarks/spread.json, from which the tolerances in
-tests/project/committed_results.py come.
+`python -m benchmarks.spread` needs `make repro` first; writes benchmarks/spread.json. The tolerances in
+tests/project/committed_results.py are to be larger.
 """
 
 import json

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from fluency.edits.sentence import hash64, normalise
-from fluency.evaluation.proportions import effective_size, holm, p_of_fewer
+from fluency.evaluation.proportions import effective_size, exact_interval, holm, p_of_fewer
 from fluency.evaluation.scored_pairs import ScoredPairs
 
 COLUMNS = (
@@ -26,22 +26,21 @@ def slices(scored: ScoredPairs, seen: set[int]) -> list[dict[str, Any]]:
     Args:
         seen: the sentences that the model was trained on (`sentence_keys`).
     """
+    whole = {name: float(hits.sum() / max(trials.sum(), 1)) for name, (hits, trials) in scored.shares().items()}
     rows = [
-        _row(name, value, inside)
+        _row(name, value, inside, whole)
         for name, values in _values(scored, seen).items()
         for value, inside in scored.by(values).items()
     ]
-    for figure, (hits, trials) in scored.shares().items():
+    for figure in whole:
         told = [row for row in rows if row[figure] is not None]
-        share = float(hits.sum() / max(trials.sum(), 1))
-        chances = holm(np.array([p_of_fewer(row[figure], row[f"{figure}_p"], share) for row in told]))
-        for row, chance in zip(told, chances, strict=True):
-            row[f"{figure}_p"] = float(chance)
+        corrected = holm(np.array([row[f"{figure}_p"] for row in told]))
+        for row, chance in zip(told, corrected.tolist(), strict=True):
+            row[f"{figure}_p"] = chance
     return rows
 
 
-def _row(name: str, value: str, inside: ScoredPairs) -> dict[str, Any]:
-    """A slice, with the effective size in the place of each p."""
+def _row(name: str, value: str, inside: ScoredPairs, whole: Mapping[str, float]) -> dict[str, Any]:
     row = dict.fromkeys(COLUMNS) | {"slice": name, "value": value, "examples": len(inside.pairs)}
     shares, positives = inside.shares(), int(inside.labels.sum())
     right, accepted = (int(its.sum()) for its in shares["precision"])
@@ -50,8 +49,8 @@ def _row(name: str, value: str, inside: ScoredPairs) -> dict[str, Any]:
     for figure, (hits, trials) in shares.items():
         if trials.any() and (figure == "recall" or both_labels):
             row[figure] = float(hits.sum() / trials.sum())
-            row[f"{figure}_low"], row[f"{figure}_high"] = inside.exact_intervals()[figure]
-            row[f"{figure}_p"] = effective_size(hits, trials)
+            row[f"{figure}_low"], row[f"{figure}_high"] = exact_interval(hits, trials)
+            row[f"{figure}_p"] = p_of_fewer(row[figure], effective_size(hits, trials), whole[figure])
     return row
 
 

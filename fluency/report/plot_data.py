@@ -43,7 +43,7 @@ def calibration_curve(scored: ScoredPairs, uncalibrated: np.ndarray) -> list[dic
     """The share of label 1 in each bin of scores, before and after calibration.
 
     Args:
-        uncalibrated: the scores at temperature 1, of shape [pairs].
+        uncalibrated: the scores before calibration, of shape [pairs].
     """
     return [
         {"series": series, **row}

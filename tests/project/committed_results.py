@@ -1,8 +1,8 @@
 """Whether a rerun's figures are as good as those committed: `python -m tests.project.committed_results OLD NEW`.
 
-OLD and NEW are folders with test.json and challenge.json. A figure may be worse by its tolerance, three standard
-deviations of it between trainings with other seeds (benchmarks/spread.json), rounded up; another processor moves it
-less. What is worse by more is a loss of the code's. Better is never wrong, but is to be committed.
+OLD and NEW are folders with test.json and challenge.json. A figure may be worse by its tolerance: about three standard
+errors that it has over test pairs (three quarters of its interval's width). `python -m benchmarks.spread` measures how
+far another seed or processor moves it. What is worse by more is a loss of the code's; better is never wrong.
 """
 
 import json

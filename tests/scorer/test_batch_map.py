@@ -45,7 +45,7 @@ def test_a_batch_gets_scores_and_decisions(models, expected):
 
 
 def test_the_operating_point_can_be_moved(models):
-    for moved, threshold in (({"threshold": 0.3}, 0.3), ({"min_precision": 0.9}, 0.9)):
+    for moved, threshold in (({"threshold": 0.3}, 0.3), ({"min_precision": 0.79, "confidence": 0.95}, 0.9)):
         found = ScoreBatch(models / "fluency", **moved)(COLUMNS)
         assert found["accepted"].tolist() == (found["score"] >= threshold).tolist()
 

@@ -27,6 +27,8 @@ def test_one_edit_is_scored_and_decided(run, scorer):
     assert run(*edit)[0].decode() == f"{score:.4f}  {verdict} at the operating point 0.5000\n"
     assert run(*edit, "--threshold", "0.1")[0].decode() == f"{score:.4f}  accepted at the operating point 0.1000\n"
     assert b"not accepted at the operating point 0.9000" in run(*edit, "--min-precision", "0.9")[0]
+    sure = "--min-precision", "0.79", "--confidence", "0.95"
+    assert b"not accepted at the operating point 0.9000" in run(*edit, *sure)[0]
 
 
 @pytest.mark.parametrize(

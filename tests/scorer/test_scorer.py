@@ -17,6 +17,7 @@ from fluency.edits.edit import Edit
 from fluency.edits.forms import EditNotFound, EmptySentence, TooLong
 from fluency.model.device import Device
 from fluency.model.encoding import PairReader, batches, collate, load_tokenizer
+from fluency.utils.errors import UserError
 from tests.helpers.models import untrained
 
 PAIRS = [(" ".join(["the cat"] * size), " ".join(["the cat", "sat"] * size)) for size in (1, 30, 2, 7, 15, 3, 1, 90)]
@@ -78,6 +79,12 @@ def test_the_operating_point_can_be_moved_along_validations_curve(scorer):
     scores = scorer.score_edits(PAIRS)
     assert scorer.decide(PAIRS, min_precision=0.7).tolist() == (scores >= 0.5).tolist()
     assert scorer.decide(PAIRS, min_precision=0.9).tolist() == (scores >= 0.9).tolist()
+    assert scorer.decide(PAIRS, min_precision=0.79).tolist() == (scores >= 0.5).tolist()  # as found on validation,
+    assert scorer.decide(PAIRS, min_precision=0.79, confidence=0.95).tolist() == (scores >= 0.9).tolist()  # and surely
+    with pytest.raises(UserError, match=r"^min_precision: a precision of 0.99 is not certified with 95 % confidence; "):
+        scorer.decide(PAIRS, min_precision=0.99, confidence=0.95)
+    with pytest.raises(ValueError, match="confidence: needs min_precision"):
+        scorer.decide(PAIRS, confidence=0.95)
     with pytest.raises(ValueError, match="give one of them"):
         scorer.decide(PAIRS, min_precision=0.7, threshold=0.5)
 
