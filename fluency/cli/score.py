@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from fluency.corpus.readers import PIPE, suffix_of
+from fluency.corpus.lines import PIPE, suffix_of
 from fluency.edits.forms import CannotScore
 from fluency.scorer.table_files import KNOWN, is_table, rejected_file
 from fluency.scorer.tables import look_over, score_pipe, score_table

@@ -20,17 +20,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from fluency.corpus.readers import (
-    PIPE,
-    BadLine,
-    Record,
-    explained,
-    read_batches,
-    read_records,
-    records_of,
-    suffix_of,
-    zipped,
-)
+from fluency.corpus.lines import PIPE, BadLine, compression_of, explained, suffix_of
+from fluency.corpus.readers import Record, read_batches, read_records, records_of
 from fluency.scorer.parts import Note
 from fluency.utils.errors import UserError
 from fluency.utils.files import parquet_sink, written_aside
@@ -69,7 +60,8 @@ class Table:
 
 def is_table(file: Path) -> bool:
     """Whether the suffix tells a container that can be read and written."""
-    return suffix_of(file) in CONTAINERS and not (suffix_of(file) == ".parquet" and zipped(file))
+    compressions = (None,) if suffix_of(file) == ".parquet" else (None, ".gz")
+    return suffix_of(file) in CONTAINERS and compression_of(file) in compressions
 
 
 def rejected_file(target: Path) -> Path:
@@ -193,7 +185,7 @@ def _table(path: Path, name: Path, schema: pa.Schema) -> Iterator[Add]:
         with explained_misfit(name), parquet_sink(path, schema) as add:
             yield lambda record: add(tuple(record.get(column) for column in schema.names))
         return
-    with path.open("wb") as raw, _zipping(raw) if zipped(name) else nullcontext(raw) as file:
+    with path.open("wb") as raw, _zipping(raw) if compression_of(name) else nullcontext(raw) as file:
         if kind in (".jsonl", ".ndjson"):
             yield lambda record: file.write(_json_line(record))
         else:

@@ -18,18 +18,9 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fluency.corpus.readers import (
-    PIPE,
-    BadLine,
-    Record,
-    T,
-    check_columns,
-    explained,
-    in_chunks,
-    read_batches,
-    read_records,
-    suffix_of,
-)
+from fluency.corpus.delimited import check_columns
+from fluency.corpus.lines import PIPE, BadLine, explained, suffix_of
+from fluency.corpus.readers import Record, T, in_chunks, read_batches, read_records
 from fluency.edits.forms import EDIT_COLUMNS, AnyEdit, CannotScore, from_record
 from fluency.scorer.parts import Note, Parts, claimed
 from fluency.scorer.table_files import (

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from fluency.corpus.formats import as_reference
-from fluency.corpus.ingest import read_corpus, split_of_path
+from fluency.corpus.ingest import read_corpus
 from fluency.corpus.rows import Row, write_rows
 from fluency.edits.edit import Edit
 from fluency.edits.forms import MAX_CHARACTERS
@@ -308,23 +308,6 @@ def test_unknown_columns_are_named(tmp_path):
     (tmp_path / "x.csv").write_text("before,label\na,1\n")
     with pytest.raises(UserError, match=r"x\.csv: no known format in its columns \(before, label\); one of"):
         read(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("name", "split"),
-    [
-        ("train.parquet", "train"),
-        ("data/train-00000-of-00001.parquet", "train"),
-        ("dev.jsonl", "validation"),
-        ("valid/part.csv", "validation"),
-        ("test.tsv", "test"),
-        ("contest.tsv", None),
-        ("test-suite/train.jsonl", "train"),
-        ("train/test/part-0.jsonl", "test"),
-    ],
-)
-def test_splits_are_told_by_the_file_name_then_by_its_folder(name, split):
-    assert split_of_path(name) == split
 
 
 def test_a_column_of_splits_is_believed_and_an_unknown_one_rejected(tmp_path):

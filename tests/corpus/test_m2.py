@@ -19,12 +19,9 @@ S Not annotated .
 """
 
 
-def drafts(text: str):
+def drafts(text: str, *, join: bool = False):
     return [
-        draft
-        for block in map(parse, blocks(enumerate(text.split("\n"), 1)))
-        for annotations in block.annotators.values()
-        for draft in read_m2(block.sentence, annotations)
+        draft for block in map(parse, blocks(enumerate(text.split("\n"), 1))) for draft in read_m2(block, join=join)
     ]
 
 
