@@ -103,6 +103,8 @@ def _jfleg(record: Record, _: Meaning) -> Iterator[Draft | ValueError]:
 
 def read_corrections(sentence: str, corrections: Sequence[Any]) -> Iterator[Draft | ValueError]:
     """A sentence and the corrections of several annotators. JFLEG ends some lines with a space and some without."""
+    if not sentence.strip():
+        raise ValueError("before: empty")
     texts = [text.strip() for text in corrections if isinstance(text, str) and text.strip()]
     if not texts:
         raise ValueError("corrections: there are none")

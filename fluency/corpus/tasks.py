@@ -20,7 +20,7 @@ _OTHER = """a all as be better biased clarified clarity clear clearer clearly co
     neutral non of opinions paragraph paraphrase paraphrased points pov povs read readability readable sentence simple
     simpler simplicity simply sound text the this to transition understand understandable unsourced version view with
     wording""".split()
-_INSTRUCTION = re.compile(rf"(?:{'|'.join(_COMMAND)})(?:[ ,-]+(?:{'|'.join(_OTHER)}))*,?", re.IGNORECASE)
+_INSTRUCTION = re.compile(rf"(?:{'|'.join(_COMMAND)})(?:[ ,-]+(?:{'|'.join(_COMMAND + _OTHER)}))*,?", re.IGNORECASE)
 _PREFIX = re.compile(r"\s*([^:]{1,100}):\s")
 _FEWEST = 3  # rows that share a prefix, before it counts as an instruction
 

@@ -134,7 +134,8 @@ def test_no_group_that_we_cut_is_in_two_splits(edges):
     given = np.array([edge[2] for edge in edges])
     corpora, group = np.array([edge[3] for edge in edges]), groups(keys, rows, len(edges))
     try:
-        split = cut_splits(group, given, corpora, corpora, "abc", np.ones(len(edges)), PARAMS.split, 1)
+        fixed = np.zeros(len(edges), dtype=bool)
+        split = cut_splits(group, given, fixed, corpora, corpora, "abc", np.ones(len(edges)), PARAMS.split, 1)
     except UserError:
         assert not {NOT_GIVEN, 0} & set(given.tolist())
         return
@@ -193,13 +194,20 @@ def test_a_corpus_without_splits_is_cut_beside_one_that_has_them(tmp_path):
     assert audit["leakage"]["test"]["rows"] == 5  # what the cut must not take, leaks from train
 
 
-def test_a_corpus_all_in_one_split_is_cut(tmp_path):
-    assert sizes(build(tmp_path, many(100, "validation"))[0]) == {"train": 70, "validation": 10, "test": 20}
+def test_of_a_source_that_is_for_training_only_nothing_is_cut_into_the_splits_of_another(tmp_path):
+    benchmark = many(20, "validation") + many(20, "test", seed=1)
+    other = [replace(row, corpus="d", fixed=True) for row in many(100, "train", seed=2)]
+    splits, _, _ = build(tmp_path, [*benchmark, *other])
+    assert sizes(splits) == {"train": 100, "validation": 20, "test": 20}
+    assert {pair["corpus"] for pair in splits["test"]} == {"c"}
 
 
-def test_nothing_to_train_on_is_named(tmp_path):
-    with pytest.raises(UserError, match=r"data\.source: it has validation and test rows, but none to train on"):
-        build(tmp_path, many(40, "validation") + many(40, "test", seed=1))
+@pytest.mark.parametrize("splits", [("validation", "test"), ("validation",), ("test",)])
+def test_nothing_to_train_on_is_named(tmp_path, splits):
+    """What is held out is not cut into train, also where nothing else is there."""
+    told = rf"data\.source: it has {' and '.join(splits)} rows, but none to train on; .* split: cut"
+    with pytest.raises(UserError, match=told):
+        build(tmp_path, [row for seed, split in enumerate(splits) for row in many(40, split, seed=seed)])
 
 
 LEAKING = [

@@ -67,7 +67,7 @@ def test_a_data_set_comes_without_what_no_reader_reads(hub):
     fetched = fetch_data("hub:owner/edits")
     assert [path.relative_to(fetched.root).as_posix() for path in fetched.files] == ["data/train.jsonl"]
     assert fetched.revision == commit
-    assert hub.downloads() == {"data/train.jsonl"}
+    assert hub.downloads() == {"data/train.jsonl", "README.md"}  # its card may say what is in it
 
 
 def test_a_model_comes_without_pickles_and_code(hub):
