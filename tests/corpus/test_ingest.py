@@ -186,7 +186,7 @@ def test_one_corpus_in_two_formats_has_to_be_chosen_from(tmp_path):
     assert [row.after for row in read(tmp_path, format="jfleg")[0]] == ["She goes ."]
     assert [row.after for row in read(tmp_path, format="m2")[0]] == ["She went."]
     with pytest.raises(UserError, match="holds no file of the format labelled"):
-        read(tmp_path, format="parallel")
+        read(tmp_path, format="labelled")
 
 
 def test_the_format_decides_where_columns_allow_two(tmp_path):
