@@ -91,11 +91,11 @@ def _chosen(fetched: Fetched, format: str | None) -> tuple[list[Path], list[Path
 
 
 def _in_several_containers(files: Collection[Path]) -> set[Path]:
-    """The tables whose name another has too, with another suffix."""
+    """The tables whose name another has too, but for its suffixes."""
     named = defaultdict(list)
     for file in files:
         named[file.name.lower().partition(suffix_of(file))[0]].append(file)
-    return {file for its in named.values() if len({*map(suffix_of, its)}) > 1 for file in its}
+    return {file for its in named.values() if len({file.name for file in its}) > 1 for file in its}
 
 
 def _digest(items: Items) -> bytes:

@@ -55,12 +55,13 @@ class Labels:
         if missing or not isinstance(value, str | int | float | Decimal):
             raise ValueError(f"{column}: neither 0 nor 1; found {value!r}"[:200])
         names = self.names.get(column, ())
-        if names and isinstance(value, int | float) and not isinstance(value, bool):
-            if value == -1:  # as `datasets` has it
+        if names and value not in names and not isinstance(value, bool):  # a number of a class, in CSV as text
+            number = _key(value)
+            if number == "-1":  # as `datasets` has it
                 raise ValueError(f"{column}: neither 0 nor 1; found none")
-            if value not in range(len(names)):
+            if number not in map(str, range(len(names))):
                 raise UserError(f"{self.file}: {column}: {value!r} is no class of {', '.join(names)}"[:500])
-            value = names[int(value)]
+            value = names[int(number)]
         meaning = self._meaning(column, value)
         if meaning is None:
             raise ValueError(f"{column}: left out by the source's labels; found {value!r}"[:200])

@@ -15,9 +15,7 @@ from rapidfuzz.distance import Levenshtein
 _TOKEN = re.compile(r"[^ ]+|(?:(?<= )|(?<!.)) +(?= )")
 _TWO_SPACES = re.compile(r"(?<! )  (?! )")
 _TARGET = re.compile(r"T\d+(-A\d+)? ")
-_CLOSING = re.compile(
-    r"[.,;:!?%)\]}…、。，！？：；）」』”’]+|''|n['’]t|['’](s|re|ve|ll|d|m|S|RE|VE|LL|D|M)", re.IGNORECASE
-)
+_CLOSING = re.compile(r"[.,;:!?%)\]}…、。，！？：；）」』”’]+|''|n['’]t|['’](s|re|ve|ll|d|m)", re.IGNORECASE)
 _QUOTE = '"'
 _OPENING = frozenset("( [ { $ £ € # `` “ ‘ （ 「 『".split())
 _UNSPACED = re.compile("[\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef\u0e00-\u0e7f]")

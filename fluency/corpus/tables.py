@@ -62,13 +62,14 @@ class Tables:
         has = self._has if name == "reference" else bool
         meaning = Meaning(labels, has, self.relations, instructions_in(_changes(head, own)))
         beside = [column for column in _BESIDE if column not in own]
+        task = "labels" if "before_sent" in own else "task"
         for line, record in chain(head, records):
             if isinstance(record, BadLine):
                 yield place.rejected(record.reason, line, record.text)
                 continue
             text = partial(json.dumps, record, ensure_ascii=False, default=str)
-            if self.tasks and "task" in record and record["task"] not in self.tasks:
-                yield place.rejected(f"task: not among data.tasks; found {record['task']!r}"[:200], line, text())
+            if self.tasks and task in record and record[task] not in self.tasks:
+                yield place.rejected(f"task: not among data.tasks; found {record[task]!r}"[:200], line, text())
             else:
                 columns = {column: record.get(column) for column in beside}
                 yield from place.rows(line, text, partial(reader, record, meaning), columns)

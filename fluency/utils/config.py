@@ -85,8 +85,9 @@ def _build(cls: type, tree: Any, prefix: str) -> Any:
     types = typing.get_type_hints(cls)
     unknown = [str(key) for key in tree if key not in types]
     require(not unknown, f"{prefix}{', '.join(unknown)}: unknown key; known here: {', '.join(types)}")
-    optional = {field.name for field in dataclasses.fields(cls) if field.default is not field.default_factory}
-    missing = [key for key in types if key not in tree and key not in optional]
+    none = dataclasses.MISSING
+    needed = [its.name for its in dataclasses.fields(cls) if its.default is none and its.default_factory is none]
+    missing = [key for key in needed if key not in tree]
     require(not missing, f"{prefix}{', '.join(missing)}: missing key; it is needed")
     return cls(**{key: _convert(kind, tree[key], prefix + key) for key, kind in types.items() if key in tree})
 

@@ -101,6 +101,8 @@ def test_names_of_classes_may_stand_beside_the_file(tmp_path, name, content):
     (tmp_path / name).write_text(content)
     write_jsonl(tmp_path / "data/x.jsonl", 0, 1, -1)
     assert labels(tmp_path) == [1, 0, "label: neither 0 nor 1; found none"]
+    write_jsonl(tmp_path / "data/x.jsonl", "0", "1", "0.0", "bad")  # as CSV has them
+    assert labels(tmp_path) == [1, 0, 1, 0]
     write_jsonl(tmp_path / "data/x.jsonl", 0, 2)
     with pytest.raises(UserError, match="label: 2 is no class of good, bad"):
         labels(tmp_path)

@@ -86,3 +86,4 @@ def test_iteraters_intentions_are_tasks(tmp_path, task):
     record = {"before_sent": " It is big.", "after_sent": " It is large.", "labels": task, "doc_id": "1"}
     assert read(tmp_path / "x.jsonl", record) == [(RELATIONS[task], "It is big.", "It is large.")]
     assert read(tmp_path / "x.jsonl", record | {"labels": "others"})[0].startswith("task: not known")
+    assert read(tmp_path / "x.jsonl", record, tasks=["others"]) == [f"task: not among data.tasks; found {task!r}"]
