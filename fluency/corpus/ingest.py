@@ -9,7 +9,7 @@ from pathlib import Path
 from fluency.corpus.drafts import read_sample
 from fluency.corpus.formats import read_corrections, read_m2
 from fluency.corpus.lines import BadLine, read_lines, suffix_of
-from fluency.corpus.m2 import blocks, parse
+from fluency.corpus.m2 import blocks, parse, silent_annotators
 from fluency.corpus.places import Items, Place, places_of
 from fluency.corpus.readers import READERS
 from fluency.corpus.rows import Row
@@ -115,10 +115,11 @@ def _m2(file: Path, place: Place, *, join: bool) -> Items:
                 raise UserError(f"{file}: line {number}: {line.reason}; save it as UTF-8")
             yield number, line
 
+    silent = silent_annotators(readable())
     for block in blocks(readable()):
         text = partial("\n".join, block.lines)
         try:
-            parse(block)
+            parse(block, silent)
         except ValueError as error:
             yield place.rejected(str(error), block.line, text())
         else:

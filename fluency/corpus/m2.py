@@ -77,8 +77,11 @@ def blocks(lines: Iterable[tuple[int, str]]) -> Iterator[Block]:
         yield block
 
 
-def parse(block: Block) -> Block:
+def parse(block: Block, silent: Iterable[str] = ()) -> Block:
     """Fill in the block's annotators.
+
+    Args:
+        silent: annotators who left the sentence as it is where they have no line.
 
     Raises:
         ValueError: a line is neither a sentence nor an annotation, or an annotation is malformed.
@@ -102,9 +105,26 @@ def parse(block: Block) -> Block:
         if fields[1] not in _NOTHING:
             correction = fields[2].partition("||")[0]  # the first of CoNLL's alternatives
             annotations.append(Annotation(start, end, fields[1], "" if correction == "-NONE-" else correction))
+    for annotator in silent:
+        block.annotators.setdefault(annotator, [])
     if not block.annotators:
         block.annotators["0"] = []
     return block
+
+
+def silent_annotators(lines: Iterable[tuple[int, str]]) -> list[str]:
+    """All annotators of a file in the older style, where one who finds no mistake in a sentence has no line there.
+
+    None of one in ERRANT's style, which has `noop` lines for that.
+    """
+    found: dict[str, None] = {}
+    for _, line in lines:
+        fields = line.split("|||")
+        if line.startswith("A ") and len(fields) == 6:
+            if fields[1] == "noop" or fields[1][:2] in ("R:", "M:", "U:"):
+                return []
+            found[fields[5].strip()] = None
+    return list(found)
 
 
 def corrected(tokens: Sequence[str], annotations: Sequence[Annotation]) -> list[str]:

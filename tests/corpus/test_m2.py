@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fluency.corpus.formats import read_m2
-from fluency.corpus.m2 import as_m2, blocks, joined, parse
+from fluency.corpus.m2 import as_m2, blocks, joined, parse, silent_annotators
 
 ERRANT = """S She go home .
 A 1 2|||R:VERB:SVA|||goes|||REQUIRED|||-NONE-|||0
@@ -46,6 +46,17 @@ def test_how_many_judged_a_sentence_and_agree_is_kept():
     assert [(draft.after, draft.annotators, draft.agreeing) for draft in drafts(block)] == [
         ("She goes .", 5, 2), *[("She go .", 5, 3)] * 3, ("She goes .", 5, 2),
     ]  # fmt: skip
+
+
+def test_in_the_older_style_who_has_no_line_left_the_sentence_as_it_is():
+    """As in JFLEG; ERRANT says noop, and who has no line did not see the sentence."""
+    old = "S a b\nA 0 1|||null|||x|||REQUIRED|||-NONE-|||0\nA 0 1|||null|||y|||REQUIRED|||-NONE-|||2\n\nS c d\n"
+    for text, silent in [(old, ["0", "2"]), (old.replace("null", "R:NOUN"), []), (old + "\n" + ERRANT, [])]:
+        assert silent_annotators(enumerate(text.split("\n"), 1)) == silent
+    *_, block = blocks(enumerate(old.split("\n"), 1))
+    assert [(draft.after, draft.agreeing) for draft in read_m2(parse(block, ["0", "2"]), join=False)] == [
+        ("c d", 2)
+    ] * 2
 
 
 @pytest.mark.parametrize(
