@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from rapidfuzz.distance import Levenshtein
+
 # the source of a correction has a mistake, that of a rewrite is fluent already
 RELATIONS = {
     **dict.fromkeys(("gec", "fluency"), "correction"),
@@ -64,4 +66,6 @@ def without_instruction(before: str, after: str, task: Any, own: frozenset[str])
     if not match:
         return before
     known = match[1] in own or (task and _INSTRUCTION.fullmatch(match[1].strip()))
-    return before[match.end() :] if known and not after.lstrip().startswith(match[1].split()[0]) else before
+    rest = before[match.end() :]
+    # what the target has too is text, also where it is changed
+    return rest if known and Levenshtein.distance(rest, after) < Levenshtein.distance(before, after) else before

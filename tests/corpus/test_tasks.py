@@ -50,6 +50,12 @@ def test_coedits_instructions_are_taken_off(instruction):
     assert without_instruction(f"{instruction}: She go.", "She goes.", None, frozenset()) == f"{instruction}: She go."
 
 
+def test_an_instruction_is_taken_off_a_sentence_that_begins_like_it():
+    assert without_instruction("Fix grammar: Fix the door please.", "Fix the door, please.", "gec", frozenset()) == (
+        "Fix the door please."
+    )
+
+
 def test_a_prefix_of_most_sources_and_no_target_is_an_instruction(tmp_path):
     records = [{"src": f"gec: She go at {n}:30.", "tgt": f"She goes at {n}:30."} for n in range(5)]
     plain = {"src": "Note: she go.", "tgt": "Note: she goes."}
