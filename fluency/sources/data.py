@@ -213,7 +213,7 @@ def _configured(
     found: dict[Path, str | None] = {}
     for config in [known[name]] if name else known.values():
         for split, globs in config.items():
-            for file in chain.from_iterable(_globbed(root, glob) for glob in globs):
+            for file in chain.from_iterable(_globbed(root, glob, needed=name is not None) for glob in globs):
                 if found.setdefault(file, split) != split:
                     raise UserError(f"data.source: {source.name}: its card puts {file.name} into two splits")
     if name and not source.files:
@@ -221,12 +221,12 @@ def _configured(
     return wanted, {file: split for file, split in found.items() if split}, name
 
 
-def _globbed(root: Path, glob: str) -> list[Path]:
+def _globbed(root: Path, glob: str, *, needed: bool) -> list[Path]:
     try:
         files = list(root.glob(re.sub(r"\*\*(?=[^/])", "**/*", glob)))  # `**.csv`, as the hub has it
     except (ValueError, NotImplementedError):  # an absolute path
         files = []
-    if not files:
+    if not files and needed:
         raise UserError(f"{root / 'README.md'}: configs: {glob!r} is no file here that can be read")
     return files
 
