@@ -1,9 +1,8 @@
 """Drafts: what a record says of a row, before its place in the corpus is known; and how the sample says it."""
 
 import re
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from fluency.edits.edit import Edit
 from fluency.edits.forms import check_sentence
@@ -19,8 +18,6 @@ class Draft:
     edit: Edit | None = None
     label: int | None = None
     kind: str | None = None
-    annotators: int | None = None
-    agreeing: int | None = None
 
 
 def checked(draft: Draft) -> Draft:
@@ -33,15 +30,6 @@ def checked(draft: Draft) -> Draft:
     if draft.after is not None:  # a plain sentence has no other
         check_sentence("after", draft.after)
     return draft
-
-
-def agreed(drafts: Sequence[Draft]) -> list[Draft]:
-    """The drafts of several annotators, with how many judged the sentence and how many made the same of it."""
-    judged = Counter(draft.before for draft in drafts)
-    made = Counter((draft.before, draft.after) for draft in drafts)
-    return [
-        replace(draft, annotators=judged[draft.before], agreeing=made[draft.before, draft.after]) for draft in drafts
-    ]
 
 
 # The sample's own: a sentence a line, an edit as [left|right] (data/sample/README.md).

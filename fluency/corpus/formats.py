@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fluency.corpus.drafts import Draft, agreed
+from fluency.corpus.drafts import Draft
 from fluency.corpus.essays import sentences_of
 from fluency.corpus.labels import Labels
 from fluency.corpus.m2 import Block, corrected, joined
@@ -105,26 +105,25 @@ def read_corrections(sentence: str, corrections: Sequence[Any]) -> Iterator[Draf
     """A sentence and the corrections of several annotators. JFLEG ends some lines with a space and some without."""
     if not sentence.strip():
         raise ValueError("before: empty")
-    texts = [text.strip() for text in corrections if isinstance(text, str) and text.strip()]
-    if not texts:
+    texts = [text.strip() if isinstance(text, str) else "" for text in corrections]
+    if not any(texts):
         raise ValueError("corrections: there are none")
-    for number, text in enumerate(corrections, 1):
-        if not isinstance(text, str) or not text.strip():
+    for number, text in enumerate(texts, 1):
+        if text:
+            yield Draft("correction", sentence.strip(), text)
+        else:
             yield ValueError(f"corrections: one is no sentence; number {number}")
-    yield from agreed([Draft("correction", sentence.strip(), text) for text in texts])
 
 
 def _essays(record: Record, _: Meaning) -> Iterator[Draft | ValueError]:
     """Texts with the edits of each annotator (W&I, FCE), sentence by sentence."""
-    drafts = []
     for before, edits in sentences_of(_text(record, "text"), record.get("edits")):
         if any(correction is None for _, _, correction, _ in edits):
             yield ValueError(f"edits: a mistake without its correction; {before[:80]!r}")
             continue
         its = [Edit(start, before[start:end], correction) for start, end, correction, _ in edits]
         kind = "+".join(sorted({kind for *_, kind in edits if kind})) or None
-        drafts.append(Draft("correction", before, apply_all(its, before), its[0] if len(its) == 1 else None, kind=kind))
-    yield from agreed(drafts)
+        yield Draft("correction", before, apply_all(its, before), its[0] if len(its) == 1 else None, kind=kind)
 
 
 def _labelled(before: str, after: str) -> Reader:
@@ -150,7 +149,6 @@ def read_m2(block: Block, *, join: bool) -> Iterator[Draft | ValueError]:
         join: without the spaces that tokens have between them.
     """
     written = joined if join else " ".join
-    drafts = []
     for annotations in block.annotators.values():
         try:
             after = corrected(block.tokens, annotations)
@@ -158,8 +156,7 @@ def read_m2(block: Block, *, join: bool) -> Iterator[Draft | ValueError]:
             yield error
             continue
         kinds = sorted({annotation.kind for annotation in annotations})
-        drafts.append(Draft("correction", written(block.words), written(after), kind="+".join(kinds)))
-    yield from agreed(drafts)
+        yield Draft("correction", written(block.words), written(after), kind="+".join(kinds))
 
 
 # The sets of columns that tell a table's format, most telling first.

@@ -56,9 +56,6 @@ class Place:
             split,
             self.file,
             line,
-            draft.annotators,
-            draft.agreeing,
-            self.said and split is not None,
         )
 
     def rows(

@@ -30,9 +30,6 @@ ROW_SCHEMA = pa.schema(
         ("split", pa.string()),
         ("file", pa.string()),
         ("line", pa.int64()),
-        ("annotators", pa.int64()),
-        ("agreeing", pa.int64()),
-        ("fixed", pa.bool_()),
     ]
 )
 REJECTED_SCHEMA = pa.schema(
@@ -59,9 +56,6 @@ class Row:
         kind: kind of mistake or change, `unknown` where the corpus doesn't say.
         part, corpus, split: where it belongs; `split` is None where the corpus has no splits.
         file, line: its place, counted from 1.
-        annotators, agreeing: how many people judged the sentence, and how many of them made this of it; None where the
-            corpus doesn't say. Those who left it as it is have a row whose `after` is `before`.
-        fixed: the source says that all its rows are in `split`, so no other split is cut out of them.
     """
 
     relation: str
@@ -77,9 +71,6 @@ class Row:
     split: str | None
     file: str
     line: int
-    annotators: int | None = None
-    agreeing: int | None = None
-    fixed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

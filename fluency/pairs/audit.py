@@ -21,7 +21,6 @@ class Facts:
         row: its number among all raw rows, ascending.
         corpus, part: places in `corpora` and `parts`.
         given: the split that its source gives, a place in `SPLITS` or -1.
-        fixed: whether no other split is cut out of it, since its source says so.
         pairs: how many pairs it gave.
         change: hash of its two sentences.
         ambiguous, ambiguous_words: whether its removed text stands elsewhere too, as characters or as whole words.
@@ -34,7 +33,6 @@ class Facts:
     corpus: np.ndarray
     part: np.ndarray
     given: np.ndarray
-    fixed: np.ndarray
     pairs: np.ndarray
     change: np.ndarray
     ambiguous: np.ndarray

@@ -118,15 +118,7 @@ def _place(sentences: Path, facts: Facts, read: int, params: PairsParams) -> _Pl
     group = groups(normalised, rows, read)
     split = np.full(read, _NONE, dtype=np.int8)
     split[facts.row] = cut_splits(
-        group[facts.row],
-        facts.given,
-        facts.fixed,
-        facts.corpus,
-        facts.part,
-        facts.parts,
-        facts.pairs,
-        params.split,
-        params.seed,
+        group[facts.row], facts.given, facts.corpus, facts.part, facts.parts, facts.pairs, params.split, params.seed
     )
     dropped = np.array([], dtype=np.int64)
     if params.leakage != "report":

@@ -51,7 +51,6 @@ DRAFTS = {
             ("corpus", pa.string()),
             ("part", pa.string()),
             ("given", pa.int8()),
-            ("fixed", pa.bool_()),
             ("pairs", pa.int16()),
             ("change", pa.uint64()),
             ("ambiguous", pa.bool_()),
@@ -106,7 +105,7 @@ def draft(raw: Path, group: int, start: int, folder: Path, params: PairsParams) 
                 add_pair((*values, number, hash64("\0".join(map(str, (*values, given)))), change))
             for sentence in dict.fromkeys(text for pair in pairs for text in (pair.before, pair.after)):
                 add_sentence((number, hash64(sentence), hash64(normalise(sentence))))
-            add_row((number, row.corpus, pairs[0].part, given, row.fixed, len(pairs), *_facts(pairs[0])))
+            add_row((number, row.corpus, pairs[0].part, given, len(pairs), *_facts(pairs[0])))
 
 
 def _home(row: Row) -> tuple[str, str | None]:

@@ -15,7 +15,6 @@ NOT_GIVEN = -1
 def cut_splits(
     groups: np.ndarray,
     given: np.ndarray,
-    fixed: np.ndarray,
     corpora: np.ndarray,
     parts: np.ndarray,
     part_names: Sequence[str],
@@ -33,7 +32,6 @@ def cut_splits(
     Args:
         groups: name of each row's group, of shape [rows], uint64.
         given: the split that the source gives, or `NOT_GIVEN`, of shape [rows].
-        fixed: whether no other split is cut out of the row's corpus, of shape [rows].
         corpora, parts: number of each row's corpus and part, of shape [rows].
         part_names: the names of the parts, in the order of their numbers.
         sizes: how many pairs each row gives, of shape [rows]; shares are shares of pairs.
@@ -43,7 +41,7 @@ def cut_splits(
     """
     _check_train(given)
     lacks = np.array([_missing(given[corpora == corpus]) for corpus in range(corpora.max(initial=-1) + 1)], np.uint8)
-    pool = (given == NOT_GIVEN) | ((given == 0) & (lacks[corpora] != 0) & ~fixed)
+    pool = (given == NOT_GIVEN) | ((given == 0) & (lacks[corpora] != 0))
     names, group = np.unique(groups, return_inverse=True)
     held = np.zeros(len(names), dtype=bool)
     held[group[~pool]] = True

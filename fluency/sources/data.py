@@ -42,8 +42,8 @@ class Source:
     Attributes:
         sample, path, hub: where it is, one of them: true, FILE-OR-FOLDER, OWNER/NAME[/CONFIG][@REVISION].
         format: as `data.format`.
-        split: `train`, `validation` or `test`: of all its rows, whatever its files are called, and no other is cut out
-            of them; `cut`: its files' names don't count, its rows are cut by `pairs.split`.
+        split: `train`, `validation` or `test`: of all its rows, whatever its files are called; `cut`: its files' names
+            don't count, its rows are cut by `pairs.split`.
         columns: its own names of a format's columns: `{before: src, after: hyp}`; `a.b` is a field of column `a`.
         labels: what its labels mean: `{acceptable: 1, bad: 0}`; null leaves the row out.
         threshold: labels are numbers, and fluent from here on.

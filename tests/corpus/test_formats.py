@@ -56,8 +56,7 @@ def test_parallel_files_of_plain_text(tmp_path, source, targets):
     for path in (tmp_path, tmp_path / source):
         assert rows(path) == expected
         assert len(fetch_data(f"path:{path}").files) == 1 + len(targets)  # the manifest has them all
-    for row in items(tmp_path):
-        assert (row.relation, row.annotators, row.agreeing) == ("correction", len(targets), 1)
+    assert {row.relation for row in items(tmp_path)} == {"correction"}
 
 
 @pytest.mark.parametrize(
@@ -118,9 +117,6 @@ def test_essays_are_cut_into_sentences_and_no_edit_is_cut(tmp_path):
         ("I am.", "I am.", None, None, "unknown"),
     ]
     assert rejected(tmp_path) == ["edits: a mistake without its correction; 'Smith live here.'"]
-    assert [(row.annotators, row.agreeing) for row in found if isinstance(row, Row) and row.before == "I am."] == [
-        (2, 2)
-    ] * 2
 
 
 @pytest.mark.parametrize("edits", [None, 3, [[0]], [[0, [[1, 2]]]], [[0, [[1, 2, 3]]]], [[0, [[5, 2, "x"]]]],
@@ -150,9 +146,7 @@ def test_no_edit_of_an_essay_is_lost(text, data):
 def test_an_unusable_correction_leaves_the_others(tmp_path):
     record = {"sentence": "She go .", "corrections": ["She goes .", None, "", "She went .", 3, "She goes ."]}
     found = items(write_jsonl(tmp_path / "x.jsonl", record))
-    assert [(row.after, row.annotators, row.agreeing) for row in found if isinstance(row, Row)] == [
-        ("She goes .", 3, 2), ("She went .", 3, 1), ("She goes .", 3, 2),
-    ]  # fmt: skip
+    assert [row.after for row in found if isinstance(row, Row)] == ["She goes .", "She went .", "She goes ."]
     assert rejected(tmp_path) == [f"corrections: one is no sentence; number {number}" for number in (2, 3, 5)]
 
 

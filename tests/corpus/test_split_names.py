@@ -146,7 +146,7 @@ def test_a_source_says_the_split_of_all_its_rows(tmp_path):
     for split, told in [("train", "train"), ("validation", "validation"), ("cut", None)]:
         fetched = fetch_data(Source(path=str(tmp_path), split=split))
         rows = list(read_corpus(fetched, "mine"))
-        assert {(row.split, row.fixed) for row in rows} == {(told, split != "cut")}
+        assert {row.split for row in rows} == {told}
 
 
 def test_a_card_says_which_files_are_which_split(tmp_path):

@@ -134,8 +134,7 @@ def test_no_group_that_we_cut_is_in_two_splits(edges):
     given = np.array([edge[2] for edge in edges])
     corpora, group = np.array([edge[3] for edge in edges]), groups(keys, rows, len(edges))
     try:
-        fixed = np.zeros(len(edges), dtype=bool)
-        split = cut_splits(group, given, fixed, corpora, corpora, "abc", np.ones(len(edges)), PARAMS.split, 1)
+        split = cut_splits(group, given, corpora, corpora, "abc", np.ones(len(edges)), PARAMS.split, 1)
     except UserError:
         assert not {NOT_GIVEN, 0} & set(given.tolist())
         return
@@ -192,14 +191,6 @@ def test_a_corpus_without_splits_is_cut_beside_one_that_has_them(tmp_path):
     splits, _, audit = build(tmp_path, [*published, *other, *shared])
     assert sizes(splits) == {"train": 40 + 70 + 5, "validation": 50, "test": 60}
     assert audit["leakage"]["test"]["rows"] == 5  # what the cut must not take, leaks from train
-
-
-def test_of_a_source_that_is_for_training_only_nothing_is_cut_into_the_splits_of_another(tmp_path):
-    benchmark = many(20, "validation") + many(20, "test", seed=1)
-    other = [replace(row, corpus="d", fixed=True) for row in many(100, "train", seed=2)]
-    splits, _, _ = build(tmp_path, [*benchmark, *other])
-    assert sizes(splits) == {"train": 100, "validation": 20, "test": 20}
-    assert {pair["corpus"] for pair in splits["test"]} == {"c"}
 
 
 @pytest.mark.parametrize("splits", [("validation", "test"), ("validation",), ("test",)])
