@@ -18,29 +18,34 @@ RAW = Path("data/raw")
 
 def main() -> None:
     params = read_params("data", DataParams)
-    fetched = dict(zip(corpus_names(params.sources), map(fetch_data, params.sources), strict=True))
-    items = chain.from_iterable(
-        read_corpus(files, corpus, format=params.format, tasks=params.tasks) for corpus, files in fetched.items()
-    )
+    names = corpus_names([source.name for source in params.sources])
+    fetched = dict(zip(names, map(fetch_data, params.sources), strict=True))
+    ways = {
+        "format": params.format,
+        "tasks": params.tasks,
+        "relations": params.task_relations,
+        "join_tokens": params.join_tokens,
+    }
+    items = chain.from_iterable(read_corpus(files, corpus, **ways) for corpus, files in fetched.items())
     with written_aside(RAW) as aside:
         aside.mkdir()
         counts = write_rows(tqdm(items, "rows", disable=None), fetched, aside)
         manifest = [
             {
-                "source": source,
+                "source": files.source.name,
                 "corpus": corpus,
                 "revision": files.revision,
                 "ignored": files.ignored,
                 "files": {path.relative_to(files.root).as_posix(): sha256(path) for path in files.files},
                 **counts[corpus],
             }
-            for source, (corpus, files) in zip(params.sources, fetched.items(), strict=True)
+            for corpus, files in fetched.items()
         ]
         write_json(aside / "manifest.json", manifest)
     for its in manifest:
         print(f"{its['source']}: {its['rows']} rows, {its['rejected']} rejected, from {len(its['files'])} file(s)")
         if its["ignored"]:
-            print(f"of no known kind, not read: {', '.join(its['ignored'])}")
+            print(f"not read: {', '.join(its['ignored'])}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from fluency.params import load_params
+from fluency.sources.data import Source
 from fluency.utils.errors import UserError
 
 PARAMS = Path("params.yaml").read_text(encoding="utf-8")
@@ -25,8 +26,17 @@ def test_learning_rates_are_numbers_as_dvc_writes_them(tmp_path, written):
 
 
 def test_sources_are_one_or_a_list(tmp_path):
-    assert load_with(tmp_path, "source: sample", "source: sample").data.sources == ["sample"]
-    assert load_with(tmp_path, "source: sample", "source: [sample, 'path:x']").data.sources == ["sample", "path:x"]
+    def named(written: str) -> list[Source]:
+        return load_with(tmp_path, "source: sample", f"source: {written}").data.sources
+
+    assert named("sample") == [Source(sample=True)]
+    assert named("[sample, 'path:x']") == [Source(sample=True), Source(path="x")]
+    settings = "format: m2, split: train, columns: {before: src}, labels: {good: 1, bad: 0, 3: }, files: '*.m2'"
+    assert named(f"[hub:a/b, {{path: x, {settings}}}]") == [
+        Source(hub="a/b"),
+        Source(path="x", format="m2", split="train", columns={"before": "src"},
+               labels={"good": 1, "bad": 0, "3": None}, files="*.m2"),
+    ]  # fmt: skip
 
 
 def test_a_free_mapping_is_taken_as_json_has_it(tmp_path):
@@ -67,7 +77,20 @@ def test_the_committed_params_are_valid():
         ("source: sample", "source: []", "data.source: names no source"),
         ("source: sample", "source: [sample, 3]", "data.source: expected str, found 3"),
         ("source: sample", "source: [sample, sample]", "data.source: names 'sample' twice"),
-        ("format:\n", "format: m3\n", "data.format: 'm3' is none of reference, parallel, jfleg, m2, labelled"),
+        ("format:\n", "format: m3\n", "data.format: 'm3' is none of reference, labelled, parallel, jfleg"),
+        (
+            "source: sample",
+            "source: [{path: x, formt: m2}]",
+            "data.source.formt: unknown key; known here: sample",
+        ),
+        ("source: sample", "source: [{path: x, format: m3}]", "data.format: 'm3' is none of"),
+        ("source: sample", "source: [{path: x, split: dev}]", "data.source: split 'dev' is none of train, validation"),
+        ("source: sample", "source: [{path: x, labels: {a: 2}}]", "data.source: labels mean 0, 1 or null"),
+        ("source: sample", "source: [{path: x, labels: {a: 1}, threshold: 2}]", "either labels or threshold, not both"),
+        ("source: sample", "source: [{format: m2}]", "data.source: a source needs one of sample: true, path, hub"),
+        ("source: sample", "source: [{path: x, hub: a/b}]", "data.source: a source needs one of sample: true, path"),
+        ("source: sample", "source: ['ftp:x']", "data.source: 'ftp:x' is none of sample, hub:"),
+        ("task_relations: {}", "task_relations: {a: b}", "data.task_relations.a: 'b' is neither correction nor"),
         ("tasks: []", "tasks: gec", "data.tasks: expected a list, found 'gec'"),
         ("splits: []", "splits: [train]", "llm.splits: ['train'] is neither [] nor [test]"),
         ("max_calls: 5000", "max_calls: 0", "llm.max_calls: must be above 0"),

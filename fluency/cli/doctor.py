@@ -139,15 +139,16 @@ def _disk() -> Finding:
 
 
 def _sources(params: Params) -> Finding:
-    named = [("data.source", "dataset", source) for source in params.data.sources]
+    named = [("data.source", "dataset", source.name) for source in params.data.sources]
     named.append(("model.source", "model", params.model.source))
     found = []
     for key, kind, source in named:
         scheme, _, rest = source.partition(":")
         if scheme == "hub":
+            from fluency.sources.data import split_config
             from fluency.sources.hub import commit
 
-            found.append(f"{source} at {(commit(kind, rest, key).sha or '')[:12]}")
+            found.append(f"{source} at {(commit(kind, split_config(rest)[0], key).sha or '')[:12]}")
         elif scheme == "path":
             from fluency.sources.data import local_path
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from fluency.corpus.readers import PIPE, suffix_of
+from fluency.corpus.lines import PIPE, suffix_of
 from fluency.edits.forms import CannotScore
 from fluency.evaluation.support import OutsideSupport
 from fluency.scorer.table_source import KNOWN, Layout, is_table, look_over, rejected_file

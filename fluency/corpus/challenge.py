@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fluency.corpus.formats import read_sample
+from fluency.corpus.drafts import read_sample
 from fluency.edits.forms import Change
 from fluency.utils.errors import UserError
 

@@ -1,49 +1,46 @@
 """Formats of edit corpora: what one record says, as drafts of canonical rows. A table's columns tell its format."""
 
-import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from fluency.corpus.m2 import Annotation, corrected
+from fluency.corpus.drafts import Draft
+from fluency.corpus.essays import sentences_of
+from fluency.corpus.labels import Labels
+from fluency.corpus.m2 import Block, corrected, joined
 from fluency.corpus.readers import Record
-from fluency.edits.edit import Edit, occurrences, widened
-from fluency.edits.forms import check_sentence
+from fluency.corpus.tasks import relation_of, without_instruction
+from fluency.edits.edit import Edit, apply_all, occurrences, widened
 
-# CoEdIT's tasks whose source sentence is fluent already; the sources of all others hold mistakes.
-_PRESERVING_TASKS = frozenset({"clarity", "coherence", "formality", "neutralize", "paraphrase", "simplification"})
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """What a record says of one row, before its place in the corpus is added; the attributes are a `Row`'s."""
-
-    relation: str
-    before: str
-    after: str | None
-    edit: Edit | None = None
-    label: int | None = None
-    kind: str | None = None
+# names of a sentence with a mistake and of its correction
+SIDES = (("src", "tgt"), ("source", "target"), ("input", "output"), ("original", "corrected"),
+         ("incorrect", "correct"))  # fmt: skip
+# names of two sentences of which only a label, or `data.format`, says which is the better
+_PAIRS = (("before", "after"), ("text1", "text2"), ("sentence1", "sentence2"))
 
 
-# Whether the corpus has a sentence, for formats that name an edit's words without their place.
-Known = Callable[[str], bool]
-Reader = Callable[[Record, Known], Iterator[Draft]]
+@dataclass(frozen=True)
+class Meaning:
+    """What a file's records are read by, beside themselves.
 
-
-def checked(draft: Draft) -> Draft:
-    """The draft itself.
-
-    Raises:
-        ValueError: a sentence is blank, too long, or no text that a file can hold.
+    Attributes:
+        label: what a label means.
+        known: whether the corpus has a sentence, for formats that name an edit's words without their place.
+        relations: as `data.task_relations`.
+        instructions: prefixes of the sources that are no part of a sentence.
     """
-    check_sentence("before", draft.before)
-    if draft.after is not None:  # a plain sentence has no other
-        check_sentence("after", draft.after)
-    return draft
+
+    label: Labels
+    known: Callable[[str], bool] = bool
+    relations: Mapping[str, str] = field(default_factory=dict)
+    instructions: frozenset[str] = frozenset()
 
 
-def _reference(record: Record, known: Known) -> Iterator[Draft]:
+# A ValueError among the drafts rejects a part of the record, one that is raised all of it.
+Reader = Callable[[Record, Meaning], Iterator[Draft | ValueError]]
+
+
+def _reference(record: Record, meaning: Meaning) -> Iterator[Draft]:
     """The reference's edits name the words that are replaced, not their place.
 
     Where they stand more than once, that place is taken which gives a sentence that the corpus has too (its edits
@@ -57,90 +54,129 @@ def _reference(record: Record, known: Known) -> Iterator[Draft]:
     edits = [Edit(start, removed, inserted) for start in occurrences(removed, before)]
     if not edits:
         raise ValueError("inappropriate_part: does not occur in the sentence")
-    edit = edits[0] if len(edits) == 1 else next((edit for edit in edits if known(edit.apply(before))), edits[0])
-    yield Draft("labelled", before, edit.apply(before), edit, _label(record, "expected_score"))
+    edit = (
+        edits[0] if len(edits) == 1 else next((edit for edit in edits if meaning.known(edit.apply(before))), edits[0])
+    )
+    label = meaning.label("expected_score", record.get("expected_score"))
+    yield Draft("labelled", before, edit.apply(before), edit, label)
 
 
-def _parallel(record: Record, _: Known) -> Iterator[Draft]:
+def _parallel(source: str, target: str, task: str = "task") -> Reader:
     """Source and target; in a corpus of tasks the source begins with its instruction (`Fix grammar: She go.`)."""
-    before, after, task = _text(record, "src"), _text(record, "tgt"), record.get("task")
-    instruction, colon, rest = before.partition(":")
-    if task and colon and not after.startswith(instruction + colon):
-        before = rest
-    relation = "rewrite" if str(task).lower() in _PRESERVING_TASKS else "correction"
-    yield Draft(relation, before.strip(), after.strip(), kind=task and str(task))
 
-
-def _jfleg(record: Record, _: Known) -> Iterator[Draft]:
-    corrections = record.get("corrections")
-    if not isinstance(corrections, list) or not all(isinstance(correction, str) for correction in corrections):
-        raise ValueError("corrections: expected a list of sentences")
-    return read_corrections(_text(record, "sentence"), corrections)
-
-
-def read_corrections(sentence: str, corrections: Sequence[str]) -> Iterator[Draft]:
-    """A sentence and the corrections of several annotators. JFLEG ends some lines with a space and some without."""
-    if not corrections:
-        raise ValueError("corrections: there are none")
-    for correction in corrections:
-        yield Draft("correction", sentence.strip(), correction.strip())
-
-
-def _labelled(before: str, after: str) -> Reader:
-    def read(record: Record, _: Known) -> Iterator[Draft]:
-        sentences = _text(record, before), _text(record, after)
-        edit = None
-        if record.get("edit_start") not in (None, "") and record.get("removed") is not None:
-            edit = Edit(_offset(record["edit_start"]), str(record["removed"]), _text(record, "inserted", blank=True))
-            start, end = edit.start, edit.end
-            spliced = sentences[0][:start] + edit.inserted + sentences[0][end:]
-            if sentences[0][start:end] != edit.removed or spliced != sentences[1]:
-                raise ValueError("edit_start, removed, inserted: not the edit that leads from before to after")
-        yield Draft("labelled", *sentences, edit, _label(record, "label"))
+    def read(record: Record, meaning: Meaning) -> Iterator[Draft]:
+        before, after, its = _text(record, source), _text(record, target), record.get(task)
+        before = without_instruction(before, after, its, meaning.instructions)
+        relation = relation_of(its, meaning.relations)
+        yield Draft(relation, before.strip(), after.strip(), kind=its and str(its))
 
     return read
 
 
-def read_m2(sentence: str, annotations: Sequence[Annotation]) -> Iterator[Draft]:
-    """The correction of one annotator; its kind is that of his edits."""
-    kinds = sorted({annotation.kind for annotation in annotations})
-    yield Draft("correction", sentence, corrected(sentence, annotations), kind="+".join(kinds))
+def _translation(record: Record, meaning: Meaning) -> Iterator[Draft]:
+    """Both texts in one column, as corpora of translation have them."""
+    texts = record["translation"]
+    for source, target in SIDES:
+        if isinstance(texts, dict) and source in texts and target in texts:
+            return _parallel(source, target)(texts, meaning)
+    known = " or ".join(map("/".join, SIDES))
+    raise ValueError(f"translation: its fields say not which text is the better; {known} do, or the source's columns")
 
 
-# The sample's own: a sentence a line, an edit as [left|right] (data/sample/README.md).
-_EDITED = re.compile(r"([-=!]) (\w+): ([^\[\]|]*)\[([^\[\]|]*)\|([^\[\]|]*)\]([^\[\]|]*)")
+def _preference(record: Record, _: Meaning) -> Iterator[Draft]:
+    """Of two answers the chosen one corrects the other; of a conversation the last turn counts."""
+    texts = []
+    for column in ("rejected", "chosen"):
+        value = record.get(column)
+        if isinstance(value, list) and value and isinstance(value[-1], dict):
+            value = value[-1].get("content")
+        texts.append(_text({column: value}, column).strip())
+    yield Draft("correction", *texts)
 
 
-def read_sample(line: str) -> Iterator[Draft]:
-    """A line of the sample."""
-    match = _EDITED.fullmatch(line)
-    if not match:
-        if re.search(r"[\[\]|]", line) or line.startswith(("- ", "= ", "! ")):
-            raise ValueError("neither a sentence nor `- kind: text [left|right] text`")
-        yield Draft("sentence", line, None, kind="plain")
-        return
-    mark, kind, head, left, right, tail = match.groups()
-    fluent, other = head + left + tail, head + right + tail
-    if mark == "!":
-        yield Draft("labelled", fluent, other, Edit(len(head), left, right), label=0, kind=kind)
-    elif mark == "=":
-        yield Draft("rewrite", fluent, other, Edit(len(head), left, right), kind=kind)
-    else:
-        yield Draft("correction", other, fluent, Edit(len(head), right, left), kind=kind)
+def _jfleg(record: Record, _: Meaning) -> Iterator[Draft | ValueError]:
+    corrections = record.get("corrections")
+    if not isinstance(corrections, list):
+        raise ValueError("corrections: expected a list of sentences")
+    return read_corrections(_text(record, "sentence"), corrections)
+
+
+def read_corrections(sentence: str, corrections: Sequence[Any]) -> Iterator[Draft | ValueError]:
+    """A sentence and the corrections of several annotators. JFLEG ends some lines with a space and some without."""
+    if not sentence.strip():
+        raise ValueError("before: empty")
+    texts = [text.strip() if isinstance(text, str) else "" for text in corrections]
+    if not any(texts):
+        raise ValueError("corrections: there are none")
+    for number, text in enumerate(texts, 1):
+        if text:
+            yield Draft("correction", sentence.strip(), text)
+        else:
+            yield ValueError(f"corrections: one is no sentence; number {number}")
+
+
+def _essays(record: Record, _: Meaning) -> Iterator[Draft | ValueError]:
+    """Texts with the edits of each annotator (W&I, FCE), sentence by sentence."""
+    for before, edits in sentences_of(_text(record, "text"), record.get("edits")):
+        if any(correction is None for _, _, correction, _ in edits):
+            yield ValueError(f"edits: a mistake without its correction; {before[:80]!r}")
+            continue
+        its = [Edit(start, before[start:end], correction) for start, end, correction, _ in edits]
+        kind = "+".join(sorted({kind for *_, kind in edits if kind})) or None
+        yield Draft("correction", before, apply_all(its, before), its[0] if len(its) == 1 else None, kind=kind)
+
+
+def _labelled(before: str, after: str) -> Reader:
+    def read(record: Record, meaning: Meaning) -> Iterator[Draft]:
+        sentences = _text(record, before), _text(record, after)
+        edit = None
+        if (start := _offset(record.get("edit_start"))) is not None and record.get("removed") is not None:
+            edit = Edit(start, str(record["removed"]), _text(record, "inserted", blank=True))
+            spliced = sentences[0][:start] + edit.inserted + sentences[0][edit.end :]
+            if sentences[0][start : edit.end] != edit.removed or spliced != sentences[1]:
+                raise ValueError("edit_start, removed, inserted: not the edit that leads from before to after")
+        else:
+            sentences = sentences[0].strip(), sentences[1].strip()
+        yield Draft("labelled", *sentences, edit, meaning.label("label", record.get("label")))
+
+    return read
+
+
+def read_m2(block: Block, *, join: bool) -> Iterator[Draft | ValueError]:
+    """The corrections of each annotator; their kinds are those of their edits.
+
+    Args:
+        join: without the spaces that tokens have between them.
+    """
+    written = joined if join else " ".join
+    for annotations in block.annotators.values():
+        try:
+            after = corrected(block.tokens, annotations)
+        except ValueError as error:
+            yield error
+            continue
+        kinds = sorted({annotation.kind for annotation in annotations})
+        yield Draft("correction", written(block.words), written(after), kind="+".join(kinds))
 
 
 # The sets of columns that tell a table's format, most telling first.
-TABLES: tuple[tuple[str, frozenset[str], Reader], ...] = (
+Format = tuple[str, frozenset[str], Reader]
+TABLES: tuple[Format, ...] = (
     (
         "reference",
         frozenset({"original_sentence", "inappropriate_part", "rewritten_part", "expected_score"}),
         _reference,
     ),
-    ("parallel", frozenset({"src", "tgt"}), _parallel),
+    *(("labelled", frozenset({*pair, "label"}), _labelled(*pair)) for pair in (*_PAIRS, *SIDES)),
+    *(("parallel", frozenset(pair), _parallel(*pair)) for pair in SIDES),
+    ("parallel", frozenset({"before_sent", "after_sent", "labels"}), _parallel("before_sent", "after_sent", "labels")),
+    ("parallel", frozenset({"translation"}), _translation),
     ("jfleg", frozenset({"sentence", "corrections"}), _jfleg),
-    ("labelled", frozenset({"before", "after", "label"}), _labelled("before", "after")),
-    ("labelled", frozenset({"text1", "text2", "label"}), _labelled("text1", "text2")),
+    ("preference", frozenset({"chosen", "rejected"}), _preference),
+    ("essays", frozenset({"text", "edits"}), _essays),
 )
+# Those that the columns alone don't tell.
+ASKED_FOR: tuple[Format, ...] = tuple(("parallel", frozenset(pair), _parallel(*pair)) for pair in _PAIRS)
 
 
 def as_reference(before: str, edit: Edit, label: int) -> Record:
@@ -163,22 +199,14 @@ def _text(record: Record, column: str, *, blank: bool = False) -> str:
     return value
 
 
-def _label(record: Record, column: str) -> int:
-    value = record.get(column)
+def _offset(value: Any) -> int | None:
+    """A count from 0, also where a table has it as text or as a float; None where it is not given."""
+    if value is None or value == "" or value != value:
+        return None
     try:
-        label = float(value)
+        number = float(value)
     except (TypeError, ValueError, OverflowError):
-        label = None
-    if label not in (0, 1):
-        raise ValueError(f"{column}: neither 0 nor 1; found {value!r}"[:200])
-    return int(label)
-
-
-def _offset(value: Any) -> int:
-    try:
-        offset = int(value)
-    except (TypeError, ValueError, OverflowError):
-        offset = -1
-    if offset < 0 or float(offset) != float(value):
+        number = -1.0
+    if number < 0 or not number.is_integer():
         raise ValueError(f"edit_start: no offset; found {value!r}"[:200])
-    return offset
+    return int(number)

@@ -12,6 +12,13 @@ from dataclasses import dataclass, field
 
 from rapidfuzz.distance import Levenshtein
 
+_TOKEN = re.compile(r"[^ ]+|(?:(?<= )|(?<!.)) +(?= )")
+_TWO_SPACES = re.compile(r"(?<! )  (?! )")
+_TARGET = re.compile(r"T\d+(-A\d+)? ")
+_CLOSING = re.compile(r"[.,;:!?%)\]}…、。，！？：；）」』”’]+|''|n['’]t|['’](s|re|ve|ll|d|m)", re.IGNORECASE)
+_QUOTE = '"'
+_OPENING = frozenset("( [ { $ £ € # `` “ ‘ （ 「 『".split())
+_UNSPACED = re.compile("[\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef\u0e00-\u0e7f]")
 _NOTHING = ("noop", "UNK", "Um")  # annotations that change nothing: no mistake, or no correction found
 
 
@@ -40,9 +47,18 @@ class Block:
     annotators: dict[str, list[Annotation]] = field(default_factory=dict)
 
     @property
-    def sentence(self) -> str:
-        """The sentence, its tokens with one space between them."""
-        return self.lines[0].removeprefix("S").strip()
+    def tokens(self) -> list[str]:
+        """The sentence's tokens as ERRANT counts them.
+
+        Of a raw text with spaces too many (`errant_parallel -tok`) it makes a token of each run of them but the first,
+        so three spaces in a row stand for one between two others.
+        """
+        return _TOKEN.findall(self.lines[0][2:].rstrip())
+
+    @property
+    def words(self) -> list[str]:
+        """The tokens that are no white space."""
+        return [token for token in self.tokens if not token.isspace()]
 
 
 def blocks(lines: Iterable[tuple[int, str]]) -> Iterator[Block]:
@@ -61,15 +77,22 @@ def blocks(lines: Iterable[tuple[int, str]]) -> Iterator[Block]:
         yield block
 
 
-def parse(block: Block) -> Block:
+def parse(block: Block, silent: Iterable[str] = ()) -> Block:
     """Fill in the block's annotators.
+
+    Args:
+        silent: annotators who left the sentence as it is where they have no line.
 
     Raises:
         ValueError: a line is neither a sentence nor an annotation, or an annotation is malformed.
     """
     if block.lines[0].partition(" ")[0] != "S":
         raise ValueError("M2: a block begins with its sentence, `S ...`")
+    if _TWO_SPACES.search(block.lines[0].rstrip()):
+        raise ValueError("M2: two spaces in a row, so it is not known which tokens its offsets count; write one")
     for line in block.lines[1:]:
+        if _TARGET.match(line):  # ChERRANT's: the whole sentence after the edits that follow
+            continue
         fields = line.removeprefix("A ").split("|||")
         span = fields[0].split()
         if not line.startswith("A ") or len(fields) != 6 or len(span) != 2:
@@ -82,18 +105,34 @@ def parse(block: Block) -> Block:
         if fields[1] not in _NOTHING:
             correction = fields[2].partition("||")[0]  # the first of CoNLL's alternatives
             annotations.append(Annotation(start, end, fields[1], "" if correction == "-NONE-" else correction))
+    for annotator in silent:
+        block.annotators.setdefault(annotator, [])
     if not block.annotators:
         block.annotators["0"] = []
     return block
 
 
-def corrected(sentence: str, annotations: Sequence[Annotation]) -> str:
-    """The sentence after all edits of one annotator.
+def silent_annotators(lines: Iterable[tuple[int, str]]) -> list[str]:
+    """All annotators of a file in the older style, where one who finds no mistake in a sentence has no line there.
+
+    None of one in ERRANT's style, which has `noop` lines for that.
+    """
+    found: dict[str, None] = {}
+    for _, line in lines:
+        fields = line.split("|||")
+        if line.startswith("A ") and len(fields) == 6:
+            if fields[1] == "noop" or fields[1][:2] in ("R:", "M:", "U:"):
+                return []
+            found[fields[5].strip()] = None
+    return list(found)
+
+
+def corrected(tokens: Sequence[str], annotations: Sequence[Annotation]) -> list[str]:
+    """The words of the sentence after all edits of one annotator.
 
     Raises:
         ValueError: an edit lies outside the sentence, or two overlap.
     """
-    tokens = sentence.split(" ")
     done: list[str] = []
     at = 0
     for annotation in sorted(annotations, key=lambda annotation: (annotation.start, annotation.end)):
@@ -101,9 +140,29 @@ def corrected(sentence: str, annotations: Sequence[Annotation]) -> str:
             raise ValueError(
                 f"M2: an edit overlaps another or leaves the sentence; {annotation.start} {annotation.end}"
             )
-        done += tokens[at : annotation.start] + annotation.correction.split()
+        done += [*tokens[at : annotation.start], *annotation.correction.split()]
         at = annotation.end
-    return " ".join(done + tokens[at:])
+    return [token for token in (*done, *tokens[at:]) if not token.isspace()]
+
+
+def joined(tokens: Sequence[str]) -> str:
+    """Tokens as they are written in text: `She does n't .` without the spaces before `n't` and the full stop."""
+    text = ""
+    quotes = 0
+    glued = True  # to what comes next
+    for word in tokens:
+        quotes += word == _QUOTE
+        ends = bool(_CLOSING.fullmatch(word)) or (word == _QUOTE and quotes % 2 == 0)
+        if not (glued or ends or _glue(text[-1:], word[:1])):
+            text += " "
+        text += {"``": _QUOTE, "''": _QUOTE}.get(word, word)
+        glued = word in _OPENING or (word == _QUOTE and not ends)
+    return text
+
+
+def _glue(left: str, right: str) -> bool:
+    """Whether the characters are of writing without spaces between words."""
+    return bool(_UNSPACED.fullmatch(left) and _UNSPACED.fullmatch(right))
 
 
 def as_m2(before: str, after: str, *, kind: str = "unknown", annotator: str = "0") -> str:

@@ -38,9 +38,9 @@ def cut_splits(
         sizes: how many pairs each row gives, of shape [rows]; shares are shares of pairs.
 
     Raises:
-        UserError: the source gives validation and test, and nothing to train on.
+        UserError: the sources give rows to evaluate on, and none to train on.
     """
-    given = _given_by(given)
+    _check_train(given)
     lacks = _lacking(given, corpora)
     pool = (given == NOT_GIVEN) | ((given == 0) & (lacks[corpora] != 0))
     names, group = np.unique(groups, return_inverse=True)
@@ -58,14 +58,13 @@ def cut_splits(
     return np.where(pool, split_of_group[group], given).astype(np.int8)
 
 
-def _given_by(given: np.ndarray) -> np.ndarray:
-    found = [split for split in range(len(SPLITS)) if (given == split).any()]
-    if 0 in found or (given == NOT_GIVEN).any():
-        return given
-    if len(found) > 1:
-        names = " and ".join(SPLITS[split] for split in found)
-        raise UserError(f"data.source: it has {names} rows, but none to train on; add a source with a train split")
-    return np.full_like(given, NOT_GIVEN)  # all in one split: as good as none
+def _check_train(given: np.ndarray) -> None:
+    found = [name for split, name in enumerate(SPLITS) if (given == split).any()]
+    if found and "train" not in found and not (given == NOT_GIVEN).any():
+        raise UserError(
+            f"data.source: it has {' and '.join(found)} rows, but none to train on; add a source with a train split, "
+            "or have these rows cut: {path: ..., split: cut}"
+        )
 
 
 def _lacking(given: np.ndarray, corpora: np.ndarray) -> np.ndarray:

@@ -19,7 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from fluency.corpus.readers import PIPE, BadLine, Record, records_of, suffix_of, zipped
+from fluency.corpus.lines import PIPE, BadLine, compression_of, suffix_of
+from fluency.corpus.readers import Record, records_of
 from fluency.scorer.parts import Note
 from fluency.scorer.table_source import RESULTS, TYPED, Table, batches_of, explained_misfit, rejected_file
 from fluency.utils.files import parquet_sink, written_aside
@@ -139,7 +140,7 @@ def _table(path: Path, name: Path, schema: pa.Schema) -> Iterator[Add]:
         with explained_misfit(name), sink(path, schema) as add:
             yield lambda record: add(tuple(record.get(column) for column in schema.names))
         return
-    with path.open("wb") as raw, _zipping(raw) if zipped(name) else nullcontext(raw) as file:
+    with path.open("wb") as raw, _zipping(raw) if compression_of(name) else nullcontext(raw) as file:
         if kind in (".jsonl", ".ndjson"):
             yield lambda record: file.write(_json_line(record))
         elif kind == ".json":

@@ -8,26 +8,16 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fluency.corpus.readers import (
-    PIPE,
-    READERS,
-    BadLine,
-    Record,
-    Records,
-    check_columns,
-    explained,
-    in_chunks,
-    read_batches,
-    read_records,
-    suffix_of,
-    zipped,
-)
+from fluency.corpus.delimited import check_columns
+from fluency.corpus.lines import PIPE, BadLine, compression_of, explained, suffix_of
+from fluency.corpus.readers import Record, Records, in_chunks, read_batches, read_records
 from fluency.edits.forms import EDIT_COLUMNS, AnyEdit, CannotScore, from_record
 from fluency.utils.errors import UserError
 
 RESULTS = {"score": pa.float64(), "accepted": pa.bool_(), "reason": pa.string()}  # the columns that scoring adds
 TYPED = (".parquet", ".arrow")  # containers whose columns have types
-KNOWN = f"known are {', '.join(READERS)}, the text ones also with .gz"
+CONTAINERS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", *TYPED)
+KNOWN = f"known are {', '.join(CONTAINERS)}, the text ones also with .gz"
 
 _AT_ONCE = 4096  # rows that are looked over together
 
@@ -103,7 +93,8 @@ class Table:
 
 def is_table(file: Path) -> bool:
     """Whether the suffix tells a container that can be read and written."""
-    return suffix_of(file) in READERS and not (suffix_of(file) in TYPED and zipped(file))
+    compressions = (None,) if suffix_of(file) in TYPED else (None, ".gz")
+    return suffix_of(file) in CONTAINERS and compression_of(file) in compressions
 
 
 def rejected_file(target: Path) -> Path:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from fluency.corpus.readers import PIPE, BadLine, Record, T, in_chunks, suffix_of
+from fluency.corpus.lines import PIPE, BadLine, suffix_of
+from fluency.corpus.readers import Record, T, in_chunks
 from fluency.edits.forms import AnyEdit, CannotScore
 from fluency.evaluation.support import OutsideSupport
 from fluency.scorer.outcome import Outcome

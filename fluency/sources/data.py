@@ -2,23 +2,90 @@
 
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
+from itertools import chain
 from pathlib import Path
 
+from fluency.sources import card
 from fluency.sources.hub import snapshot
+from fluency.utils.config import require
 from fluency.utils.errors import UserError
 
 SAMPLE = Path("data/sample")
 CHALLENGE = SAMPLE / "challenge"  # what is evaluated on, and never trained on
-_DATA_FILES = [f"*.{kind}" for kind in ("parquet", "arrow")] + [
-    f"*.{kind}{zipped}"
-    for kind in ("jsonl", "ndjson", "json", "csv", "tsv", "m2", "src", "ref", "ref[0-9]")
-    for zipped in ("", ".gz")
+COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
+_ENDS = ("", *COMPRESSED)
+_SOURCE, _TARGET = ("src", "source", "orig", "original"), ("tgt", "trg", "target", "corr", "cor", "corrected", "ref",
+                                                           "reference")  # fmt: skip
+_TABLES = [f"*.{kind}" for kind in ("parquet", "arrow", "feather")] + [
+    f"*.{kind}{end}" for kind in ("jsonl", "ndjson", "json", "csv", "tsv", "m2") for end in _ENDS
+]
+_PLAIN = [
+    f"*{name}{end}"
+    for word in (*_SOURCE, *_TARGET, *(f"{word}[0-9]" for word in _TARGET))
+    for name in (f".{word}", f"{word}.txt")
+    for end in _ENDS
 ]
 # what the hub and `save_to_disk` keep beside the rows
-NOT_ROWS = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "cache-*.arrow")
+NOT_ROWS = (*card.FILES, "dataset_dict.json", "state.json", "cache-*.arrow")
+_TAIL = r"(?:\.txt)?(?:\.(?:gz|bz2|xz|zst))?"
+_PLAIN_SOURCE = re.compile(rf"((?:.*[._-])?)(?:{'|'.join(_SOURCE)}){_TAIL}", re.IGNORECASE)
+_SPLITS = ("train", "validation", "test", "cut")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One source of `data.source`, with what belongs to it alone.
+
+    Attributes:
+        sample, path, hub: where it is, one of them: true, FILE-OR-FOLDER, OWNER/NAME[/CONFIG][@REVISION].
+        format: as `data.format`.
+        split: `train`, `validation` or `test`: of all its rows, whatever its files are called; `cut`: its files' names
+            don't count, its rows are cut by `pairs.split`.
+        columns: its own names of a format's columns: `{before: src, after: hyp}`; `a.b` is a field of column `a`.
+        labels: what its labels mean: `{acceptable: 1, bad: 0}`; null leaves the row out.
+        threshold: labels are numbers, and fluent from here on.
+        files: a glob of the files to read.
+    """
+
+    sample: bool = False
+    path: str | None = None
+    hub: str | None = None
+    format: str | None = None
+    split: str | None = None
+    columns: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, int | None] = field(default_factory=dict)
+    threshold: float | None = None
+    files: str | None = None
+
+    def __post_init__(self) -> None:
+        places = (self.sample, self.path, self.hub)
+        require(sum(map(bool, places)) == 1, "data.source: a source needs one of sample: true, path, hub")
+        require(self.split in (None, *_SPLITS), f"data.source: split {self.split!r} is none of {', '.join(_SPLITS)}")
+        require({*self.labels.values()} <= {0, 1, None}, "data.source: labels mean 0, 1 or null")
+        require(not self.labels or self.threshold is None, "data.source: either labels or threshold, not both")
+
+    @classmethod
+    def of(cls, source: str) -> "Source":
+        """The source that a plain string names.
+
+        Raises:
+            UserError: it is malformed.
+        """
+        scheme, _, rest = source.partition(":")
+        if source == "sample":
+            return cls(sample=True)
+        if scheme in ("path", "hub") and rest:
+            return cls(**{scheme: rest})
+        known = "sample, hub:OWNER/NAME[/CONFIG][@REVISION], path:FILE-OR-FOLDER"
+        raise UserError(f"data.source: {source!r} is none of {known}")
+
+    @property
+    def name(self) -> str:
+        """The source as a plain string names it."""
+        return "sample" if self.sample else f"path:{self.path}" if self.path else f"hub:{self.hub}"
 
 
 @dataclass(frozen=True)
@@ -30,33 +97,43 @@ class Fetched:
         root: the folder that the files are told relative to.
         revision: what pins the content: a hub commit or a distribution's version; None for local files.
         ignored: other files beside them, that are of no known kind, relative to the root.
+        source: what params.yaml says of it.
+        splits: the names of the splits that a data set's card gives its files.
+        config: the configuration that is read, of a data set that has some.
     """
 
     files: list[Path]
     root: Path
     revision: str | None
     ignored: tuple[str, ...] = ()
+    source: Source | None = None
+    splits: Mapping[Path, str] = field(default_factory=dict)
+    config: str | None = None
 
 
-def fetch_data(source: str) -> Fetched:
+def fetch_data(source: Source | str) -> Fetched:
     """Make a data source's files local.
 
-    Args:
-        source: `sample`, `hub:OWNER/NAME[@REVISION]` or `path:FILE-OR-FOLDER`.
-
     Raises:
-        UserError: the source is malformed, missing or out of reach.
+        UserError: the source is malformed, missing or out of reach, or has configurations and none is named.
     """
-    scheme, _, rest = source.partition(":")
-    if source == "sample":
+    its = Source.of(source) if isinstance(source, str) else source
+    if its.sample:
         files = [file for file in sorted(SAMPLE.rglob("*.txt")) if CHALLENGE not in file.parents]
-        return Fetched(files, SAMPLE, None)
-    if scheme == "path" and rest:
-        return _folder(local_path(rest))
-    if scheme == "hub" and rest:
-        root, revision = snapshot("dataset", rest, _DATA_FILES, "data.source")
-        return replace(_folder(root), revision=revision)
-    raise UserError(f"data.source: {source!r} is none of sample, hub:OWNER/NAME[@REVISION], path:FILE-OR-FOLDER")
+        return Fetched(files, SAMPLE, None, source=its)
+    if its.path:
+        return _folder(local_path(its.path), its, None)
+    repo, config = split_config(its.hub)
+    root, commit = snapshot("dataset", repo, [*_TABLES, *_PLAIN, *card.FILES], "data.source")
+    return replace(_folder(root, its, config), revision=commit)
+
+
+def split_config(hub: str) -> tuple[str, str | None]:
+    """`OWNER/NAME[@REVISION]`, and the configuration if `OWNER/NAME/CONFIG[@REVISION]` names one."""
+    repo, at, revision = hub.partition("@")
+    owner, _, name = repo.partition("/")
+    name, _, config = name.partition("/")
+    return f"{owner}/{name}{at}{revision}", config or None
 
 
 def local_path(path: str) -> Path:
@@ -67,25 +144,33 @@ def local_path(path: str) -> Path:
 def corpus_names(sources: Sequence[str]) -> list[str]:
     """Short names of data sources: `edits` of `hub:owner/edits@main` or `path:../edits`; whole where two are alike."""
     short = [_short_name(source) for source in sources]
-    return [name if short.count(name) == 1 else source for name, source in zip(short, sources, strict=True)]
+    names = [name if short.count(name) == 1 else source for name, source in zip(short, sources, strict=True)]
+    return [
+        name if names.count(name) == 1 else f"{name} #{names[:at].count(name) + 1}" for at, name in enumerate(names)
+    ]
 
 
 def _short_name(source: str) -> str:
     scheme, _, rest = source.partition(":")
     name = Path(rest.partition("@")[0] if scheme == "hub" else rest).name or source
-    return Path(name.removesuffix(".gz")).stem if _matches(name.lower(), _DATA_FILES) else name
+    if not _matches(name.lower(), [*_TABLES, *_PLAIN]):
+        return name
+    return Path(Path(name).stem if name.lower().endswith(COMPRESSED) else name).stem
 
 
-def references_of(file: Path) -> list[Path]:
-    """The `.ref`, `.ref0`, `.ref1` ... files beside a `.src` file."""
-    stem = re.sub(r"\.src(\.gz)?$", "", file.name)
-    beside = re.compile(re.escape(stem) + r"\.ref\d*(\.gz)?")
-    return sorted(path for path in file.parent.iterdir() if beside.fullmatch(path.name))
+def targets_of(file: Path) -> list[Path]:
+    """The files beside a plain source file (`.src`) that have its corrections: `.tgt`, or `.ref0`, `.ref1` ..."""
+    match = _PLAIN_SOURCE.fullmatch(file.name)
+    if not match:
+        return []
+    target = re.compile(rf"{re.escape(match[1])}(?:{'|'.join(_TARGET)})_?(\d*){_TAIL}", re.IGNORECASE)
+    found = {path: named for path in file.parent.iterdir() if (named := target.fullmatch(path.name))}
+    return sorted(found, key=lambda path: (int(found[path][1] or 0), path.name))
 
 
-def _folder(path: Path) -> Fetched:
+def _folder(path: Path, source: Source, config: str | None) -> Fetched:
     if path.is_file():
-        return Fetched([path, *(references_of(path) if ".src" in path.name else [])], path.parent, None)
+        return Fetched([path, *targets_of(path)], path.parent, None, source=source)
     if not path.is_dir():
         raise UserError(f"data.source: {path} does not exist; give path:FILE-OR-FOLDER relative to the repository")
     everything = sorted(
@@ -94,19 +179,64 @@ def _folder(path: Path) -> Fetched:
         for name in names
         if not any(part.startswith(".") for part in Path(folder, name).relative_to(path).parts)
     )
-    files = [file for file in everything if _holds_rows(file)]
+    wanted, splits, config = _configured(path, source, config, everything)
+    tables = [file for file in wanted if _is_table(file) or (source.files and source.format == "m2")]
+    plain = [file for file in wanted if targets_of(file)]
+    files = sorted({*tables, *plain, *chain.from_iterable(map(targets_of, plain))})
     if not files:
-        known = "Parquet, Arrow, JSON, JSON Lines, CSV, TSV, M2 or .src/.ref"
-        raise UserError(f"data.source: {path} holds no file of a known kind ({known})")
-    ignored = tuple(file.relative_to(path).as_posix() for file in everything if file not in files)
-    return Fetched(files, path, None, ignored)
+        known = "Parquet, Arrow, JSON, JSON Lines, CSV, TSV, M2 or parallel plain text such as .src and .tgt"
+        named = f" that matches {source.files}" if source.files else ""
+        raise UserError(f"data.source: {path} holds no file of a known kind{named} ({known})")
+    beside = {*files, *(path / name for name in card.FILES)}
+    ignored = tuple(file.relative_to(path).as_posix() for file in everything if file not in beside and not source.files)
+    return Fetched(files, path, None, ignored, source, splits, config)
 
 
-def _holds_rows(file: Path) -> bool:
-    name = file.name.lower()
-    if name.endswith(".src") and not references_of(file):
-        return False  # JFLEG has sources in other spellings beside
-    return _matches(name, _DATA_FILES) and not _matches(name, NOT_ROWS)
+def _configured(
+    root: Path, source: Source, name: str | None, everything: list[Path]
+) -> tuple[list[Path], dict[Path, str], str | None]:
+    """The files that `files` and the card let through, their splits where the card names them, the configuration."""
+    wanted = everything
+    if source.files:
+        wanted = [file for file in everything if _fits(file, root, source.files)]
+    known = card.configs(card.read_card(root))
+    if name is None and len(known) > 1 and not source.files:
+        where = f"hub:{source.hub}/CONFIG" if source.hub else "{path: ..., files: GLOB}"
+        raise UserError(f"data.source: {source.name} has the configurations {', '.join(known)}; name one: {where}")
+    if name is not None and name not in known:
+        raise UserError(
+            f"data.source: {source.name}: no configuration {name!r}; it has {', '.join(known) or 'none by name'}"
+        )
+    if not known:
+        return wanted, {}, None
+    name = name or (next(iter(known)) if len(known) == 1 else None)
+    found: dict[Path, str | None] = {}
+    for config in [known[name]] if name else known.values():
+        for split, globs in config.items():
+            for file in chain.from_iterable(_globbed(root, glob, needed=name is not None) for glob in globs):
+                if found.setdefault(file, split) != split:
+                    raise UserError(f"data.source: {source.name}: its card puts {file.name} into two splits")
+    if name and not source.files:
+        wanted = [file for file in everything if file in found]
+    return wanted, {file: split for file, split in found.items() if split}, name
+
+
+def _globbed(root: Path, glob: str, *, needed: bool) -> list[Path]:
+    try:
+        files = list(root.glob(re.sub(r"\*\*(?=[^/])", "**/*", glob)))  # `**.csv`, as the hub has it
+    except (ValueError, NotImplementedError):  # an absolute path
+        files = []
+    if not files and needed:
+        raise UserError(f"{root / 'README.md'}: configs: {glob!r} is no file here that can be read")
+    return files
+
+
+def _fits(file: Path, root: Path, glob: str) -> bool:
+    return fnmatch(file.name, glob) or fnmatch(file.relative_to(root).as_posix(), glob)
+
+
+def _is_table(file: Path) -> bool:
+    return _matches(file.name.lower(), _TABLES) and not _matches(file.name, NOT_ROWS)
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:

@@ -85,9 +85,16 @@ def _build(cls: type, tree: Any, prefix: str) -> Any:
     types = typing.get_type_hints(cls)
     unknown = [str(key) for key in tree if key not in types]
     require(not unknown, f"{prefix}{', '.join(unknown)}: unknown key; known here: {', '.join(types)}")
-    missing = [key for key in types if key not in tree]
+    none = dataclasses.MISSING
+    needed = [its.name for its in dataclasses.fields(cls) if its.default is none and its.default_factory is none]
+    missing = [key for key in needed if key not in tree]
     require(not missing, f"{prefix}{', '.join(missing)}: missing key; it is needed")
-    return cls(**{key: _convert(kind, tree[key], prefix + key) for key, kind in types.items()})
+    return cls(**{key: _convert(kind, tree[key], prefix + key) for key, kind in types.items() if key in tree})
+
+
+def _shape(kind: Any) -> type | None:
+    """What YAML has for a kind of value: a list, a mapping, or None for a plain value."""
+    return dict if dataclasses.is_dataclass(kind) else typing.get_origin(kind)
 
 
 def _convert(kind: Any, value: Any, key: str) -> Any:
@@ -97,8 +104,8 @@ def _convert(kind: Any, value: Any, key: str) -> Any:
         options = typing.get_args(kind)
         if value is None and NoneType in options:
             return None
-        lists = isinstance(value, list)
-        chosen = [option for option in options if (typing.get_origin(option) is list) == lists]
+        shape = type(value) if isinstance(value, list | dict) else None
+        chosen = [option for option in options if _shape(option) is shape]
         return _convert((chosen or options)[0], value, key)
     if typing.get_origin(kind) is list:
         require(isinstance(value, list), f"{key}: expected a list, found {value!r}")

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from fluency.corpus.challenge import LENGTHS, ROLES, read_challenge
-from fluency.corpus.formats import Draft, read_sample
+from fluency.corpus.drafts import Draft, read_sample
 from fluency.corpus.ingest import read_corpus
 from fluency.edits.edit import Edit
 from fluency.edits.sentence import normalise

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from fluency.corpus.formats import as_reference
-from fluency.corpus.ingest import read_corpus, split_of_path
+from fluency.corpus.ingest import read_corpus
 from fluency.corpus.rows import Row, write_rows
 from fluency.edits.edit import Edit
 from fluency.edits.forms import MAX_CHARACTERS
@@ -73,8 +73,7 @@ def test_an_ambiguous_edit_takes_the_place_its_reverse_confirms(tmp_path):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"expected_score": 0.5}, "expected_score: neither 0 nor 1; found 0.5"),
-        ({"expected_score": "yes"}, "expected_score: neither 0 nor 1; found 'yes'"),
+        ({"expected_score": [1]}, "expected_score: neither 0 nor 1; found [1]"),
         ({"expected_score": None}, "expected_score: neither 0 nor 1; found None"),
         ({"inappropriate_part": "absent"}, "inappropriate_part: does not occur in the sentence"),
         ({"inappropriate_part": ""}, "inappropriate_part: empty"),
@@ -173,7 +172,7 @@ def test_m2_files_keep_their_place_and_their_bad_blocks(tmp_path):
     (tmp_path / "test.m2").write_text("S She go .\nA 1 2|||R:VERB|||goes|||REQUIRED|||-NONE-|||0\n\nS a\nA broken\n")
     rows, rejected = read(tmp_path)
     assert [(row.before, row.after, row.kind, row.split, row.line) for row in rows] == [
-        ("She go .", "She goes .", "R:VERB", "test", 1)
+        ("She go.", "She goes.", "R:VERB", "test", 1)
     ]
     assert [(item.line, item.row) for item in rejected] == [(4, "S a\nA broken")]
 
@@ -185,16 +184,16 @@ def test_one_corpus_in_two_formats_has_to_be_chosen_from(tmp_path):
     with pytest.raises(UserError, match=r"data\.format: .* holds M2 and \.src/\.ref files; choose m2 or jfleg"):
         read(tmp_path)
     assert [row.after for row in read(tmp_path, format="jfleg")[0]] == ["She goes ."]
-    assert [row.after for row in read(tmp_path, format="m2")[0]] == ["She went ."]
-    with pytest.raises(UserError, match="holds no file of the format parallel"):
-        read(tmp_path, format="parallel")
+    assert [row.after for row in read(tmp_path, format="m2")[0]] == ["She went."]
+    with pytest.raises(UserError, match="holds no file of the format labelled"):
+        read(tmp_path, format="labelled")
 
 
 def test_the_format_decides_where_columns_allow_two(tmp_path):
     both = {"src": "a b", "tgt": "a c", "before": "d e", "after": "d f", "label": 0}
     path = write_jsonl(tmp_path / "x.jsonl", both)
-    assert read(path)[0][0].before == "a b"
-    assert read(path, format="labelled")[0][0].before == "d e"
+    assert read(path)[0][0].before == "d e"
+    assert read(path, format="parallel")[0][0].before == "a b"
     with pytest.raises(UserError, match="one of these is needed: corrections, sentence"):
         read(path, format="jfleg")
 
@@ -256,6 +255,8 @@ GOOD = {
     "reference": REFERENCE,
     "parallel": {"src": "a b", "tgt": "a c", "task": "gec"},
     "jfleg": {"sentence": "a b", "corrections": ["a c"]},
+    "preference": {"prompt": "Mend it.", "chosen": "a c", "rejected": "a b"},
+    "essays": {"text": "A b. C d.", "edits": [[0, [[2, 3, "x", "R:OTHER"]]]]},
 }
 
 
@@ -267,7 +268,12 @@ def test_no_record_is_lost_whatever_it_holds(tmp_path_factory, name, data):
     changes = data.draw(st.lists(st.dictionaries(st.sampled_from(columns), ANYTHING), max_size=5))
     others = data.draw(st.lists(ANYTHING, max_size=3))
     path = write_jsonl(folder / "x.jsonl", good, *(good | change for change in changes), *others)
-    counts = write_rows(read_corpus(fetch_data(f"path:{path}"), "mine"), ["mine"], folder)
+    try:
+        counts = write_rows(read_corpus(fetch_data(f"path:{path}"), "mine"), ["mine"], folder)
+    except UserError as error:  # a label: the column is refused as a whole
+        if "nothing says what" not in str(error):
+            raise
+        return
     items = [item for kind in counts["mine"] for item in pq.read_table(folder / f"{kind}.parquet").to_pylist()]
     assert {item["line"] for item in items} == set(range(1, len(changes) + len(others) + 2))
 
@@ -310,42 +316,23 @@ def test_unknown_columns_are_named(tmp_path):
         read(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("name", "split"),
-    [
-        ("train.parquet", "train"),
-        ("data/train-00000-of-00001.parquet", "train"),
-        ("dev.jsonl", "validation"),
-        ("valid/part.csv", "validation"),
-        ("test.tsv", "test"),
-        ("contest.tsv", None),
-        ("test-suite/train.jsonl", "train"),
-        ("train/test/part-0.jsonl", "test"),
-    ],
-)
-def test_splits_are_told_by_the_file_name_then_by_its_folder(name, split):
-    assert split_of_path(name) == split
-
-
 def test_a_column_of_splits_is_believed_and_an_unknown_one_rejected(tmp_path):
     good = {"before": "a b", "after": "a c", "label": 1}
     rows, rejected = read(
-        write_jsonl(
-            tmp_path / "train.jsonl", good | {"split": "dev"}, good | {"split": "holdout"}, good | {"split": ""}
-        )
+        write_jsonl(tmp_path / "train.jsonl", good | {"split": "dev"}, good | {"split": "golden"}, good | {"split": ""})
     )
     assert [row.split for row in rows] == ["validation", "train"]
-    assert [item.reason for item in rejected] == ["split: neither train, validation nor test; found 'holdout'"]
+    assert [item.reason for item in rejected] == ["split: neither train, validation nor test; found 'golden'"]
 
 
 def test_files_of_no_known_kind_are_named_and_a_cache_is_no_data(tmp_path):
     write_jsonl(tmp_path / "train.jsonl", REFERENCE)
-    for name in ("notes.txt", "dev.jsonl.bz2", "cache-12.arrow", "dev.spellchecked.src", ".hidden/x.jsonl"):
+    for name in ("notes.txt", "dev.jsonl.rar", "cache-12.arrow", "dev.spellchecked.src", ".hidden/x.jsonl"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("x")
     fetched = fetch_data(f"path:{tmp_path}")
     assert [file.name for file in fetched.files] == ["train.jsonl"]
-    assert fetched.ignored == ("cache-12.arrow", "dev.jsonl.bz2", "dev.spellchecked.src", "notes.txt")
+    assert fetched.ignored == ("cache-12.arrow", "dev.jsonl.rar", "dev.spellchecked.src", "notes.txt")
 
 
 @pytest.mark.parametrize("name", ["test.jsonl", "dev.csv"])
@@ -381,13 +368,13 @@ def test_a_broken_annotator_leaves_the_others(tmp_path):
         "S She go .\nA 1 2|||x|||goes|||REQUIRED|||-NONE-|||0\nA 5 9|||x|||y|||REQUIRED|||-NONE-|||1\n"
     )
     rows, rejected = read(tmp_path)
-    assert [row.after for row in rows] == ["She goes ."]
+    assert [row.after for row in rows] == ["She goes."]
     assert [item.reason for item in rejected] == ["M2: an edit overlaps another or leaves the sentence; 5 9"]
 
 
 def test_a_file_named_alone_is_read_as_m2_whatever_it_is_called(tmp_path):
     (tmp_path / "conll.gold").write_text("S She go .\nA 1 2|||x|||goes|||REQUIRED|||-NONE-|||0\n")
-    assert [row.after for row in read(tmp_path / "conll.gold", format="m2")[0]] == ["She goes ."]
+    assert [row.after for row in read(tmp_path / "conll.gold", format="m2")[0]] == ["She goes."]
     with pytest.raises(UserError, match="holds no file of a known kind"):
         read(tmp_path / "conll.gold")
 

@@ -1,23 +1,33 @@
 """Every container is read, streamed, and whatever is broken in it is named with its place."""
 
+import bz2
+import csv
 import gzip
 import json
+import lzma
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyarrow import feather
 
-from fluency.corpus.readers import BadLine, read_batches, read_lines, read_records
+from fluency.corpus.lines import BadLine, read_lines, suffix_of
+from fluency.corpus.readers import read_batches, read_records
 from fluency.utils.errors import UserError
 
+COMPRESS = {
+    ".gz": gzip.compress,
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+    ".zst": lambda content: pa.compress(content, codec="zstd", asbytes=True),
+}
 RECORDS = [{"a": 'quoted "word", comma', "b": "naïve\nplan"}, {"a": "\u2028 line", "b": "👩‍👩‍👧"}]
 
 
 def written(path, records):
-    kind = path.name.lower().removesuffix(".gz").rpartition(".")[2].replace("nd", "").replace("jsonl", "json")
-    kind = "jsonl" if path.name.lower().removesuffix(".gz").endswith(("jsonl", "ndjson")) else kind
+    kind = suffix_of(path)[1:].replace("ndjson", "jsonl")
     if kind == "parquet":
         pq.write_table(pa.Table.from_pylist(records), path)
         return path
@@ -25,6 +35,9 @@ def written(path, records):
         table = pa.Table.from_pylist(records)
         with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as stream:
             stream.write_table(table)
+        return path
+    if kind == "feather":
+        feather.write_feather(pa.Table.from_pylist(records), str(path))
         return path
     if kind == "jsonl":
         text = "\n".join(json.dumps(record, ensure_ascii=False) for record in records)
@@ -35,7 +48,7 @@ def written(path, records):
         rows = [list(records[0]), *(list(record.values()) for record in records)]
         text = "\n".join(mark.join('"' + cell.replace('"', '""') + '"' for cell in row) for row in rows)
     content = text.encode()
-    path.write_bytes(gzip.compress(content) if path.suffix.lower() == ".gz" else content)
+    path.write_bytes(COMPRESS.get(path.suffix.lower(), bytes)(content))
     return path
 
 
@@ -54,6 +67,10 @@ def written(path, records):
         "x.JSON.GZ",
         "x.csv.gz",
         "x.tsv.gz",
+        "x.feather",
+        "x.jsonl.bz2",
+        "x.csv.xz",
+        "x.json.zst",
     ],
 )
 def test_every_container_gives_the_same_records(tmp_path, name):
@@ -124,6 +141,12 @@ def test_a_field_may_be_of_any_length(tmp_path):
         ("x.json", b'"text"'),
         ("x.jsonl.gz", gzip.compress(b'{"a": 1}\n' * 1000, mtime=0)[:-20]),
         ("x.jsonl.gz", b"not gzip"),
+        ("x.jsonl.bz2", bz2.compress(b'{"a": 1}\n' * 1000)[:-20]),
+        ("x.jsonl.xz", lzma.compress(b'{"a": 1}\n' * 1000)[:-20]),
+        ("x.jsonl.xz", b"not xz"),
+        ("x.jsonl.zst", pa.compress(b'{"a": 1}\n' * 1000, codec="zstd", asbytes=True)[:-5]),
+        ("x.jsonl.zst", b"not zstd"),
+        ("x.feather", b"ARROW1 cut off"),
         ("absent.jsonl", None),
         ("absent.parquet", None),
     ],
@@ -171,13 +194,37 @@ def test_json_lines_are_read_under_the_name_of_json(tmp_path):
     assert [record for _, record in read_records(tmp_path / "x.json")] == [{"a": 1}, {"a": 2}]
 
 
-def test_quotes_of_a_table_without_quoting_lose_nothing_silently(tmp_path):
-    (tmp_path / "x.tsv").write_text('a\tb\n"A b\t1\nx "\t2\n')
-    assert list(read_records(tmp_path / "x.tsv")) == [
-        (2, BadLine("a quote runs over several cells or lines", json.dumps(["A b\t1\nx ", "2"])))
-    ]
-    (tmp_path / "x.tsv").write_text('a\tb\n"Hi" he said\t1\n')
-    with pytest.raises(UserError, match=r"x\.tsv: line 2: broken quoting"):
+@pytest.mark.parametrize(
+    ("line", "cell"),
+    [
+        ('"A b\t1', '"A b'),
+        ('x "\t1', 'x "'),
+        ('"Hi" he said\t1', '"Hi" he said'),
+        ('"Hi."\t1', '"Hi."'),
+        ('He said "hi".\t1', 'He said "hi".'),
+        ('"\t1', '"'),
+        ('""\t1', '""'),
+        ('"He said ""hi""."\t1', 'He said "hi".'),  # as a tool quotes it
+    ],
+)
+def test_the_quotes_of_a_table_without_quoting_are_text(tmp_path, line, cell):
+    (tmp_path / "x.tsv").write_text(f"a\tb\n{line}\nlast\t2\n")
+    assert list(read_records(tmp_path / "x.tsv")) == [(2, {"a": cell, "b": "1"}), (3, {"a": "last", "b": "2"})]
+
+
+def test_what_a_tool_quotes_in_a_tsv_file_reads_back_or_is_rejected(tmp_path):
+    """Its cells may have line breaks and tabs, and a row of a TSV file is a line."""
+    cells = ["plain", 'a "quote"', '"all"', "a\ttab", "two\nlines", "three\nshort\nlines", "last"]
+    with (tmp_path / "x.tsv").open("w", newline="") as file:
+        csv.writer(file, delimiter="\t", lineterminator="\n").writerows([("a", "b"), *((cell, "1") for cell in cells)])
+    found = [record for _, record in read_records(tmp_path / "x.tsv")]
+    assert [record["a"] for record in found if isinstance(record, dict)] == [*cells[:3], "last"]
+    assert sum(isinstance(record, BadLine) for record in found) == 1 + 2 + 3
+
+
+def test_broken_quoting_is_told_with_its_tab(tmp_path):
+    (tmp_path / "x.tsv").write_text('"a"\t"b"\n"Hi" he said\t1\n')
+    with pytest.raises(UserError, match=r"x\.tsv: line 2: broken quoting \('\\t' expected"):
         list(read_records(tmp_path / "x.tsv"))
 
 
@@ -195,6 +242,28 @@ def test_times_are_read_as_text(tmp_path):
     assert first == {"when": "1970-01-01 00:00:00.000000", "day": "1970-01-02"}
     assert second["when"] is None
     assert str(2**60) in third["when"]
+
+
+def test_times_out_of_range_are_read_as_text_at_any_depth(tmp_path):
+    moment, far = pa.timestamp("us"), 2**60
+    columns = {
+        "struct": ({"at": far}, pa.struct([("at", moment)])),
+        "list": ([far], pa.list_(moment)),
+        "large": ([{"at": far}], pa.large_list(pa.struct([("at", moment)]))),
+        "map": ([("at", far)], pa.map_(pa.string(), moment)),
+        "fixed": ([far], pa.list_(moment, 1)),
+    }
+    table = pa.table({name: pa.array([value, None], kind) for name, (value, kind) in columns.items()})
+    pq.write_table(table, tmp_path / "x.parquet")
+    (_, first), (_, second) = read_records(tmp_path / "x.parquet")
+    assert all(str(far) in str(first[name]) for name in columns)
+    assert set(second.values()) == {None}
+
+
+def test_one_record_may_be_a_whole_json_file(tmp_path):
+    for record in ({"a": "x", "b": 1}, {"a": "x", "b": ["y", "z"]}):
+        (tmp_path / "x.json").write_text(json.dumps(record, indent=1))
+        assert list(read_records(tmp_path / "x.json")) == [(1, record)]
 
 
 def test_a_large_row_group_is_not_read_at_once(tmp_path):

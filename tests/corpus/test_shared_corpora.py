@@ -8,7 +8,7 @@ import pytest
 
 from fluency.corpus.ingest import read_corpus
 from fluency.corpus.m2 import blocks, corrected, parse
-from fluency.corpus.readers import read_lines
+from fluency.corpus.lines import read_lines
 from fluency.corpus.rows import Row, write_rows
 from fluency.pairs.dataset import build_dataset
 from fluency.pairs.pair import pairs_of
@@ -62,7 +62,7 @@ def test_dropping_leaks_leaves_the_published_validation_rows(tmp_path):
 def jfleg(format: str) -> dict[tuple[str, str], tuple[int, str, str]]:
     """The edits of all corrections with exactly one."""
     edits = {}
-    for row in read_corpus(fetch_data(f"path:{CORPORA / 'jfleg'}"), "jfleg", format=format):
+    for row in read_corpus(fetch_data(f"path:{CORPORA / 'jfleg'}"), "jfleg", format=format, join_tokens=False):
         if isinstance(row, Row):
             try:
                 pair = pairs_of(row, PARAMS, "")[0]
@@ -89,13 +89,13 @@ def test_what_jflegs_m2_file_says_otherwise_is_case_and_spacing():
         for number, lines in enumerate(references):
             plain = " ".join(lines[at])
             try:
-                after = corrected(block.sentence, block.annotators.get(str(number), []))
+                after = " ".join(corrected(block.tokens, block.annotators.get(str(number), [])))
             except ValueError:
                 found["edits outside the sentence"] += 1
                 continue
             same = _difference(after, plain)
             found[same] += 1
-            others[block.sentence] += same == "otherwise"
+            others[block.line] += same == "otherwise"
     assert found == {
         "the same": 2381, "case": 528, "spacing": 19, "case and spacing": 19, "otherwise": 57,
         "edits outside the sentence": 12,

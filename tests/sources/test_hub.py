@@ -67,7 +67,28 @@ def test_a_data_set_comes_without_what_no_reader_reads(hub):
     fetched = fetch_data("hub:owner/edits")
     assert [path.relative_to(fetched.root).as_posix() for path in fetched.files] == ["data/train.jsonl"]
     assert fetched.revision == commit
-    assert hub.downloads() == {"data/train.jsonl"}
+    assert hub.downloads() == {"data/train.jsonl", "README.md"}  # its card may say what is in it
+
+
+CARD = b"""---
+configs:
+- {config_name: en, data_files: [{split: train, path: en/a.jsonl}, {split: test, path: en/b.jsonl}]}
+- {config_name: de, data_files: de/*}
+---
+"""
+
+
+def test_a_configuration_is_named_where_there_are_several(hub):
+    files = {"en/a.jsonl": TRAIN, "en/b.jsonl": TRAIN, "de/train.jsonl": TRAIN, "README.md": CARD}
+    commit = hub.publish("owner/edits", files)
+    fetched = fetch_data(f"hub:owner/edits/en@{commit}")
+    assert (fetched.revision, fetched.config) == (commit, "en")
+    assert {path.name: fetched.splits[path] for path in fetched.files} == {"a.jsonl": "train", "b.jsonl": "test"}
+    assert [path.name for path in fetch_data("hub:owner/edits/de").files] == ["train.jsonl"]
+    with pytest.raises(UserError, match=r"has the configurations en, de; name one: hub:owner/edits/CONFIG"):
+        fetch_data("hub:owner/edits")
+    with pytest.raises(UserError, match=r"hub:owner/edits/fr: no configuration 'fr'; it has en, de"):
+        fetch_data("hub:owner/edits/fr")
 
 
 def test_a_model_comes_without_pickles_and_code(hub):

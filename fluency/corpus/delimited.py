@@ -1,0 +1,106 @@
+"""CSV and TSV as records. The quotes of a TSV file are text, unless its header is quoted or they are doubled."""
+
+import csv
+import io
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from fluency.corpus.lines import BadLine, opened, read_lines, suffix_of
+from fluency.utils.errors import UserError
+
+csv.field_size_limit(sys.maxsize)  # an endless field is a row to reject, not a file that cannot be read
+_QUOTED = re.compile(r'"((?:[^"]|"")*)"')
+
+
+def read_delimited(file: Path, delimiter: str | None = None) -> Iterator[tuple[int, dict[str, str] | BadLine]]:
+    """Stream the rows under a header.
+
+    Args:
+        delimiter: between cells, where it is another than the suffix says.
+
+    Raises:
+        UserError: broken quoting, or two columns of one name.
+    """
+    delimiter = delimiter or {".csv": ",", ".tsv": "\t"}[suffix_of(file)]
+    tabs = delimiter == "\t"
+    if tabs and not _header_is_quoted(file):
+        yield from _tsv(file)
+        return
+    with opened(file) as content, io.TextIOWrapper(content, encoding="utf-8-sig", newline="") as text:
+        reader = csv.reader(text, strict=True, delimiter=delimiter)
+        try:
+            columns = _columns(file, next(reader, []))
+            line = reader.line_num + 1
+            for cells in reader:
+                if cells:  # an empty line is no row
+                    yield line, _row(columns, cells, tabs)
+                line = reader.line_num + 1
+        except csv.Error as error:
+            reason = str(error).replace("\t", "\\t")
+            raise UserError(
+                f"{file}: line {reader.line_num}: broken quoting ({reason}); JSON Lines needs none"
+            ) from None
+
+
+def check_columns(file: Path, columns: list[str]) -> None:
+    """Let no table pass whose columns share a name.
+
+    Raises:
+        UserError: two of them do.
+    """
+    if len(set(columns)) < len(columns):
+        twice = next(name for name in columns if columns.count(name) > 1)
+        raise UserError(f"{file}: two columns are called {twice[:80]!r}; rename one")
+
+
+def _columns(file: Path, cells: list[str]) -> list[str]:
+    columns = [name.strip() for name in cells]
+    check_columns(file, columns)
+    return columns
+
+
+def _row(columns: list[str], cells: list[str], tabs: bool) -> dict[str, str] | BadLine:
+    if len(cells) != len(columns):
+        return BadLine(f"not as many cells as columns; {len(cells)} and {len(columns)}", json.dumps(cells))
+    if tabs and any("\t" in cell or "\n" in cell for cell in cells):
+        return BadLine("a quote runs over several cells or lines", json.dumps(cells))
+    return dict(zip(columns, cells, strict=True))
+
+
+def _header_is_quoted(file: Path) -> bool:
+    """Whether all cells are: a tool that quotes the names of the columns quotes everything."""
+    _, header = next(read_lines(file), (1, ""))
+    return isinstance(header, str) and all(_QUOTED.fullmatch(cell) for cell in header.split("\t"))
+
+
+def _tsv(file: Path) -> Iterator[tuple[int, dict[str, str] | BadLine]]:
+    """A row a line. A cell is taken out of its quotes only where it holds doubled ones, as no text does."""
+    columns: list[str] | None = None
+    inside = False  # a quoted cell that an earlier line has begun
+    for number, line in read_lines(file):
+        if isinstance(line, BadLine):
+            if columns is None:
+                raise UserError(f"{file}: {line.reason}; save it as UTF-8")
+            yield number, line
+            continue
+        cells = line.split("\t")
+        if columns is None:
+            columns = _columns(file, cells)
+            continue
+        odd, short = line.count('"') % 2 == 1, len(cells) < len(columns)
+        if (odd or inside) and (short or (odd and inside)):
+            inside ^= odd
+            yield number, BadLine("a quoted cell runs over several lines; JSON Lines holds line breaks", line)
+            continue
+        inside = False
+        if line:
+            yield number, _row(columns, [_unquoted(cell) for cell in cells], tabs=False)
+
+
+def _unquoted(cell: str) -> str:
+    if cell.startswith('"') and '""' in cell[1:-1] and _QUOTED.fullmatch(cell):
+        return cell[1:-1].replace('""', '"')
+    return cell

@@ -1,0 +1,54 @@
+"""Drafts: what a record says of a row, before its place in the corpus is known; and how the sample says it."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fluency.edits.edit import Edit
+from fluency.edits.forms import check_sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a record says of one row; the attributes are a `Row`'s."""
+
+    relation: str
+    before: str
+    after: str | None
+    edit: Edit | None = None
+    label: int | None = None
+    kind: str | None = None
+
+
+def checked(draft: Draft) -> Draft:
+    """The draft itself.
+
+    Raises:
+        ValueError: a sentence is blank, too long, or no text that a file can hold.
+    """
+    check_sentence("before", draft.before)
+    if draft.after is not None:  # a plain sentence has no other
+        check_sentence("after", draft.after)
+    return draft
+
+
+# The sample's own: a sentence a line, an edit as [left|right] (data/sample/README.md).
+_EDITED = re.compile(r"([-=!]) (\w+): ([^\[\]|]*)\[([^\[\]|]*)\|([^\[\]|]*)\]([^\[\]|]*)")
+
+
+def read_sample(line: str) -> Iterator[Draft]:
+    """A line of the sample."""
+    match = _EDITED.fullmatch(line)
+    if not match:
+        if re.search(r"[\[\]|]", line) or line.startswith(("- ", "= ", "! ")):
+            raise ValueError("neither a sentence nor `- kind: text [left|right] text`")
+        yield Draft("sentence", line, None, kind="plain")
+        return
+    mark, kind, head, left, right, tail = match.groups()
+    fluent, other = head + left + tail, head + right + tail
+    if mark == "!":
+        yield Draft("labelled", fluent, other, Edit(len(head), left, right), label=0, kind=kind)
+    elif mark == "=":
+        yield Draft("rewrite", fluent, other, Edit(len(head), left, right), kind=kind)
+    else:
+        yield Draft("correction", other, fluent, Edit(len(head), right, left), kind=kind)

@@ -1,0 +1,86 @@
+"""The lines of text files, also compressed, and what is told of a file that cannot be read."""
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import pyarrow as pa
+
+from fluency.utils.errors import UserError
+
+PIPE = Path("-")  # standard input, or output: JSON Lines
+
+
+_OPENERS: dict[str, Callable[[Path], IO[bytes]]] = {
+    ".gz": gzip.open,
+    ".bz2": bz2.open,
+    ".xz": lzma.open,
+    ".zst": lambda file: io.BufferedReader(pa.input_stream(file, compression="zstd")),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """A line that holds no record."""
+
+    reason: str
+    text: str
+
+
+def suffix_of(file: Path) -> str:
+    """The suffix that tells the container, in lower case: `.jsonl` of `train.jsonl` and of `train.JSONL.gz`."""
+    if file == PIPE:
+        return ".jsonl"
+    return (Path(file.stem).suffix if compression_of(file) else file.suffix).lower()
+
+
+def compression_of(file: Path) -> str | None:
+    """The suffix that says how the file is compressed (`.gz`, `.bz2`, `.xz`, `.zst`), or None."""
+    suffix = file.suffix.lower()
+    return suffix if suffix in _OPENERS else None
+
+
+def read_lines(file: Path) -> Iterator[tuple[int, str | BadLine]]:
+    """Stream the lines of a text file, plain or compressed, without their line feeds, numbered from 1.
+
+    Only a line feed ends a line: JSON text may hold U+2028 and its like unescaped.
+
+    Raises:
+        UserError: the file is missing or cut off.
+    """
+    with explained(file), opened(file) as lines:
+        for number, line in enumerate(lines, 1):
+            content = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line  # a byte order mark
+            content = content.removesuffix(b"\n").removesuffix(b"\r")
+            try:
+                yield number, content.decode("utf-8")
+            except UnicodeDecodeError as error:
+                yield number, BadLine(f"not UTF-8; {error.reason}", content.decode("utf-8", "backslashreplace"))
+
+
+@contextmanager
+def explained(file: Path) -> Iterator[None]:
+    """Tell a file that cannot be read in one line."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file}: not UTF-8 ({error.reason}); save it as UTF-8") from None
+    except (pa.ArrowException, zlib.error, lzma.LZMAError, EOFError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"{file}: cannot be read ({reason})") from None
+
+
+def opened(file: Path) -> IO[bytes]:
+    """The bytes of a file, decompressed."""
+    if file == PIPE:
+        return os.fdopen(0, "rb", closefd=False)  # /dev/stdin would not open a socket
+    compression = compression_of(file)
+    return _OPENERS[compression](file) if compression else file.open("rb")

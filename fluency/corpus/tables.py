@@ -1,0 +1,165 @@
+"""Tables as rows: which format the columns tell, what the source calls them, what the labels mean."""
+
+import json
+import re
+from array import array
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from fluency.corpus.formats import ASKED_FOR, SIDES, TABLES, Format, Meaning
+from fluency.corpus.labels import Labels
+from fluency.corpus.lines import BadLine, read_lines, suffix_of
+from fluency.corpus.places import Items, Place
+from fluency.corpus.readers import Record, Records, read_records, schema_of
+from fluency.corpus.tasks import instructions_in
+from fluency.sources.card import class_names, names_in
+from fluency.sources.data import Fetched
+from fluency.utils.errors import UserError
+
+_HEAD = 100  # records whose columns tell the format of a table
+_BESIDE = ("kind", "part", "source", "split")  # columns of any format
+
+
+@dataclass(frozen=True)
+class Tables:
+    """How the tables of one source are read.
+
+    Attributes:
+        format: as `data.format`; None tells it by the columns.
+        tasks: of a corpus with a `task` column, the tasks to keep; none named keeps all.
+        relations: as `data.task_relations`.
+        files: the tables.
+    """
+
+    fetched: Fetched
+    files: Collection[Path]
+    format: str | None = None
+    tasks: Collection[str] = ()
+    relations: Mapping[str, str] = field(default_factory=dict)
+
+    def rows(self, file: Path, place: Place) -> Items:
+        """Stream the rows of a table.
+
+        Raises:
+            UserError: it cannot be read, has none of the known sets of columns, or labels of which nothing says what
+                they mean.
+        """
+        records = self.records(file)
+        head = list(islice(records, _HEAD))
+        if not head and _may_be_empty(file):
+            yield place.rejected("the file holds no rows", 1, "")
+            return
+        name, own, reader = self._format_of(file, head)
+        labels = self._labels(file)
+        labels.check("expected_score" if name == "reference" else "label")
+        has = self._has if name == "reference" else bool
+        meaning = Meaning(labels, has, self.relations, instructions_in(_changes(head, own)))
+        beside = [column for column in _BESIDE if column not in own]
+        task = "labels" if "before_sent" in own else "task"
+        for line, record in chain(head, records):
+            if isinstance(record, BadLine):
+                yield place.rejected(record.reason, line, record.text)
+                continue
+            text = partial(json.dumps, record, ensure_ascii=False, default=str)
+            if self.tasks and task in record and record[task] not in self.tasks:
+                yield place.rejected(f"task: not among data.tasks; found {record[task]!r}"[:200], line, text())
+            else:
+                columns = {column: record.get(column) for column in beside}
+                yield from place.rows(line, text, partial(reader, record, meaning), columns)
+
+    def fits(self, file: Path) -> bool:
+        """Whether a table is of the format asked for."""
+        try:
+            self._format_of(file, list(islice(self.records(file), _HEAD)))
+        except UserError:
+            return False
+        return True
+
+    def records(self, file: Path) -> Records:
+        """The records of a table, under the names that the formats have for its columns."""
+        columns = self.fetched.source.columns
+        records = read_records(file)
+        return ((line, _renamed(record, columns)) for line, record in records) if columns else records
+
+    def _format_of(self, file: Path, head: Iterable[tuple[int, Record | BadLine]]) -> Format:
+        columns = {column for _, record in head if isinstance(record, dict) for column in record}
+        if not columns:
+            first = next((record for _, record in head), None)
+            reason = f"its first line: {first.reason}" if isinstance(first, BadLine) else "it is empty"
+            raise UserError(f"{file}: holds no record ({reason}); mend it, or take it out of the source")
+        chosen = [known for known in TABLES + (ASKED_FOR if self.format else ()) if self.format in (None, known[0])]
+        for known in chosen:
+            if known[1] <= columns:
+                return known
+        needed = "; ".join(dict.fromkeys(", ".join(sorted(wanted)) for _, wanted, _ in chosen))
+        found = ", ".join(sorted(columns))[:500]
+        raise UserError(
+            f"{file}: no known format in its columns ({found}); one of these is needed: {needed}; "
+            "a source says its own: {path: ..., format: ..., columns: {before: ITS-NAME, ...}, files: GLOB}"
+        )
+
+    @cached_property
+    def _has(self) -> Callable[[str], bool]:
+        """Whether the corpus has a sentence; it keeps eight bytes for each."""
+        hashes = array("q")
+        for file in self.files:
+            for _, record in self.records(file):
+                if isinstance(record, dict):
+                    hashes.append(hash(str(record.get("original_sentence"))))
+        known = np.unique(np.frombuffer(hashes, dtype=np.int64))
+
+        def has(sentence: str) -> bool:
+            at = np.searchsorted(known, hash(sentence))
+            return bool(at < len(known) and known[at] == hash(sentence))
+
+        return has
+
+    def _labels(self, file: Path) -> Labels:
+        its = self.fetched
+        names = _names_in_schema(schema_of(file)) or class_names(file, its.root, its.config)
+        ours = {theirs: name for name, theirs in its.source.columns.items()}
+        names = {ours.get(name, name): classes for name, classes in names.items()}
+        return Labels(file, its.source.labels, its.source.threshold, names)
+
+
+def _changes(head: Iterable[tuple[int, Record | BadLine]], columns: frozenset[str]) -> list[tuple[Any, Any]]:
+    """The sources and targets of the first records, of a table that has them."""
+    sides = next((pair for pair in SIDES if columns == {*pair}), None)
+    records = (record for _, record in head if isinstance(record, dict))
+    return [(record.get(sides[0]), record.get(sides[1])) for record in records] if sides else []
+
+
+def _renamed(record: Record | BadLine, columns: Mapping[str, str]) -> Record | BadLine:
+    """The record with its columns under our names; `translation.en` is a field of a column."""
+    if isinstance(record, BadLine):
+        return record
+    renamed = {name: value for name, value in record.items() if name not in columns.values()}
+    for ours, theirs in columns.items():
+        outer, _, inner = theirs.partition(".")
+        if theirs in record:
+            renamed[ours] = record[theirs]
+        elif isinstance(record.get(outer), dict) and inner in record[outer]:
+            renamed[ours] = record[outer][inner]
+    return renamed
+
+
+def _may_be_empty(file: Path) -> bool:
+    """Whether a file without rows is whole: it has a schema or a header, or is one of several shards."""
+    if suffix_of(file) in (".csv", ".tsv"):
+        return next(read_lines(file), None) is not None
+    return suffix_of(file) in (".parquet", ".arrow", ".feather", ".json") or bool(re.search(r"-\d+-of-\d+", file.name))
+
+
+def _names_in_schema(schema: pa.Schema | None) -> dict[str, list[str]]:
+    """The names of classes in the metadata that `datasets` writes into a schema."""
+    try:
+        return names_in(json.loads(schema.metadata[b"huggingface"])["info"]["features"])
+    except (AttributeError, ValueError, KeyError, TypeError):  # there is none
+        return {}

@@ -1,0 +1,107 @@
+"""What a data set says of itself: the head of its README.md, and the files in which `datasets` keeps its types."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fluency.utils.errors import UserError
+
+# files that say something of the rows, and hold none
+FILES = ("README.md", "dataset_info.json", "dataset_infos.json")
+
+Config = dict[str | None, list[str]]  # globs of files by the name of their split; None where the files' names say it
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """The YAML at the head of the folder's README.md; empty where there is none.
+
+    Raises:
+        UserError: it is no YAML.
+    """
+    readme = folder / "README.md"
+    text = readme.read_text(encoding="utf-8", errors="replace") if readme.is_file() else ""
+    if not text.startswith("---\n"):
+        return {}
+    try:
+        card = yaml.safe_load(text[4:].partition("\n---")[0])
+    except yaml.YAMLError as error:
+        raise UserError(f"{readme}: its head is no YAML ({' '.join(str(error).split())})") from None
+    return card if isinstance(card, dict) else {}
+
+
+def configs(card: Mapping[str, Any]) -> dict[str, Config]:
+    """The configurations that a card names, with their files."""
+    return {
+        str(config.get("config_name", "default")): _data_files(config)
+        for config in _mappings(card.get("configs"))
+        if "data_files" in config or "data_dir" in config
+    }
+
+
+def _data_files(config: Mapping[str, Any]) -> Config:
+    files, folder = config.get("data_files", "**/*"), config.get("data_dir")
+    if isinstance(files, dict):
+        by_split = list(files.items())
+    else:
+        by_split = [
+            (item.get("split"), item.get("path")) if isinstance(item, dict) else (None, item) for item in _list(files)
+        ]
+    found: Config = {}
+    for split, paths in by_split:
+        globs = [f"{folder}/{path}" if folder else str(path) for path in _list(paths)]
+        found.setdefault(split and str(split), []).extend(globs)
+    return found
+
+
+def class_names(file: Path, root: Path, config: str | None) -> dict[str, list[str]]:
+    """The names of the classes of a file's categorical columns, where the nearest description beside it has some.
+
+    Raises:
+        UserError: it has others for each configuration, and none is chosen.
+    """
+    folders = [folder for folder in file.parents if folder.is_relative_to(root)]
+    for info in (_json(folder / "dataset_info.json") for folder in folders):
+        if names := names_in(info.get("features")):
+            return names
+    infos = {name: info for name, info in _json(root / "dataset_infos.json").items() if isinstance(info, dict)}
+    infos |= {info.get("config_name", "default"): info for info in _mappings(read_card(root).get("dataset_info"))}
+    chosen = [infos[config]] if config in infos else infos.values()
+    found = [names for info in chosen if (names := names_in(info.get("features")))]
+    if any(names != found[0] for names in found):
+        raise UserError(f"data.source: {root} has other labels in each of its configurations; name one of them")
+    return found[0] if found else {}
+
+
+def names_in(features: Any) -> dict[str, list[str]]:
+    """The names of the classes of each categorical feature, as dataset_info.json or a card has them."""
+    if isinstance(features, list):  # of a card
+        features = {item.get("name"): item.get("dtype") for item in features if isinstance(item, dict)}
+    found = {}
+    for column, feature in features.items() if isinstance(features, dict) else ():
+        if isinstance(feature, dict):
+            names = feature.get("names") or (feature.get("class_label") or {}).get("names")
+            if names:
+                ordered = [names[key] for key in sorted(names, key=int)] if isinstance(names, dict) else names
+                found[column] = [str(name) for name in ordered]
+    return found
+
+
+def _json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise UserError(f"{path}: not JSON ({error})") from None
+    return content if isinstance(content, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _mappings(value: Any) -> list[dict[str, Any]]:
+    return [item for item in _list(value) if isinstance(item, dict)]

@@ -1,0 +1,149 @@
+"""No label is inverted or guessed: what says its meaning decides, and what nothing explains is refused."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fluency.corpus.ingest import read_corpus
+from fluency.corpus.labels import Labels
+from fluency.corpus.rows import Row
+from fluency.sources.data import Source, fetch_data
+from fluency.utils.errors import UserError
+
+GOOD = {"before": "Box 0 are full.", "after": "Box 0 is full."}
+BAD = {"before": "Box 0 is full.", "after": "Box 0 are full."}
+LABELS = Labels(Path("x.jsonl"))
+
+
+def labels(path, **settings):
+    items = read_corpus(fetch_data(replace(Source(path=str(path)), **settings)), "mine")
+    return [item.label if isinstance(item, Row) else item.reason for item in items]
+
+
+def write_jsonl(path, *values):
+    path.write_text("".join(json.dumps(GOOD | {"label": value}) + "\n" for value in values))
+    return path
+
+
+@pytest.mark.parametrize("value", [1, 1.0, True, "1", "1.0", "true", "True", "fluent", "Acceptable", "CORRECT"])
+def test_values_that_say_fluent(value):
+    assert LABELS("label", value) == 1
+
+
+@pytest.mark.parametrize(
+    "value", [0, -0.0, False, "0", "false", "non-fluent", "Nonfluent", "not fluent", "unacceptable", "incorrect"]
+)
+def test_values_that_say_not_fluent(value):
+    assert LABELS("label", value) == 0
+
+
+@pytest.mark.parametrize("value", [None, "", float("nan"), [1], {"label": 1}, b"1"])
+def test_a_row_without_a_label_is_rejected(value):
+    with pytest.raises(ValueError, match="label: neither 0 nor 1; found"):
+        LABELS("label", value)
+
+
+def hub_files(folder, names):
+    """The same rows of a categorical column, in each container that `datasets` writes."""
+    datasets = pytest.importorskip("datasets")
+    rows = [GOOD | {"label": names[0]}, BAD | {"label": names[1]}]
+    data = datasets.Dataset.from_list(rows).class_encode_column("label")
+    data.to_parquet(str(folder / "parquet/x.parquet"))
+    data.save_to_disk(str(folder / "saved"))
+    return [folder / "parquet/x.parquet", folder / "saved"]
+
+
+@pytest.mark.parametrize("names", [("correct", "incorrect"), ("acceptable", "unacceptable"), ("fluent", "non-fluent")])
+def test_the_names_of_classes_decide_whatever_their_order(tmp_path, names):
+    """`datasets` numbers them by the alphabet, so `correct` is 0."""
+    (tmp_path / "parquet").mkdir()
+    for path in hub_files(tmp_path, names):
+        assert labels(path) == [1, 0]
+
+
+def test_names_of_classes_that_say_nothing_are_refused_or_explained(tmp_path):
+    (tmp_path / "parquet").mkdir()
+    for path in hub_files(tmp_path, ("equivalent", "other")):
+        with pytest.raises(UserError, match=r"label: nothing says what 'equivalent' means; give the source its labels"):
+            labels(path)
+        assert labels(path, labels={"equivalent": 1, "other": 0}) == [1, 0]
+
+
+INFO = {"features": {"label": {"names": ["good", "bad"], "_type": "ClassLabel"}, "before": {"dtype": "string"}}}
+CARD = """---
+dataset_info:
+  features:
+  - {name: before, dtype: string}
+  - name: label
+    dtype:
+      class_label:
+        names:
+          '0': good
+          '1': bad
+---
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("dataset_info.json", json.dumps(INFO)),
+        ("dataset_infos.json", json.dumps({"default": INFO})),
+        ("README.md", CARD),
+    ],
+)
+def test_names_of_classes_may_stand_beside_the_file(tmp_path, name, content):
+    (tmp_path / "data").mkdir()
+    write_jsonl(tmp_path / "data/x.jsonl", 0, 1)
+    assert labels(tmp_path) == [0, 1]
+    (tmp_path / name).write_text(content)
+    write_jsonl(tmp_path / "data/x.jsonl", 0, 1, -1)
+    assert labels(tmp_path) == [1, 0, "label: neither 0 nor 1; found none"]
+    write_jsonl(tmp_path / "data/x.jsonl", "0", "1", "0.0", "bad")  # as CSV has them
+    assert labels(tmp_path) == [1, 0, 1, 0]
+    write_jsonl(tmp_path / "data/x.jsonl", 0, 2)
+    with pytest.raises(UserError, match="label: 2 is no class of good, bad"):
+        labels(tmp_path)
+
+
+def test_other_names_in_each_configuration_are_refused(tmp_path):
+    write_jsonl(tmp_path / "x.jsonl", 0)
+    other = {"features": {"label": {"names": ["bad", "good"]}}}
+    (tmp_path / "dataset_infos.json").write_text(json.dumps({"a": INFO, "b": other}))
+    with pytest.raises(UserError, match="has other labels in each of its configurations"):
+        labels(tmp_path)
+
+
+@pytest.mark.parametrize("values", [(0, 1, 2), (0, 1, 0.5), ("1", "0", "4"), (1, -1), ("yes", "no"), (0, "unsure")])
+def test_a_column_of_other_values_than_two_is_refused_as_a_whole(tmp_path, values):
+    path = write_jsonl(tmp_path / "x.jsonl", *values)
+    with pytest.raises(UserError, match=r"x\.jsonl: label: nothing says what .*labels: \{.*threshold: NUMBER"):
+        labels(path)
+
+
+def test_a_map_or_a_threshold_says_what_values_mean(tmp_path):
+    path = write_jsonl(tmp_path / "x.jsonl", 0, 1, 2, "3", 4.0, 2.5)
+    assert labels(path, threshold=2.5) == [0, 0, 0, 1, 1, 1]
+    path = write_jsonl(tmp_path / "x.jsonl", 1, "2.0", "Don't know", True)
+    meant = {"1": 0, "2": 1, "don't  know": None, "True": 1}
+    assert labels(path, labels=meant) == [0, 1, "label: left out by the source's labels; found \"Don't know\"", 1]
+    with pytest.raises(UserError, match="nothing says what 0 means"):  # a map says all
+        labels(write_jsonl(tmp_path / "x.jsonl", 0), labels=meant)
+
+
+def test_columns_of_any_name_are_read_by_a_map(tmp_path):
+    record = {"src": "She go.", "hyp": "She goes.", "by": {"people": "bad"}, "label": 7}
+    (tmp_path / "x.jsonl").write_text(json.dumps(record))
+    columns = {"before": "src", "after": "hyp", "label": "by.people"}
+    assert labels(tmp_path, columns=columns) == [0]
+    with pytest.raises(UserError, match=r"no known format in its columns .* one of these is needed: .*after, before"):
+        labels(tmp_path, columns=columns | {"after": "absent"})
+
+
+def test_a_label_beside_source_and_target_counts(tmp_path):
+    """A table of judged edits is not one of corrections."""
+    for source, target in (("src", "tgt"), ("sentence1", "sentence2"), ("input", "output")):
+        (tmp_path / "x.jsonl").write_text(json.dumps({source: "She goes.", target: "She go.", "label": 0}))
+        assert labels(tmp_path) == [0]

@@ -1,0 +1,95 @@
+"""Sentences stay whole but for an instruction that is one; a task that is not known gives no label."""
+
+import json
+
+import pytest
+
+from fluency.corpus.ingest import read_corpus
+from fluency.corpus.rows import Row
+from fluency.corpus.tasks import RELATIONS, instructions_in, without_instruction
+from fluency.sources.data import fetch_data
+
+
+def read(path, *records, **options):
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    items = read_corpus(fetch_data(f"path:{path}"), "mine", **options)
+    return [(item.relation, item.before, item.after) if isinstance(item, Row) else item.reason for item in items]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("He leave at 10:30 from the station.", "He leaves at 10:30 from the station."),
+        ("He leave at 10: 30 from the station.", "He leaves at 10: 30 from the station."),
+        ("Note: she go.", "Notes: she goes."),
+        ("He say: she go.", "He says: she goes."),
+        ("Make this clear: he go.", "Make it clear: he goes."),  # no instruction, since the target begins with it too
+        ("Fix the old radio: it be broken.", "Mend the old radio: it is broken."),
+        ("http://a.b is good: see.", "http://a.b is fine: see."),
+    ],
+)
+def test_a_sentence_with_a_colon_stays_whole(tmp_path, before, after):
+    for columns in (("src", "tgt"), ("source", "target")):
+        record = dict(zip(columns, (before, after), strict=True))
+        assert read(tmp_path / "x.jsonl", record | {"task": "gec"}) == [("correction", before, after)]
+        assert read(tmp_path / "x.jsonl", record) == [("correction", before, after)]
+
+
+@pytest.mark.parametrize(
+    "instruction",
+    """Fix grammar|Fix grammaticality in this sentence|Remove all grammatical errors from this text|Grammar improvements
+    Improve the grammaticality of this sentence,|Update to remove grammar errors|Fix disfluencies in the sentence
+    Make the sentence fluent|Clarification|Use clearer wording|Write a better readable version of the sentence
+    Make this easier to read|Fix lack of coherence in the sentence|Rewrite in a more formal manner
+    Make this sound more formal|Write less informally|Remove POVs in this text|Remove non-neutral points of view
+    Remove unsourced opinions from this text|Make this text less biased|Paraphrase this sentence|Use different wording
+    Reword this text|Rewrite this with simpler wording""".replace("\n    ", "|").split("|"),
+)
+def test_coedits_instructions_are_taken_off(instruction):
+    assert without_instruction(f"{instruction}: She go.", "She goes.", "gec", frozenset()) == "She go."
+    assert without_instruction(f"{instruction}: She go.", "She goes.", None, frozenset()) == f"{instruction}: She go."
+
+
+def test_an_instruction_is_taken_off_a_sentence_that_begins_like_it():
+    assert without_instruction("Fix grammar: Fix the door please.", "Fix the door, please.", "gec", frozenset()) == (
+        "Fix the door please."
+    )
+
+
+def test_a_prefix_of_most_sources_and_no_target_is_an_instruction(tmp_path):
+    records = [{"src": f"gec: She go at {n}:30.", "tgt": f"She goes at {n}:30."} for n in range(5)]
+    plain = {"src": "Note: she go.", "tgt": "Note: she goes."}
+    found = read(tmp_path / "x.jsonl", *records, plain)
+    assert found[:5] == [("correction", f"She go at {n}:30.", f"She goes at {n}:30.") for n in range(5)]
+    assert found[5] == ("correction", plain["src"], plain["tgt"])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [("A: she go.", "A: she goes.")] * 5,  # in the target too
+        [("A: she go.", "She goes.")] * 2,  # too few
+        [("A: she go.", "She goes.")] * 3 + [("she go.", "She goes.")] * 4,  # not most
+        [(None, "x"), (3, None)] * 3,
+        [],
+    ],
+)
+def test_a_prefix_of_fewer_or_of_targets_is_text(changes):
+    assert instructions_in(changes) == frozenset()
+
+
+def test_an_unknown_task_is_rejected_and_named_until_a_param_says_what_it_means(tmp_path):
+    path, record = tmp_path / "x.jsonl", {"src": "The shop shuts at noon.", "tgt": "The shop closes at noon."}
+    record["task"] = "paraphrasing"
+    told = "task: not known, say in data.task_relations what it means; found 'paraphrasing'"
+    assert read(path, record) == [told]
+    assert read(path, record, relations={"paraphrasing": "rewrite"}) == [("rewrite", record["src"], record["tgt"])]
+    assert read(path, record | {"task": None}) == [("correction", record["src"], record["tgt"])]
+
+
+@pytest.mark.parametrize("task", RELATIONS)
+def test_iteraters_intentions_are_tasks(tmp_path, task):
+    record = {"before_sent": " It is big.", "after_sent": " It is large.", "labels": task, "doc_id": "1"}
+    assert read(tmp_path / "x.jsonl", record) == [(RELATIONS[task], "It is big.", "It is large.")]
+    assert read(tmp_path / "x.jsonl", record | {"labels": "others"})[0].startswith("task: not known")
+    assert read(tmp_path / "x.jsonl", record, tasks=["others"]) == [f"task: not among data.tasks; found {task!r}"]
