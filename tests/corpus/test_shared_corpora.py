@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from fluency.corpus.ingest import read_corpus
-from fluency.corpus.m2 import blocks, corrected, parse
 from fluency.corpus.lines import read_lines
+from fluency.corpus.m2 import blocks, corrected, parse
 from fluency.corpus.rows import Row, write_rows
 from fluency.pairs.dataset import build_dataset
 from fluency.pairs.pair import pairs_of
