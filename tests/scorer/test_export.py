@@ -106,7 +106,7 @@ def test_the_card_says_what_the_files_say(repository):
     test, text = read_json("metrics/test.json"), re.sub(" +", " ", card())
     for tree in (test, test["operating_point"]):
         assert f" {tree['recall']:.3f} ({tree['recall_low']:.3f}-{tree['recall_high']:.3f}) |" in text
-    assert f"| contrast | 40 | {test['parts']['contrast']['operating_point']['precision']:.3f} |" in text
+    assert f"| contrast | 40 | {test['parts']['contrast']['operating_point']['precision']:.3f} (" in text
     assert "| `hub:owner/edits@v1` | c0ffee | 2 | 1234 | 5 |" in text
     assert "Base model: `hub:owner/base` at `f00d`, whose weights have the SHA-256\n`5afe`." in text
     assert f"| train | {read_json('metrics/data.json')['splits']['train']['pairs']} |" in text
