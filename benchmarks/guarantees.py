@@ -186,7 +186,7 @@ def intervals() -> dict[str, Any]:
             held = Counter()
             for seed in range(DRAWS):
                 for name, low, high in _bounds(Population(skill).draw(TEST, correlation, seed)):
-                    held[name] += low <= truth[name] <= high
+                    held[name] += low <= truth[name.replace(" ", ".")] <= high
             found[f"{judge}, {_alike(correlation)}"] = _shares(held)
     return found
 
@@ -195,7 +195,7 @@ def _bounds(drawn: Drawn) -> list[tuple[str, float, float]]:
     scores, labels, groups = drawn
     pairs = [_pair(*its) for its in zip(labels.tolist(), groups.tolist(), strict=True)]
     result = figures(ScoredPairs(pairs, scores, 0.9), EvaluateParams(RESAMPLES, 1))
-    trees = {"": result, "operating_point.": result["operating_point"]}
+    trees = {"": result, "operating_point ": result["operating_point"]}
     return [
         (f"{prefix}{name}", tree[f"{name}_low"], tree[f"{name}_high"])
         for prefix, tree in trees.items()

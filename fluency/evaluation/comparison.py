@@ -13,7 +13,7 @@ from fluency.metrics import RECALLS
 
 _SHOWN = (
     "operating_point.precision", "operating_point.recall", "operating_point.f1", "operating_point.accuracy",
-    *(f"precision_at_recall.{recall}" for recall in RECALLS),
+    *(f"precision_at_recall.{recall}" for recall in RECALLS if recall > 0.5),  # there, intervals would be too wide
     "precision", "recall", "f1", "accuracy", "average_precision", "roc_auc", "brier", "log_loss",
 )  # fmt: skip
 

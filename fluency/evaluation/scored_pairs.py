@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fluency.evaluation.intervals import NO_INTERVAL, interval, interval_of_share, resampled
+from fluency.evaluation.intervals import NO_INTERVAL, interval_of_share, resampled
 from fluency.evaluation.params import EvaluateParams
 from fluency.evaluation.proportions import exact_interval
 from fluency.metrics import expected_calibration_error, negative_log_likelihood, points
@@ -95,10 +95,8 @@ def figures(scored: ScoredPairs, params: EvaluateParams, *, uncalibrated: np.nda
             `log_loss_uncalibrated`.
     """
     at_one_half = replace(scored, decisions=scored.scores > 0.5)
-    its, bounds = scored.points(), {}
-    for name, values in scored.resampled(params).items():
-        if name not in NO_INTERVAL:
-            bounds[name] = interval(values) if name == "log_loss" else interval_of_share(its[name], values)
+    its, draws = scored.points(), scored.resampled(params)
+    bounds = {name: interval_of_share(its[name], values) for name, values in draws.items() if name not in NO_INTERVAL}
     flat = _with_bounds(its, bounds | at_one_half.exact_intervals() | _at_the_operating_point(scored))
     if uncalibrated is not None:
         flat["ece_uncalibrated"] = expected_calibration_error(uncalibrated, scored.labels)
