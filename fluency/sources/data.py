@@ -9,7 +9,6 @@ from itertools import chain
 from pathlib import Path
 
 from fluency.sources import card
-from fluency.sources.hub import snapshot
 from fluency.utils.config import require
 from fluency.utils.errors import UserError
 
@@ -124,6 +123,8 @@ def fetch_data(source: Source | str) -> Fetched:
     if its.path:
         return _folder(local_path(its.path), its, None)
     repo, config = split_config(its.hub)
+    from fluency.sources.hub import snapshot  # the hub's client takes long to import
+
     root, commit = snapshot("dataset", repo, [*_TABLES, *_PLAIN, *card.FILES], "data.source")
     return replace(_folder(root, its, config), revision=commit)
 
