@@ -336,7 +336,8 @@ def test_two_processes_of_a_launch_score_a_folder_and_go_on_after_a_kill(models,
 
     told = subprocess.run(command, shell=True, env=environment, check=True, capture_output=True, text=True).stderr
     assert all(f"scored (30 tables of process {rank}): 1,200 rows scored, 0 rejected" in told for rank in (0, 1))
-    assert {path: path.stat().st_mtime_ns for path in done} == done
+    again = [path for path, when in done.items() if path.stat().st_mtime_ns != when]
+    assert len(again) <= 2  # one a process may have been written, and not noted yet
     assert sorted(written("scored")) == [f"{number:02}.parquet" for number in range(60)]
     main(["score", "shards", "-o", "alone"])
     assert written("alone") == written("scored")
