@@ -34,11 +34,14 @@ def results(metrics_folder: Path = Path("metrics")) -> str:
     """Model beside baselines, what is certified at the operating point, and certified thresholds on the test pairs.
 
     Raises:
-        UserError: a file of metrics/ is missing, or they are of different data.
+        UserError: a file of metrics/ is missing, of an older version, or they are of different data.
     """
     table_ = results_table(metrics_folder)
-    certificate = Certificate(**read_json(metrics_folder / "validation.json")["operating_point"]["certificate"])
-    certified = certified_table(read_json(metrics_folder / "test.json")["certified"], certificate.confidence)
+    try:
+        certificate = Certificate(**read_json(metrics_folder / "validation.json")["operating_point"]["certificate"])
+        certified = certified_table(read_json(metrics_folder / "test.json")["certified"], certificate.confidence)
+    except KeyError as missing:
+        raise UserError(f"{metrics_folder}: is of an older version, without {missing}; run `dvc repro`") from None
     return f"{table_}\nOperating point: {certificate}.\n\n{certified}"
 
 

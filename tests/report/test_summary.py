@@ -51,6 +51,9 @@ def test_the_summary_sets_the_model_beside_the_baselines_with_intervals(tmp_path
     }
     for lines in (table, wrong):
         assert len({line.count("|") for line in lines}) == 1
+    write_json(tmp_path / "validation.json", {"operating_point": {}})
+    with pytest.raises(UserError, match=r"is of an older version, without 'certificate'; run `dvc repro`"):
+        summary(tmp_path)
 
 
 @pytest.mark.parametrize(
