@@ -17,6 +17,7 @@ from fluency.evaluation.support import OutsideSupport
 from fluency.scorer.table_source import KNOWN, Layout, is_table, look_over, rejected_file
 from fluency.scorer.tables import score_pipe, score_table
 from fluency.utils.errors import UserError
+from fluency.utils.processes import die_with_parent
 
 if TYPE_CHECKING:
     from fluency.scorer.scorer import FluencyScorer
@@ -158,19 +159,16 @@ def _score_files(chosen: argparse.Namespace) -> None:
     source, target = chosen.table, chosen.output
     folder = source.is_dir()
     rank, processes = _place(os.environ)
-    if processes > 1 and not folder:
-        raise UserError(f"{source}: {processes} processes were started; they share a folder of tables, not one file")
     if processes > 1:
-        from fluency.utils.processes import die_with_parent
-
+        if not folder:
+            raise UserError(f"{source}: {processes} processes were started; they share a folder, not one file")
         die_with_parent(os.environ)
     tables, others = tables_of(source, target) if folder else ([(source, target)], [])
     if others and rank == 0:
         print(f"left out, for they are no tables: {', '.join(map(str, others))}", file=sys.stderr)
     layout = _layout(chosen)
-    work = [
-        look_over(*files, layout) for files in tables[rank::processes]
-    ]  # all first: what is amiss is to be said at once
+    # all first: what is amiss is to be said at once
+    work = [look_over(*files, layout) for files in tables[rank::processes]]
     scorer, threshold = _loaded(chosen)
     progress, counts = Progress(sum(table.rows for table in work), shown=rank == 0), Counter(scored=0, rejected=0)
     for table in work:

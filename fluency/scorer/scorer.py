@@ -205,10 +205,8 @@ class FluencyScorer:
         with self._tokenising:
             items = self.classifier.reader.tokenise(changes, cut=False)
             unchanged = dict(zip(same, self.classifier.reader.tokenise(same, cut=False), strict=True))
-        return asked, {
-            change: self._readable(item, unchanged[change[0], change[0]])
-            for change, item in zip(changes, items, strict=True)
-        }
+        each = zip(changes, items, strict=True)
+        return asked, {its: self._readable(item, unchanged[its[0], its[0]]) for its, item in each}
 
     def _readable(self, item: Item, unchanged: Item) -> Item | CannotScore:
         if item == unchanged:
@@ -217,9 +215,7 @@ class FluencyScorer:
         return item if length <= most else TooLong(f"too long; {length} tokens, where {most} are the most")
 
     def _outcomes(self, asked: list[Change | CannotScore], encoded: dict[Change, Item | CannotScore]) -> list[Outcome]:
-        known: dict[Change, Outcome] = {
-            change: item for change, item in encoded.items() if isinstance(item, CannotScore)
-        }
+        known: dict[Change, Outcome] = {its: item for its, item in encoded.items() if isinstance(item, CannotScore)}
         rest = [change for change in encoded if change not in known]
         if rest:
             with self._predicting:
