@@ -70,9 +70,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     point = command.add_mutually_exclusive_group()
     point.add_argument("--threshold", type=probability, help="accept from this score on")
     point.add_argument("--min-precision", type=probability, help="accept most at this precision on validation")
-    command.add_argument(
-        "--confidence", type=probability, help="how sure --min-precision is to be on text like validation, as 0.95"
-    )
+    command.add_argument("--confidence", type=probability, help="how sure --min-precision is to be, such as 0.95")
     command.set_defaults(run=score)
 
 
