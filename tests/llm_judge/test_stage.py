@@ -135,9 +135,9 @@ def test_the_judge_has_a_pipeline_of_its_own_and_is_compared_with_the_model(new_
         "judge-1 on the test pairs: 40 answered, 0 unparsed, 0 failed, 0 unasked.\n\n40 pairs. "
     )
     assert "Differences are model less judge-1" in comparison
-    assert "McNemar's p" in comparison
+    assert "sign test" in comparison
     assert '<th scope="col">model</th><th scope="col">words alone</th><th scope="col">judge-1</th>' in made
-    assert "model and judge-1 on 40 pairs" in made
+    assert "model and judge-1 on the 40 pairs that both answered" in made
 
 
 def test_another_model_is_an_experiment_with_the_judge_alone(new_project):

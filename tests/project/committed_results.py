@@ -1,8 +1,10 @@
 """Whether a rerun's figures are as good as those committed: `python -m tests.project.committed_results OLD NEW`.
 
 OLD and NEW are folders with test.json and challenge.json. A figure may be worse by its tolerance: about three standard
-errors that it has over test pairs (three quarters of its interval's width). `python -m benchmarks.spread` measures how
-far another seed or processor moves it. What is worse by more is a loss of the code's; better is never wrong.
+errors that it has over test pairs (three quarters of its interval's width). What depends on the threshold may lose
+more: a hair's breadth in a score moves it along a flat stretch of validation's curve, and recall falls by some points.
+`python -m benchmarks.spread` measures how far another seed or processor moves a figure. What is worse by more than its
+tolerance is a loss of the code's; better is never wrong.
 """
 
 import json
@@ -10,9 +12,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-AVERAGE_PRECISION, AT_RECALL, OPERATING_POINT = 0.004, 0.01, 0.02
+AVERAGE_PRECISION, AT_RECALL, OPERATING_POINT = 0.004, 0.01, 0.05
 PARTS = 0.015  # the average precision of each
-CHALLENGE = {"absurd": 0.015, "mistake": 0.02, "repair": 0.06, "keeping": 0.06}  # the share that is decided wrongly
+CHALLENGE = {"absurd": 0.015, "mistake": 0.025, "repair": 0.06, "keeping": 0.1}  # the share that is decided wrongly
 
 Compared = tuple[str, float, float]  # a figure's name, its value (higher is better), and its tolerance
 
