@@ -72,7 +72,7 @@ def cut(source: Path, folder: Path) -> None:
 
 def stages(checkout: Path, own: Path) -> dict[str, int]:
     """Run the pipeline up to the encoded pairs in a copy of the checkout; returns the seconds of each stage."""
-    for file in subprocess.run(["git", "ls-files"], check=True, capture_output=True, text=True).stdout.split():
+    for file in subprocess.run(["git", "ls-files"], check=True, capture_output=True, text=True).stdout.splitlines():
         (checkout / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, checkout / file)
     shutil.copytree("models/base", checkout / "models/base")
@@ -99,7 +99,9 @@ def figures(test: list[dict[str, Any]], scores: np.ndarray) -> dict[str, Any]:
             "pairs": len(its),
             "average_precision": round(average_precision(its, of), 4),
             "roc_auc": round(roc_auc(its, of), 4),
-            "precision_at_recall": {str(recall): round(precision_at_recall(its, of, recall), 3) for recall in RECALLS},
+            "precision_at": {
+                f"recall {recall:.0%}": round(precision_at_recall(its, of, recall), 3) for recall in RECALLS
+            },
         }
     return result
 

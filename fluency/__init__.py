@@ -4,8 +4,8 @@ import os
 from importlib import import_module
 from typing import Any
 
-# OpenMP's threads spin while they wait for each other: beside other programs that want the cores, a training then takes
-# ten times as long. Read when torch is loaded.
+# OpenMP's threads spin while they wait for each other, which costs a training most of its time beside other programs
+# that want the cores. Read when torch is loaded.
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
 _PUBLIC = {

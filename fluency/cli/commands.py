@@ -76,7 +76,7 @@ def main(arguments: list[str] | None = None) -> None:
         "compare",
         "tell which of two sets of predictions is better, by paired tests, and list the edits on which they disagree",
         description="Tell which of two sets of predictions of the test pairs is better, as Markdown: figures with the "
-        "95 % interval of their difference, McNemar's test, and the edits on which they disagree, worst first.",
+        "95 % interval of their difference, a sign test by group, and the edits on which they disagree, worst first.",
         epilog="example: python -m fluency compare HEAD workspace",
     )
     for name, default in (("a", "HEAD"), ("b", "workspace")):

@@ -16,6 +16,7 @@ from fluency.edits.forms import CannotScore
 from fluency.evaluation.support import OutsideSupport
 from fluency.scorer.table_source import KNOWN, Layout, is_table, look_over, rejected_file
 from fluency.scorer.tables import score_pipe, score_table
+from fluency.sources.data import NOT_ROWS
 from fluency.utils.errors import UserError
 from fluency.utils.processes import die_with_parent
 
@@ -197,12 +198,10 @@ def tables_of(folder: Path, into: Path) -> tuple[list[tuple[Path, Path]], list[P
     Raises:
         UserError: there are none, or they would get in each other's way.
     """
-    from fluency.sources.data import NOT_ROWS  # brings the hub's client
-
     if into.resolve().is_relative_to(folder.resolve()):
         raise UserError(f"{into}: stands in the folder that is to be scored; name another")
     files = [file for file in sorted(folder.rglob("*")) if file.is_file() and not _hidden(file.relative_to(folder))]
-    sources = [file for file in files if is_table(file) and not any(map(file.match, NOT_ROWS))]
+    sources = {file: None for file in files if is_table(file) and not any(map(file.match, NOT_ROWS))}
     tables = [(file, into / file.relative_to(folder)) for file in sources]
     if not tables:
         raise UserError(f"{folder}: holds no table; {KNOWN}")

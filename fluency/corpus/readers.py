@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -55,16 +56,22 @@ def read_batches(file: Path, columns: Sequence[str] | None = None, *, size: int 
         yield from table.iter_batches(batch_size=size, columns=columns, use_threads=False)
 
 
-def _arrow(file: Path) -> Records:
-    """A shard of a data set's `save_to_disk` folder, which is a stream, or an Arrow file (Feather)."""
-    with pa.memory_map(str(file)) as source:
+@contextmanager
+def arrow_batches(file: Path) -> Iterator[tuple[pa.Schema, Iterator[pa.RecordBatch]]]:
+    """The schema and the batches of a shard of `save_to_disk`, which is a stream, or of an Arrow file (Feather).
+
+    Raises:
+        UserError: it is neither.
+    """
+    with explained(file), pa.memory_map(str(file)) as source:
         is_file = source.read(6) == b"ARROW1"
         source.seek(0)
-        if is_file:
-            table = pa.ipc.open_file(source)
-            batches = map(table.get_batch, range(table.num_record_batches))
-        else:
-            batches = pa.ipc.open_stream(source)
+        table = (pa.ipc.open_file if is_file else pa.ipc.open_stream)(source)
+        yield table.schema, map(table.get_batch, range(table.num_record_batches)) if is_file else iter(table)
+
+
+def _arrow(file: Path) -> Records:
+    with arrow_batches(file) as (_, batches):
         yield from enumerate((record for batch in batches for record in records_of(file, batch)), 1)
 
 
@@ -74,14 +81,12 @@ def schema_of(file: Path) -> pa.Schema | None:
     Raises:
         UserError: the file cannot be read.
     """
-    with explained(file):
-        if suffix_of(file) == ".parquet":
+    if suffix_of(file) == ".parquet":
+        with explained(file):
             return pq.read_schema(file)
-        if suffix_of(file) in (".arrow", ".feather"):
-            with pa.memory_map(str(file)) as source:
-                is_file = source.read(6) == b"ARROW1"
-                source.seek(0)
-                return (pa.ipc.open_file if is_file else pa.ipc.open_stream)(source).schema
+    if suffix_of(file) in (".arrow", ".feather"):
+        with arrow_batches(file) as (schema, _):
+            return schema
     return None
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from fluency.evaluation.intervals import NO_INTERVAL, interval_of_share, resampled
 from fluency.evaluation.params import EvaluateParams
 from fluency.evaluation.proportions import exact_interval
-from fluency.metrics import expected_calibration_error, negative_log_likelihood, points
+from fluency.metrics import expected_calibration_error, negative_log_likelihood, point_metrics, points
 from fluency.utils.errors import UserError
 
 Pairs = Sequence[Mapping[str, Any]]
@@ -120,8 +120,8 @@ def at_thresholds(scored: ScoredPairs, thresholds: Mapping[float, float]) -> dic
     found = {}
     for target, threshold in thresholds.items():
         there = replace(scored, threshold=threshold)
-        point = {name: there.points()[f"operating_point.{name}"] for name in ("precision", "recall")}
-        found[f"{target:g}"] = {"threshold": threshold, **_with_bounds(point, there.exact_intervals())}
+        point, bounds = point_metrics(there.accepted, there.labels), there.exact_intervals()
+        found[f"{target:g}"] = {"threshold": threshold, **_with_bounds({name: point[name] for name in bounds}, bounds)}
     return found
 
 

@@ -27,12 +27,12 @@ from fluency.report.page_tables import (
     checks_table,
     comparison_tables,
     decimal,
-    held,
     judges_table,
     number,
     slices_table,
     thresholds_table,
     tiles,
+    unbroken,
     worst_slices_table,
 )
 from fluency.report.summary import spoken
@@ -113,7 +113,7 @@ def write_report(
     ]
     page = render(
         __file__,
-        filters={"number": number, "decimal": decimal, "held": held},
+        filters={"number": number, "decimal": decimal, "unbroken": unbroken},
         policy=_policy(template_of(__file__).read_text(encoding="utf-8")),
         read=sum(counts),
         threshold=model.figures["operating_point"]["threshold"],

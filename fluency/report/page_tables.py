@@ -225,7 +225,7 @@ def decimal(value: float, sign: str = "") -> str:
     return f"{value:{sign}.3f}".replace("-", "−")
 
 
-def held(text: str) -> str:
+def unbroken(text: str) -> str:
     """A text whose numbers stay on one line with their `%`, and ranges of numbers too."""
     return re.sub(r"(?<=\d)-(?=\d)", "\u2011", text.replace(" %", "\u00a0%"))
 

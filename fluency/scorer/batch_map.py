@@ -52,7 +52,7 @@ class ScoreBatch:
         """The batch with the three columns.
 
         Args:
-            batch: columns of equal length by name: `before, after` or the others that `changes.from_record` knows.
+            batch: columns of equal length by name: `before, after` or the others that `forms.from_record` knows.
 
         Raises:
             CannotScore: there are no columns of an edit.

@@ -17,7 +17,7 @@ from fluency.evaluation.calibration import Calibration
 from fluency.evaluation.support import OutsideSupport
 from fluency.model.classifier import Classifier, load_classifier
 from fluency.model.device import device_at_hand
-from fluency.model.encoding import Item
+from fluency.model.encoding import Item, Unseen
 from fluency.scorer.artifact import checked, locate, whole_name
 from fluency.scorer.inputs import change_of, each_edit
 from fluency.scorer.outcome import Errors, Outcome, Outside, UnseenChange, scores_of
@@ -201,15 +201,13 @@ class FluencyScorer:
         changes = list(dict.fromkeys(its for its in asked if isinstance(its, tuple) and its[0] != its[1]))
         if not changes:
             return asked, {}
-        same = list(dict.fromkeys((before, before) for before, _ in changes))
         with self._tokenising:
             items = self.classifier.reader.tokenise(changes, cut=False)
-            unchanged = dict(zip(same, self.classifier.reader.tokenise(same, cut=False), strict=True))
-        each = zip(changes, items, strict=True)
-        return asked, {its: self._readable(item, unchanged[its[0], its[0]]) for its, item in each}
+            unseen = self.classifier.reader.unseen(changes)
+        return asked, {its: self._readable(*read) for its, *read in zip(changes, items, unseen, strict=True)}
 
-    def _readable(self, item: Item, unchanged: Item) -> Item | CannotScore:
-        if item == unchanged:
+    def _readable(self, item: Item, unseen: Unseen | None) -> Item | CannotScore:
+        if unseen == "invisible":
             return UnseenChange("the model's tokenizer sees no change")
         length, most = self.classifier.reader.length(item), self.calibration.max_length
         return item if length <= most else TooLong(f"too long; {length} tokens, where {most} are the most")

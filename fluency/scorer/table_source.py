@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from fluency.corpus.delimited import check_columns
 from fluency.corpus.lines import PIPE, BadLine, compression_of, explained, suffix_of
-from fluency.corpus.readers import Record, Records, in_chunks, read_batches, read_records
+from fluency.corpus.readers import Record, Records, arrow_batches, in_chunks, read_batches, read_records
 from fluency.edits.forms import EDIT_COLUMNS, AnyEdit, CannotScore, from_record
 from fluency.utils.errors import UserError
 
@@ -121,7 +121,7 @@ def batches_of(source: Path, size: int) -> Iterator[pa.RecordBatch]:
     if suffix_of(source) == ".parquet":
         yield from read_batches(source, size=size)
         return
-    with explained(source), pa.memory_map(str(source)) as file, pa.ipc.open_stream(file) as batches:
+    with arrow_batches(source) as (_, batches):
         for batch in batches:
             yield from (batch.slice(first, size) for first in range(0, len(batch), size))
 
@@ -154,11 +154,11 @@ def look_over(source: Path, target: Path = PIPE, layout: Layout = AS_NAMED) -> T
 
 
 def _rows_and_schema(source: Path) -> tuple[int, pa.Schema]:
-    with explained(source):
-        if suffix_of(source) == ".parquet":
+    if suffix_of(source) == ".parquet":
+        with explained(source):
             return pq.read_metadata(source).num_rows, pq.read_schema(source)
-        with pa.memory_map(str(source)) as file, pa.ipc.open_stream(file) as batches:
-            return sum(map(len, batches)), batches.schema
+    with arrow_batches(source) as (schema, batches):
+        return sum(map(len, batches)), schema
 
 
 def _read_through(source: Path, layout: Layout, typed: Path | None) -> tuple[int, pa.Schema]:

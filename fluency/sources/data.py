@@ -29,7 +29,7 @@ _PLAIN = [
 ]
 # what the hub and `save_to_disk` keep beside the rows
 NOT_ROWS = (*card.FILES, "dataset_dict.json", "state.json", "cache-*.arrow")
-_TAIL = r"(?:\.txt)?(?:\.(?:gz|bz2|xz|zst))?"
+_TAIL = rf"(?:\.txt)?(?:{'|'.join(map(re.escape, COMPRESSED))})?"
 _PLAIN_SOURCE = re.compile(rf"((?:.*[._-])?)(?:{'|'.join(_SOURCE)}){_TAIL}", re.IGNORECASE)
 _SPLITS = ("train", "validation", "test", "cut")
 

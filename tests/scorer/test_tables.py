@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import feather
 
 from fluency import FluencyScorer
 from fluency.evaluation.support import Support
@@ -38,6 +39,14 @@ def test_every_container_goes_in_and_out(run, scorer, name, to):
         "models",
         f"scored.{to}",
     ]
+
+
+def test_an_arrow_file_is_scored_as_an_arrow_stream_is(run):
+    rows = edits(10)
+    feather.write_feather(pa.Table.from_pylist(rows), "edits.arrow", compression="uncompressed")
+    run("edits.arrow", "-o", "scored.arrow")
+    found = records(Path("scored.arrow"))
+    assert [{name: record[name] for name in rows[0]} for record in found] == rows
 
 
 def test_columns_of_parquet_keep_their_types(run):

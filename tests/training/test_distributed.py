@@ -57,11 +57,11 @@ def test_cut_off_within_an_epoch_it_goes_on_with_the_rows_that_come_next(often, 
     training = started(tmp_path / "cut", tiny_model, first, eval_steps=3.0)
     launcher = training.fork()
     wait_for(training, ".checkpoints/*/checkpoint-1[58]/trainer_state.json", launcher)
-    processes = [psutil.Process(launcher.pid), *psutil.Process(launcher.pid).children(recursive=True)]
-    for process in processes:
-        process.kill()
+    ranks = psutil.Process(launcher.pid).children(recursive=True)
+    launcher.kill()
     launcher.join()
-    psutil.wait_procs(processes, timeout=30)
+    _, alive = psutil.wait_procs(ranks, timeout=30)
+    assert not alive
     training.accelerate(**cpu_processes(then))
     training.run()
     assert_same_training(training, often)
