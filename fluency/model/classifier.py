@@ -11,8 +11,8 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 from fluency.edits.forms import Change
 from fluency.model.device import Device
-from fluency.model.edit_features import EditReader
 from fluency.model.edit_head import EditHead, EditHeadConfig
+from fluency.model.edit_reader import EditReader
 from fluency.model.encoding import Item, PairReader, Unseen, batches, load_tokenizer, without_bar
 from fluency.model.params import EncodeParams
 from fluency.utils.files import read_json
@@ -29,7 +29,9 @@ class Reader(Protocol):
 
     def length(self, item: Item) -> int: ...
 
-    def read(self, items: Sequence[Item], *, progress: str | None = None) -> Sequence[Item]: ...
+    def read(
+        self, items: Sequence[Item], *, progress: str | None = None, parts: Path | None = None
+    ) -> Sequence[Item]: ...
 
     def padded(self, item: Item) -> int: ...
 
@@ -77,7 +79,8 @@ def load_classifier(folder: str | Path, device: Device) -> Classifier:
     if read_json(folder / "config.json").get("model_type") == EditHeadConfig.model_type:
         head = EditHead.load(folder)
         params = EncodeParams(head.config.sentence_length, head.config.layer, head.config.following)
-        reader = EditReader.load(folder, device, params, config=head.config.language_model)
+        reader = EditReader(folder, device, params, config=head.config.language_model)
+        reader.model.requires_grad_(False)  # loaded now, by one thread
         return Classifier(reader, head, device)
     with without_bar():
         model = AutoModelForSequenceClassification.from_pretrained(

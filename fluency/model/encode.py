@@ -1,28 +1,25 @@
 """Encoding the pairs of a split once, for training, calibration and evaluation; a run that was cut off goes on."""
 
 import hashlib
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
-import numpy as np
-from safetensors.numpy import load_file, save_file
 from tqdm import tqdm
 
 from fluency.edits.forms import Change
-from fluency.model import edit_features, likelihood
+from fluency.model import edit_features, edit_reader, likelihood
 from fluency.model.classifier import Reader
 from fluency.model.device import device_at_hand
-from fluency.model.edit_features import EditReader
+from fluency.model.edit_reader import EditReader
 from fluency.model.encoded_pairs import write_encoded
-from fluency.model.encoding import Item, PairReader, Unseen, load_tokenizer
+from fluency.model.encoding import PairReader, Unseen, load_tokenizer
 from fluency.model.params import EncodeParams
 from fluency.utils.errors import UserError
-from fluency.utils.files import read_json, read_parquet, sha256, written_aside
+from fluency.utils.files import read_json, read_parquet, sha256
 
-_PART = 2048  # pairs that are read at once, and lost at most when a run is cut off
+_CHUNK = 16_384  # pairs whose tokens are in memory at once
 
 
 def reader_of(base: Path, params: EncodeParams) -> Reader:
@@ -40,12 +37,12 @@ def reader_of(base: Path, params: EncodeParams) -> Reader:
     ):
         if value > most:
             raise UserError(f"encode.{key}: {value}, where the language model has {most}; set {most} or less")
-    return EditReader.load(base, device_at_hand(), params)
+    return EditReader(base, device_at_hand(), params)
 
 
 def parts_folder(root: Path, base: Path, params: EncodeParams) -> Path:
     """A folder in `root` for what is read with this base model, these params and this code."""
-    code = [sha256(module.__file__) for module in (likelihood, edit_features)]
+    code = [sha256(module.__file__) for module in (likelihood, edit_features, edit_reader)]
     origin = sha256(base / "manifest.json"), asdict(params), code, str(device_at_hand())
     return root / f"encoding-{hashlib.sha256(repr(origin).encode()).hexdigest()[:16]}"
 
@@ -80,10 +77,8 @@ def encode_pairs(
             )
     changes, labels = _changes(rows), [row["label"] for row in rows]
     chunks = _chunks(changes)
-    if isinstance(reader, PairReader):
-        read = (reader.tokenise(chunk, cut=True) for chunk in tqdm(chunks, progress, unit="part", disable=None))
-    else:
-        read = _read_in_parts(reader, chunks, parts, progress)
+    bar = tqdm(chunks, progress, unit="chunk", disable=None if len(chunks) > 1 else True)
+    read = (reader.read(reader.tokenise(chunk, cut=True), progress=progress, parts=parts) for chunk in bar)
     write_encoded(folder, read, labels, changes)
     return figures | {"encoded": len(rows)}, unseen
 
@@ -93,19 +88,4 @@ def _changes(rows: Sequence[dict[str, Any]]) -> list[Change]:
 
 
 def _chunks(changes: Sequence[Change]) -> list[Sequence[Change]]:
-    return [changes[start : start + _PART] for start in range(0, len(changes), _PART)]
-
-
-def _read_in_parts(
-    reader: EditReader, chunks: Sequence[Sequence[Change]], parts: Path, progress: str
-) -> Iterator[Sequence[Item]]:
-    for number, chunk in enumerate(chunks, 1):
-        digest = hashlib.sha256(json.dumps(chunk).encode()).hexdigest()
-        part = parts / f"{digest}.safetensors"
-        if not part.is_file():
-            label = f"{progress} {number} of {len(chunks)}" if len(chunks) > 1 else progress
-            read = reader.read(reader.tokenise(chunk, cut=True), progress=label)
-            with written_aside(part) as aside:
-                save_file({name: np.stack([item[name] for item in read]) for name in read[0]}, aside)
-        columns = load_file(part)
-        yield [{name: values[row] for name, values in columns.items()} for row in range(len(chunk))]
+    return [changes[start : start + _CHUNK] for start in range(0, len(changes), _CHUNK)]

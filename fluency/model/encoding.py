@@ -93,7 +93,7 @@ class PairReader:
         """Tokens of the pair."""
         return len(item["input_ids"])
 
-    def read(self, items: Sequence[Item], *, progress: str | None = None) -> Sequence[Item]:
+    def read(self, items: Sequence[Item], **_: object) -> Sequence[Item]:
         """The tokens themselves are what the model takes."""
         return items
 

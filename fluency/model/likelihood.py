@@ -1,12 +1,11 @@
 """What a causal language model says of the two sentences of an edit; a beginning that sentences share is read once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
 import numpy as np
 import torch
-from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from fluency.model.encoding import batches
@@ -57,43 +56,7 @@ def _alike(one: Sequence[int], other: Sequence[int]) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
-def read(
-    model: PreTrainedModel,
-    edits: Sequence[tuple[Tokens, Tokens]],
-    *,
-    layer: int,
-    following: int,
-    max_tokens: int,
-    progress: str | None = None,
-) -> Iterator[tuple[int, Side, Side]]:
-    """Read the sentences of edits; an edit and its reverse are read once, one that changes nothing is not read.
-
-    Args:
-        edits: tokens before and after.
-        layer: whose states are taken: 0 is the embedding, 1 the first layer.
-        following: tokens after the changed ones whose states are taken, at most.
-        max_tokens: padded tokens of a batch.
-        progress: label of a progress bar; none is shown without.
-
-    Yields:
-        For each edit, in no promised order: its index, the side before and the side after.
-    """
-    wanted: dict[frozenset[Tokens], list[int]] = {}
-    for index, (before, after) in enumerate(edits):
-        if before == after:
-            yield index, *[_nothing(len(before), model.config.hidden_size)] * 2
-        else:
-            wanted.setdefault(frozenset((before, after)), []).append(index)
-    packs = list(_packs(list(wanted)))
-    with tqdm(total=sum(map(len, wanted.values())), desc=progress, unit="edit", disable=progress is None) as bar:
-        for rows in batches([pack.length for pack in packs], max_tokens):
-            for one, other, sides in _read_batch(model, [packs[row] for row in rows], layer, following):
-                for index in wanted[frozenset((one, other))]:
-                    yield index, *(sides if edits[index][0] == one else sides[::-1])
-                    bar.update()
-
-
-def _nothing(shared: int, width: int) -> Side:
+def nothing(shared: int, width: int) -> Side:
     """A side of an edit that changes nothing, of which nothing need be read."""
     none = np.zeros(width, dtype=np.float32)
     return Side(np.zeros(0, dtype=np.float32), np.zeros(0, dtype=np.int64), 0, shared, none, none)
@@ -103,7 +66,7 @@ def _nothing(shared: int, width: int) -> Side:
 
 
 @dataclass(frozen=True, slots=True)
-class _Pack:
+class Pack:
     """A sentence, and those it is compared with: each whole, and how many tokens it shares at beginning and end."""
 
     trunk: Tokens
@@ -114,7 +77,18 @@ class _Pack:
         return len(self.trunk) + sum(len(tokens) - shared for tokens, shared, _ in self.branches)
 
 
-def _packs(edges: Sequence[frozenset[Tokens]]) -> Iterator[_Pack]:
+def batches_of_packs(edits: Iterable[tuple[Tokens, Tokens]], max_tokens: int) -> list[list[Pack]]:
+    """Batches, longest first, in which each edit stands once, either way; one that changes nothing stands in none.
+
+    Args:
+        edits: tokens before and after.
+        max_tokens: padded tokens of a batch.
+    """
+    packs = list(_packs(dict.fromkeys(frozenset(edit) for edit in edits if edit[0] != edit[1])))
+    return [[packs[row] for row in rows] for rows in batches([pack.length for pack in packs], max_tokens)]
+
+
+def _packs(edges: Iterable[frozenset[Tokens]]) -> Iterator[Pack]:
     """Packs in which each edge stands once; the sentence of most edges is a trunk first."""
     partners: dict[Tokens, list[Tokens]] = {}
     for edge in edges:
@@ -123,19 +97,19 @@ def _packs(edges: Sequence[frozenset[Tokens]]) -> Iterator[_Pack]:
         partners.setdefault(other, []).append(one)
     done: set[frozenset[Tokens]] = set()
     for trunk in sorted(partners, key=lambda sentence: (-len(partners[sentence]), sentence)):
-        pack = _Pack(trunk, [])
+        pack = Pack(trunk, [])
         for other in partners[trunk]:
             if (edge := frozenset((trunk, other))) not in done:
                 done.add(edge)
                 if pack.length + len(other) > len(trunk) + _BRANCH_TOKENS and pack.branches:
                     yield pack
-                    pack = _Pack(trunk, [])
+                    pack = Pack(trunk, [])
                 pack.branches.append((other, *shared_ends(trunk, other)))
         if pack.branches:
             yield pack
 
 
-def _laid_out(packs: Sequence[_Pack]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _laid_out(packs: Sequence[Pack]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Token ids and positions of shape [packs, length], and who sees whom of shape [packs, 1, length, length].
 
     A branch's token sees the trunk up to where they part and its own branch up to itself, as if it stood alone.
@@ -172,33 +146,34 @@ class _Span:
     shared: int
 
 
-def _spans(row: int, pack: _Pack) -> Iterator[tuple[Tokens, tuple[_Span, _Span]]]:
-    """Each branch with the spans of the trunk's side and its own."""
+def _spans(row: int, pack: Pack) -> Iterator[tuple[_Span, _Span]]:
+    """The spans of the trunk's side and of the branch's, for each branch."""
     start = len(pack.trunk)
     for tokens, shared, tail in pack.branches:
         end = start + len(tokens) - shared
         yield (
-            tokens,
-            (
-                _Span(row, shared, len(pack.trunk), shared - 1, len(pack.trunk) - shared - tail, shared),
-                _Span(row, start, end, shared - 1, len(tokens) - shared - tail, shared),
-            ),
+            _Span(row, shared, len(pack.trunk), shared - 1, len(pack.trunk) - shared - tail, shared),
+            _Span(row, start, end, shared - 1, len(tokens) - shared - tail, shared),
         )
         start = end
 
 
 @torch.inference_mode()
-def _read_batch(
-    model: PreTrainedModel, packs: Sequence[_Pack], layer: int, following: int
-) -> Iterator[tuple[Tokens, Tokens, tuple[Side, Side]]]:
-    """Trunk, branch, and their sides, for each branch of the packs."""
+def read_batch(
+    model: PreTrainedModel, packs: Sequence[Pack], *, layer: int, following: int
+) -> Iterator[tuple[Side, Side]]:
+    """What the model says of each trunk and branch, in the order of the packs and their branches.
+
+    Args:
+        layer: whose states are taken: 0 is the embedding, 1 the first layer.
+        following: tokens after the changed ones whose states are taken, at most.
+    """
     ids, positions, mask = (tensor.to(model.device) for tensor in _laid_out(packs))
     output = model.base_model(
         input_ids=ids, position_ids=positions, attention_mask=mask, use_cache=False, output_hidden_states=True
     )
     states = output.hidden_states[layer]
-    compared = [(pack.trunk, *spans) for row, pack in enumerate(packs) for spans in _spans(row, pack)]
-    spans = [span for _, _, both in compared for span in both]
+    spans = [span for row, pack in enumerate(packs) for both in _spans(row, pack) for span in both]
     rows = np.concatenate([np.full(span.end - span.start, span.row) for span in spans])
     places = np.concatenate([np.arange(span.start, span.end) for span in spans])
     previous = np.concatenate(
@@ -218,8 +193,7 @@ def _read_batch(
         )
         for span, piece in zip(spans, pieces, strict=True)
     )
-    for trunk, branch, _ in compared:
-        yield trunk, branch, (next(sides), next(sides))
+    yield from zip(sides, sides, strict=True)
 
 
 def _log_probs(model: PreTrainedModel, states: torch.Tensor, ids: torch.Tensor) -> np.ndarray:

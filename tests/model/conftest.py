@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fluency.model.device import Device
-from fluency.model.edit_features import EditReader
+from fluency.model.edit_reader import EditReader
 from fluency.model.params import EncodeParams
 from tests.helpers.language_models import fetched
 
@@ -21,4 +21,4 @@ def language_model(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def reader(language_model) -> EditReader:
     """Reads with it; tests only look at it."""
-    return EditReader.load(language_model, CPU, EncodeParams(max_length=64, layer=2, following=4))
+    return EditReader(language_model, CPU, EncodeParams(max_length=64, layer=2, following=4))

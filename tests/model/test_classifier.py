@@ -14,7 +14,7 @@ from fluency import FluencyScorer
 from fluency.edits.forms import TooLong
 from fluency.model.classifier import Classifier, load_classifier, predict
 from fluency.model.device import Device
-from fluency.model.edit_features import EditReader
+from fluency.model.edit_reader import EditReader
 from fluency.model.encoded_pairs import EncodedPairs
 from fluency.model.params import EncodeParams
 from tests.conftest import ROOT

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from fluency.model.edit_features import FEATURES, STATES, EditReader, features, states
+from fluency.model.edit_features import FEATURES, STATES, features, states
+from fluency.model.edit_reader import EditReader
 from fluency.model.likelihood import Side, shared_ends
 from fluency.model.params import EncodeParams
 from tests.helpers.language_models import WIDTH
@@ -61,7 +62,7 @@ def test_the_reverse_of_an_edit_changes_the_sign_of_the_differences_and_swaps_th
 @pytest.mark.parametrize("place", [0, 1, 30, 58, 59])
 @pytest.mark.parametrize("words", [[], ["changed"], ["changed", "too"]])
 def test_a_long_sentence_is_cut_around_the_edit_alike_on_both_sides(language_model, place, words):
-    reader = EditReader.load(language_model, CPU, EncodeParams(max_length=16, layer=1, following=2))
+    reader = EditReader(language_model, CPU, EncodeParams(max_length=16, layer=1, following=2))
     pair = " ".join(LONG), " ".join([*LONG[:place], *words, *LONG[place + 1 :]])
     for edit in (pair, pair[::-1]):
         (whole,), (cut,) = reader.tokenise([edit], cut=False), reader.tokenise([edit], cut=True)
@@ -78,5 +79,5 @@ def test_a_long_sentence_is_cut_around_the_edit_alike_on_both_sides(language_mod
 def test_a_sentence_that_just_fits_is_read_whole(language_model, reader):
     (whole,) = reader.tokenise([CHANGE], cut=False)
     for most in (reader.length(whole), reader.length(whole) - 1):
-        other = EditReader.load(language_model, CPU, EncodeParams(max_length=most, layer=1, following=2))
+        other = EditReader(language_model, CPU, EncodeParams(max_length=most, layer=1, following=2))
         assert (other.tokenise([CHANGE], cut=True) == [whole]) == (most == reader.length(whole))

@@ -7,12 +7,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 import yaml
 from tokenizers import Tokenizer, normalizers
 
 from fluency.corpus.rows import SPLITS
-from fluency.model import encode
-from fluency.model.edit_features import EditReader
+from fluency.model.device import Device
+from fluency.model.edit_reader import EditReader
 from fluency.model.encode import encode_pairs, parts_folder, reader_of
 from fluency.model.encoded_pairs import EncodedPairs
 from fluency.model.encoding import PairReader, load_tokenizer
@@ -26,17 +27,17 @@ PARAMS = {"max_length": 64, "layer": 2, "following": 4}
 
 @pytest.fixture
 def counts(monkeypatch):
-    """The numbers of pairs that are read at once, in parts of five; the part after `None` and 5 fails."""
-    counts, read = [], EditReader.read
+    """The numbers of edits, both ways, that are read at once, in small batches; the one after `None` and 4 fails."""
+    counts, read = [], EditReader.read_packs
 
-    def counting(reader, items, **options):
-        if counts[-2:] == [None, 5]:
+    def counting(reader, packs):
+        if counts[-2:] == [None, 4]:
             raise KeyboardInterrupt
-        counts.append(len(items))
-        return read(reader, items, **options)
+        counts.append(2 * sum(len(pack.branches) for pack in packs))
+        return read(reader, packs)
 
-    monkeypatch.setattr(encode, "_PART", 5)
-    monkeypatch.setattr(EditReader, "read", counting)
+    monkeypatch.setattr(Device, "batch_tokens", 60)
+    monkeypatch.setattr(EditReader, "read_packs", counting)
     return counts
 
 
@@ -70,9 +71,9 @@ def test_a_run_that_was_cut_off_reads_only_what_it_has_not(run, counts, reader):
         run()
     counts[:] = []
     found = run()
-    assert counts == [5, 2]
+    assert counts == [4, 4]
     assert run().columns.keys() == {"features", "states"}
-    assert counts == [5, 2]
+    assert counts == [4, 4]
     for row, item in enumerate(reader.read(reader.tokenise(CHANGES, cut=True))):
         for name, value in item.items():
             assert found[row][name] == pytest.approx(value, rel=2e-3, abs=2e-3), name  # one step of a state's float16
@@ -80,11 +81,21 @@ def test_a_run_that_was_cut_off_reads_only_what_it_has_not(run, counts, reader):
     assert found.edits.tolist() == [number // 2 for number in range(len(PAIRS))]
 
 
+def test_several_processes_read_what_one_reads(run, counts, monkeypatch, tmp_path):
+    one = {name: np.array(values) for name, values in run().columns.items()}
+    shutil.rmtree(tmp_path / "parts")
+    counts[:] = []
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    several = run().columns
+    assert counts == []  # nothing was read here
+    assert all((several[name] == values).all() for name, values in one.items())
+
+
 @pytest.mark.parametrize("changes", [{"layer": 1}, {"following": 1}, {"max_length": 8}, {"base": "other"}])
 def test_nothing_is_taken_from_another_base_or_other_params(run, counts, tmp_path, changes):
     first = np.array(run().columns["states"])
     second = run(**changes | ({"base": fetched(tmp_path / "other", seed=1)} if "base" in changes else {}))
-    assert counts == [5, 5, 2] * 2
+    assert sum(counts) == 2 * len(PAIRS)
     assert np.abs(second.columns["states"] - first).max() > 1e-2
 
 

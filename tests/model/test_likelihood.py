@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fluency.model.likelihood import Side, Tokens, read, shared_ends, tokenise
+from fluency.model.likelihood import Side, Tokens, batches_of_packs, read_batch, shared_ends, tokenise
 from tests.helpers.language_models import WIDTH, byte_tokenizer, random_llama
 
 MODEL, TOKENIZER, LAYER, FOLLOWING = random_llama(), byte_tokenizer(), 2, 3
@@ -35,12 +35,13 @@ def alone(tokens: Tokens, shared: int, tail: int) -> Side:
 
 def check(edits: Sequence[tuple[Tokens, Tokens]], max_tokens: int = 2048) -> None:
     """Read edits in packs, and compare each with its sentences alone."""
-    found = {
-        index: sides for index, *sides in read(MODEL, edits, layer=LAYER, following=FOLLOWING, max_tokens=max_tokens)
-    }
-    assert sorted(found) == list(range(len(edits)))
-    for index, edit in enumerate(edits):
-        for side, tokens in zip(found[index], edit, strict=True):
+    batches = batches_of_packs(edits, max_tokens)
+    read = [(pack.trunk, branch[0]) for packs in batches for pack in packs for branch in pack.branches]
+    sides = [its for packs in batches for its in read_batch(MODEL, packs, layer=LAYER, following=FOLLOWING)]
+    assert {frozenset(edit) for edit in read} == {frozenset(edit) for edit in edits if edit[0] != edit[1]}
+    assert len({frozenset(edit) for edit in read}) == len(read)
+    for edit, both in zip(read, sides, strict=True):
+        for side, tokens in zip(both, edit, strict=True):
             expected = alone(tokens, *parted(*edit))
             assert (side.changed, side.shared) == (expected.changed, expected.shared)
             for name in ("log_probs", "at_edit", "after_edit"):
