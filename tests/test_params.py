@@ -105,7 +105,7 @@ def test_the_committed_params_are_valid():
         ("options: {}", "options: {extra_headers: {x: 1}}", "llm.options.extra_headers: values must be text"),
         ("base_url: https:", "base_url: ftp:", "llm.base_url: must start with http:// or https://"),
         ("  kind:\n", "  kind: encoder\n", "model.kind: 'encoder' is none of cross_encoder, edit_head, or null"),
-        ("share: 0.5", "share: 1.5", "pairs.augment.absurd.share: must be between 0 and 1"),
+        ("share: 0.35", "share: 1.5", "pairs.augment.absurd.share: must be between 0 and 1"),
         ("unrelated: 2.0", "unrelated: -2.0", "pairs.augment.absurd.rates: rates must be 0 or more"),
         ("max_length: 512", "max_length: 4", "encode.max_length: must be 8 or more"),
         ("layer: 20", "layer: -1", "encode.layer: must be 0 or more"),

@@ -44,7 +44,7 @@ def pairs_of(row: Row, params: PairsParams, other: str) -> list[Pair]:
     if row.relation == "sentence":
         if pairs := list(_mistakes(row, row.before, other, params.augment, params.seed)):
             return pairs
-        raise ValueError("a plain sentence; no rule-made mistake finds a place in it, or pairs.augment makes none")
+        raise ValueError("a plain sentence; pairs.augment drew no edit for it, or found no place for one")
     edit = _edit_of(row, params.single_edit_only)
     if row.relation == "labelled":
         return [_pair(row, row.before, edit, row.label)]

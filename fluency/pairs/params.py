@@ -32,7 +32,7 @@ class AbsurdParams:
 
 @dataclass(frozen=True)
 class AugmentParams:
-    per_sentence: int
+    per_sentence: float
     corrections: bool
     rates: dict[str, float]
     absurd: AbsurdParams

@@ -77,7 +77,7 @@ def test_the_edit_that_a_row_brings_is_taken():
         ({"after": "He go."}, "no edit; before and after are the same"),
         ({"after": "She goes."}, None),
         ({"before": "He go and eat.", "after": "He goes and eats."}, "more than one edit; pairs.single_edit_only"),
-        ({"relation": "sentence", "before": "Hm.", "after": None}, "no rule-made mistake finds a place in it"),
+        ({"relation": "sentence", "before": "Hm.", "after": None}, "pairs.augment drew no edit for it, or found no place"),
     ],
 )
 def test_a_row_that_gives_no_pair_says_why(change, reason):
@@ -91,6 +91,6 @@ def test_a_row_that_gives_no_pair_says_why(change, reason):
 
 def test_mistakes_are_made_in_corrections_where_that_is_asked_for():
     row = replace(CORRECTION, before="She have given him an apple.", after="She has given him an apple.")
-    pairs = pairs_of(row, with_absurd(1.0, corrections=True), OTHER)
+    pairs = pairs_of(row, with_absurd(1.0, per_sentence=1, corrections=True), OTHER)
     assert [pair.part for pair in pairs] == ["p", "p", "rule-made", "rule-made", "absurd"]
     assert {(pair.before, pair.label) for pair in (pairs[2], pairs[4])} == {(row.after, 0)}
