@@ -32,12 +32,20 @@ def test_it_is_as_large_as_it_says():
     assert len(set(sentences)) == len(sentences) >= 1000
     for rows in ([row for row in ROWS if row.relation != "labelled"], ABSURD):
         assert len({fluent(row) for row in rows}) == len(rows)
-    assert {(row.part, row.label) for row in ABSURD} == {("absurd", 0)}
+    assert {(row.part, row.label) for row in ABSURD} == {("absurd", 0), ("long", 0)}
     parts = Counter(row.part for row in EDITED)
     assert parts["hand-written"] >= 400
     assert parts["contrast"] >= 900
+    assert parts["long"] >= 900
     relations = Counter(row.relation for row in EDITED if row.part == "hand-written")
     assert 0.3 < relations["rewrite"] / relations.total() < 0.5
+
+
+def test_long_sentences_are_long():
+    """A model that never saw any refuses or misjudges ordinary long text."""
+    lengths = [len(fluent(row).split()) for row in ROWS if row.part == "long" and row.relation != "sentence"]
+    assert min(lengths) >= 15
+    assert sum(length >= 25 for length in lengths) > 0.4 * len(lengths)
 
 
 def test_sentences_are_clean():
