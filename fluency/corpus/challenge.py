@@ -10,7 +10,7 @@ from fluency.utils.errors import UserError
 
 # What an edit does: the first two are to be refused, the others to be accepted.
 ROLES = ("absurd", "mistake", "repair", "keeping")
-LENGTHS = {"to 4 words": 4, "to 8 words": 8, "longer": None}  # of the longer sentence
+LENGTHS = {"to 4 words": 4, "to 8 words": 8, "to 16 words": 16, "longer": None}  # of the longer sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Challenge:
 
     @property
     def length(self) -> str:
-        """`to 4 words`, `to 8 words` or `longer`, by the longer sentence."""
+        """One of `LENGTHS`, by the longer sentence."""
         words = max(len(sentence.split()) for sentence in self.change)
         return next(name for name, most in LENGTHS.items() if most is None or words <= most)
 

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from fluency.model.encoding import Item, Unseen, load_tokenizer, without_bar
 from fluency.model.likelihood import Pack, Side, Tokens, batches_of_packs, nothing, read_batch, shared_ends, tokenise
 from fluency.model.params import EncodeParams
 from fluency.utils.files import written_aside
+from fluency.utils.processes import die_with_parent
 
 _PROCESSES = 4  # that read at once, at most: each has the language model in memory
 
@@ -134,7 +137,7 @@ class EditReader:
         with joblib.parallel_config("loky", inner_max_num_threads=cores // processes):
             jobs = (joblib.delayed(_read_part)(self, files[file], file) for file in missing)
             done = joblib.Parallel(processes, return_as="generator_unordered")(jobs)
-            for file in (*(file for file in files if file not in missing), *done):
+            for file in chain(files.keys() - missing, done):
                 columns = load_file(file)
                 rows = range(len(columns["features"]))
                 yield files[file], [{name: values[row] for name, values in columns.items()} for row in rows]
@@ -150,6 +153,8 @@ class EditReader:
 
 @cache
 def _own(folder: Path, device: Device, params: EncodeParams, config: str) -> EditReader:
+    """A worker's own reader."""
+    die_with_parent(os.environ)
     return EditReader(folder, device, params, config=json.loads(config))
 
 

@@ -45,7 +45,14 @@ def test_a_line_is_read_by_its_mark(tmp_path):
 
 
 def test_the_longer_sentence_tells_the_length(tmp_path):
-    for words, length in ((4, "to 4 words"), (5, "to 8 words"), (8, "to 8 words"), (9, "longer")):
+    for words, length in (
+        (4, "to 4 words"),
+        (5, "to 8 words"),
+        (8, "to 8 words"),
+        (9, "to 16 words"),
+        (16, "to 16 words"),
+        (17, "longer"),
+    ):
         (tmp_path / "a.txt").write_text(f"! kind: [A|{' b' * words}]", encoding="utf-8")
         assert [edit.length for edit in read_challenge(tmp_path)] == [length]
 

@@ -39,7 +39,7 @@ def test_wrong_is_what_is_accepted_of_the_first_two_roles_and_refused_of_the_oth
 
 def test_lengths_and_kinds_divide_the_edits_of_a_role():
     found = figures(0.5)
-    assert counted(found["absurd"]["lengths"]) == {"to 4 words": (1, 1), "to 8 words": (0, 1), "longer": (1, 1)}
+    assert counted(found["absurd"]["lengths"]) == {"to 4 words": (1, 1), "to 8 words": (0, 1), "to 16 words": (1, 1)}
     assert counted(found["absurd"]["kinds"]) == {"repeated": (1, 1), "unrelated": (1, 2)}
     assert found["repair"]["lengths"].keys() == {"to 4 words"}
 
