@@ -19,6 +19,8 @@ def test_the_committed_set_has_every_role_at_every_length():
     counts = Counter((edit.role, edit.length) for edit in edits)
     assert counts.keys() == {(role, length) for role in ROLES for length in LENGTHS}
     assert min(counts.values()) >= 20
+    long = Counter(edit.role for edit in edits if max(len(sentence.split()) for sentence in edit.change) >= 17)
+    assert min(long[role] for role in ROLES) >= 40
     assert all(before != after for before, after in (edit.change for edit in edits))
 
 
