@@ -284,7 +284,9 @@ def test_train_does_not_give_way_to_rows_that_are_gone(tmp_path):
 
 
 def test_leakage_may_stop_the_run(tmp_path):
-    with pytest.raises(UserError, match=r"pairs\.leakage: 2 rows share a sentence with a later split, or .*; drop_train"):
+    with pytest.raises(
+        UserError, match=r"pairs\.leakage: 2 rows share a sentence with a later split, or .*; drop_train"
+    ):
         build(tmp_path, LEAKING, replace(PARAMS, leakage="fail"))
     build(tmp_path / "clean", many(60), replace(PARAMS, leakage="fail"))
 
