@@ -6,7 +6,7 @@ from fluency.pairs.dataset import build_dataset
 from fluency.pairs.params import PairsParams
 from fluency.utils.config import read_params
 from fluency.utils.errors import run_stage
-from fluency.utils.files import write_json, written_aside
+from fluency.utils.files import read_json, write_json, written_aside
 
 RAW, PAIRS, FIGURES = Path("data/raw"), Path("data/pairs"), Path("metrics/data.json")
 
@@ -14,7 +14,8 @@ RAW, PAIRS, FIGURES = Path("data/raw"), Path("data/pairs"), Path("metrics/data.j
 def main() -> None:
     with written_aside(PAIRS) as aside:
         aside.mkdir()
-        audit = build_dataset(RAW, aside, read_params("pairs", PairsParams))
+        cut = [its["corpus"] for its in read_json(RAW / "manifest.json") if its["split"] == "cut"]
+        audit = build_dataset(RAW, aside, read_params("pairs", PairsParams), cut=cut)
     write_json(FIGURES, audit)
     splits = ", ".join(f"{split}: {its['pairs']} pairs" for split, its in audit["splits"].items())
     print(f"{splits}; {audit['rows']['rejected']} rows rejected; see {PAIRS}/AUDIT.md")

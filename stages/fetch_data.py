@@ -34,6 +34,7 @@ def main() -> None:
             {
                 "source": files.source.name,
                 "corpus": corpus,
+                "split": files.source.split,
                 "revision": files.revision,
                 "ignored": files.ignored,
                 "files": {path.relative_to(files.root).as_posix(): sha256(path) for path in files.files},

@@ -1,4 +1,7 @@
-"""CSV and TSV as records. The quotes of a TSV file are text, unless its header is quoted or they are doubled."""
+"""CSV and TSV as records, also of cells between semicolons or bars, which the header tells.
+
+The quotes of a TSV file are text, unless its header is quoted or they are doubled.
+"""
 
 import csv
 import io
@@ -6,6 +9,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from fluency.corpus.lines import BadLine, opened, read_lines, suffix_of
@@ -13,30 +17,40 @@ from fluency.utils.errors import UserError
 
 csv.field_size_limit(sys.maxsize)  # an endless field is a row to reject, not a file that cannot be read
 _QUOTED = re.compile(r'"((?:[^"]|"")*)"')
+_CUT = partial(BadLine, "it ends in another way than the other lines, so it may be a part of a cell")
 
 
 def read_delimited(file: Path, delimiter: str | None = None) -> Iterator[tuple[int, dict[str, str] | BadLine]]:
     """Stream the rows under a header.
 
     Args:
-        delimiter: between cells, where it is another than the suffix says.
+        delimiter: between cells, where it is another than the suffix and the header say.
 
     Raises:
         UserError: broken quoting, or two columns of one name.
     """
-    delimiter = delimiter or {".csv": ",", ".tsv": "\t"}[suffix_of(file)]
+    header = _header(file)
+    delimiter = delimiter or _delimiter({".csv": ",", ".tsv": "\t"}[suffix_of(file)], header)
     tabs = delimiter == "\t"
-    if tabs and not _header_is_quoted(file):
+    if tabs and not all(_QUOTED.fullmatch(cell) for cell in header.split("\t")):  # who quotes names quotes everything
         yield from _tsv(file)
         return
+    last = ""
+
+    def lines() -> Iterator[str]:
+        nonlocal last
+        for last in text:  # noqa: UP028
+            yield last
+
     with opened(file) as content, io.TextIOWrapper(content, encoding="utf-8-sig", newline="") as text:
-        reader = csv.reader(text, strict=True, delimiter=delimiter)
+        reader = csv.reader(lines(), strict=True, delimiter=delimiter)
         try:
             columns = _columns(file, next(reader, []))
-            line = reader.line_num + 1
+            line, others, cut = reader.line_num + 1, "\n" if last.endswith("\r") else "\r", False
             for cells in reader:
                 if cells:  # an empty line is no row
-                    yield line, _row(columns, cells, tabs)
+                    cut, is_rest = last.endswith(others), cut
+                    yield line, _CUT(json.dumps(cells)) if cut or is_rest else _row(columns, cells, tabs)
                 line = reader.line_num + 1
         except csv.Error as error:
             reason = str(error).replace("\t", "\\t")
@@ -70,10 +84,14 @@ def _row(columns: list[str], cells: list[str], tabs: bool) -> dict[str, str] | B
     return dict(zip(columns, cells, strict=True))
 
 
-def _header_is_quoted(file: Path) -> bool:
-    """Whether all cells are: a tool that quotes the names of the columns quotes everything."""
+def _header(file: Path) -> str:
     _, header = next(read_lines(file), (1, ""))
-    return isinstance(header, str) and all(_QUOTED.fullmatch(cell) for cell in header.split("\t"))
+    return header if isinstance(header, str) else ""
+
+
+def _delimiter(usual: str, header: str) -> str:
+    """What stands between cells: where the usual mark is not in the header, another may be, as a spreadsheet has it."""
+    return next((mark for mark in (usual, ";", "\t", "|", ",") if mark in header), usual)
 
 
 def _tsv(file: Path) -> Iterator[tuple[int, dict[str, str] | BadLine]]:
@@ -83,7 +101,7 @@ def _tsv(file: Path) -> Iterator[tuple[int, dict[str, str] | BadLine]]:
     for number, line in read_lines(file):
         if isinstance(line, BadLine):
             if columns is None:
-                raise UserError(f"{file}: {line.reason}; save it as UTF-8")
+                raise UserError(f"{file}: line {number}: {line.reason}; save it as UTF-8, with line feeds")
             yield number, line
             continue
         cells = line.split("\t")

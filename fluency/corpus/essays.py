@@ -1,8 +1,11 @@
 """Texts of several sentences with their annotators' edits, as W&I+LOCNESS and FCE have them in JSON."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
 from typing import Any
+
+from fluency.corpus.drafts import offset
 
 SentenceEdit = tuple[int, int, str | None, str | None]  # start, end, correction (None: not given), kind
 
@@ -19,9 +22,11 @@ def sentences_of(text: str, annotated: Any) -> Iterator[tuple[str, list[Sentence
             may be missing.
 
     Raises:
-        ValueError: it is none of that, or edits overlap or leave the text.
+        ValueError: it is none of that, edits overlap or leave the text, or offsets seem to be of other units.
     """
-    for edits in _edits_of(annotated):
+    annotators = list(_edits_of(annotated))
+    _check_units(text, {bound for edits in annotators for edit in edits for bound in edit[:2]})
+    for edits in annotators:
         last = 0
         for start, end, *_ in edits:
             if not last <= start <= end <= len(text):
@@ -35,11 +40,32 @@ def sentences_of(text: str, annotated: Any) -> Iterator[tuple[str, list[Sentence
             begin = further
 
 
+def _check_units(text: str, bounds: set[int]) -> None:
+    """Refuse offsets that cut words as characters, and none as another unit in which editors and languages count."""
+
+    def cuts_words(at: Iterable[int]) -> bool:
+        return any(text[max(place - 1, 0) : place].isalnum() and text[place : place + 1].isalnum() for place in at)
+
+    if text.isascii() or not cuts_words(bounds):
+        return
+    for unit, encoding, size in (("bytes of UTF-8", "utf-8", 1), ("UTF-16 units", "utf-16-le", 2)):
+        lengths = [len(character.encode(encoding, "surrogatepass")) // size for character in text]
+        place_of = {place: at for at, place in enumerate(accumulate(lengths, initial=0))}
+        if bounds <= place_of.keys() and not cuts_words(map(place_of.__getitem__, bounds)):
+            raise ValueError(f"edits: their offsets seem to count {unit}, and are to count characters")
+
+
 def _edits_of(annotated: Any) -> Iterator[list[SentenceEdit]]:
     try:
         for _, edits in annotated:
-            found = [(int(start), int(end), correction, *rest[:1]) for start, end, correction, *rest in edits]
-            if any(not isinstance(correction, str | None) for _, _, correction, *_ in found):
+            found = [
+                (offset("edits", start), offset("edits", end), correction, *rest[:1])
+                for start, end, correction, *rest in edits
+            ]
+            if any(
+                start is None or end is None or not isinstance(correction, str | None)
+                for start, end, correction, *_ in found
+            ):
                 raise ValueError
             yield sorted((edit if len(edit) == 4 else (*edit, None) for edit in found), key=lambda edit: edit[:2])
     except (TypeError, ValueError):

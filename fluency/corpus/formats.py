@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fluency.corpus.drafts import Draft
+from fluency.corpus.drafts import Draft, offset
 from fluency.corpus.essays import sentences_of
 from fluency.corpus.labels import Labels
 from fluency.corpus.m2 import Block, corrected, joined
@@ -62,12 +62,15 @@ def _reference(record: Record, meaning: Meaning) -> Iterator[Draft]:
 
 
 def _parallel(source: str, target: str, task: str = "task") -> Reader:
-    """Source and target; in a corpus of tasks the source begins with its instruction (`Fix grammar: She go.`)."""
+    """Source and target; in a corpus of tasks the source begins with its instruction (`Fix grammar: She go.`).
+
+    An instruction in a column of its own says what the target is, as a task does.
+    """
 
     def read(record: Record, meaning: Meaning) -> Iterator[Draft]:
         before, after, its = _text(record, source), _text(record, target), record.get(task)
         before = without_instruction(before, after, its, meaning.instructions)
-        relation = relation_of(its, meaning.relations)
+        relation = relation_of(its or record.get("instruction"), meaning.relations)
         yield Draft(relation, before.strip(), after.strip(), kind=its and str(its))
 
     return read
@@ -91,6 +94,8 @@ def _preference(record: Record, _: Meaning) -> Iterator[Draft]:
         if isinstance(value, list) and value and isinstance(value[-1], dict):
             value = value[-1].get("content")
         texts.append(_text({column: value}, column).strip())
+    if texts[0] == texts[1]:
+        raise ValueError("chosen, rejected: the same text")
     yield Draft("correction", *texts)
 
 
@@ -130,10 +135,10 @@ def _labelled(before: str, after: str) -> Reader:
     def read(record: Record, meaning: Meaning) -> Iterator[Draft]:
         sentences = _text(record, before), _text(record, after)
         edit = None
-        if (start := _offset(record.get("edit_start"))) is not None and record.get("removed") is not None:
+        if (start := offset("edit_start", record.get("edit_start"))) is not None and record.get("removed") is not None:
             edit = Edit(start, str(record["removed"]), _text(record, "inserted", blank=True))
             spliced = sentences[0][:start] + edit.inserted + sentences[0][edit.end :]
-            if sentences[0][start : edit.end] != edit.removed or spliced != sentences[1]:
+            if not sentences[0].startswith(edit.removed, start) or spliced != sentences[1]:
                 raise ValueError("edit_start, removed, inserted: not the edit that leads from before to after")
         else:
             sentences = sentences[0].strip(), sentences[1].strip()
@@ -197,16 +202,3 @@ def _text(record: Record, column: str, *, blank: bool = False) -> str:
     if not blank and not value.strip():
         raise ValueError(f"{column}: empty")
     return value
-
-
-def _offset(value: Any) -> int | None:
-    """A count from 0, also where a table has it as text or as a float; None where it is not given."""
-    if value is None or value == "" or value != value:
-        return None
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = -1.0
-    if number < 0 or not number.is_integer():
-        raise ValueError(f"edit_start: no offset; found {value!r}"[:200])
-    return int(number)

@@ -112,7 +112,7 @@ def _m2(file: Path, place: Place, *, join: bool) -> Items:
     def readable() -> Iterator[tuple[int, str]]:
         for number, line in read_lines(file):
             if isinstance(line, BadLine):
-                raise UserError(f"{file}: line {number}: {line.reason}; save it as UTF-8")
+                raise UserError(f"{file}: line {number}: {line.reason}; save it as UTF-8, with line feeds")
             yield number, line
 
     silent = silent_annotators(readable())
@@ -139,7 +139,9 @@ def _plain(file: Path, place: Place) -> Items:
                 yield from place.rows(number, whole, partial(read_corrections, texts[0], texts[1:]))
     except ValueError:
         names = ", ".join(path.name for path in references)
-        raise UserError(f"{file}: it and {names} differ in their number of lines") from None
+        raise UserError(
+            f"{file}: it and {names} differ in their number of lines; line by line they belong together"
+        ) from None
 
 
 def _sample(file: Path, place: Place) -> Items:

@@ -15,6 +15,7 @@ _MEANS = {
     **dict.fromkeys(("0", "false", "unacceptable", "incorrect", "ungrammatical", "disfluent", "bad"), 0),
     **{f"{no}{word}": 0 for no in ("non", "not") for word in ("fluent", "acceptable", "correct", "grammatical")},
 }
+_OF_YAML = {"true": ("yes", "on"), "false": ("no", "off")}  # `labels: {yes: 1}` arrives as `true: 1`
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,10 @@ class Labels:
     names: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "meant", {_key(label): meaning for label, meaning in self.meant.items()})
+        meant = {_key(label): meaning for label, meaning in self.meant.items()}
+        for word, words in _OF_YAML.items():
+            meant = {**dict.fromkeys(words, meant[word]), **meant} if word in meant else meant
+        object.__setattr__(self, "meant", meant)
 
     def check(self, column: str) -> None:
         """Raise UserError where the name of a class says neither fluent nor not."""

@@ -18,6 +18,13 @@ from fluency.utils.errors import UserError
 
 PIPE = Path("-")  # standard input, or output: JSON Lines
 
+# how files begin that are no text, and what they are
+_NO_TEXT = {
+    b"\xff\xfe": "UTF-16; save it as UTF-8",
+    b"\xfe\xff": "UTF-16; save it as UTF-8",
+    b"\x1f\x8b": "compressed; let its name end in .gz",
+    b"PK\x03\x04": "a zip archive; unpack it",
+}
 
 _OPENERS: dict[str, Callable[[Path], IO[bytes]]] = {
     ".gz": gzip.open,
@@ -51,19 +58,31 @@ def compression_of(file: Path) -> str | None:
 def read_lines(file: Path) -> Iterator[tuple[int, str | BadLine]]:
     """Stream the lines of a text file, plain or compressed, without their line feeds, numbered from 1.
 
-    Only a line feed ends a line: JSON text may hold U+2028 and its like unescaped.
+    Only a line feed ends a line: JSON text may hold U+2028 and its like unescaped. A carriage return inside a line may
+    be the end of one, or not, so it is a bad line.
 
     Raises:
-        UserError: the file is missing or cut off.
+        UserError: the file is missing, cut off or no text.
     """
     with explained(file), opened(file) as lines:
         for number, line in enumerate(lines, 1):
-            content = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line  # a byte order mark
-            content = content.removesuffix(b"\n").removesuffix(b"\r")
+            content = line
+            if number == 1:
+                _check_is_text(file, line)
+                content = line.removeprefix(b"\xef\xbb\xbf")  # a byte order mark
+            content = content.removesuffix(b"\n").rstrip(b"\r")
             try:
-                yield number, content.decode("utf-8")
+                text = content.decode("utf-8")
             except UnicodeDecodeError as error:
                 yield number, BadLine(f"not UTF-8; {error.reason}", content.decode("utf-8", "backslashreplace"))
+            else:
+                yield number, BadLine("a carriage return inside the line", text) if "\r" in text else text
+
+
+def _check_is_text(file: Path, line: bytes) -> None:
+    for beginning, what in _NO_TEXT.items():
+        if line.startswith(beginning):
+            raise UserError(f"{file}: it is {what}")
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from rapidfuzz.distance import Levenshtein
 
 _TOKEN = re.compile(r"[^ ]+|(?:(?<= )|(?<!.)) +(?= )")
 _TWO_SPACES = re.compile(r"(?<! )  (?! )")
+_OTHER_SPACE = re.compile(r"\S[^\S ]|[^\S ]\S")  # a tab, say, or a no-break space, that is no token of its own
 _TARGET = re.compile(r"T\d+(-A\d+)? ")
 _CLOSING = re.compile(r"[.,;:!?%)\]}…、。，！？：；）」』”’]+|''|n['’]t|['’](s|re|ve|ll|d|m)", re.IGNORECASE)
 _QUOTE = '"'
@@ -88,8 +89,10 @@ def parse(block: Block, silent: Iterable[str] = ()) -> Block:
     """
     if block.lines[0].partition(" ")[0] != "S":
         raise ValueError("M2: a block begins with its sentence, `S ...`")
-    if _TWO_SPACES.search(block.lines[0].rstrip()):
-        raise ValueError("M2: two spaces in a row, so it is not known which tokens its offsets count; write one")
+    sentence = block.lines[0].rstrip()
+    if _TWO_SPACES.search(sentence) or _OTHER_SPACE.search(sentence):
+        what = "two spaces in a row" if _TWO_SPACES.search(sentence) else "white space that is no space"
+        raise ValueError(f"M2: {what}, so it is not known which tokens its offsets count; write one space")
     for line in block.lines[1:]:
         if _TARGET.match(line):  # ChERRANT's: the whole sentence after the edits that follow
             continue
@@ -104,7 +107,10 @@ def parse(block: Block, silent: Iterable[str] = ()) -> Block:
         annotations = block.annotators.setdefault(fields[5].strip(), [])
         if fields[1] not in _NOTHING:
             correction = fields[2].partition("||")[0]  # the first of CoNLL's alternatives
-            annotations.append(Annotation(start, end, fields[1], "" if correction == "-NONE-" else correction))
+            correction = "" if correction == "-NONE-" else correction
+            if not correction and fields[1][:2] in ("R:", "M:"):  # of ERRANT: it replaces, or puts in what is missing
+                raise ValueError(f"M2: a mistake without its correction; {line[:80]!r}")
+            annotations.append(Annotation(start, end, fields[1], correction))
     for annotator in silent:
         block.annotators.setdefault(annotator, [])
     if not block.annotators:

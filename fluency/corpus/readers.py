@@ -114,6 +114,18 @@ def _without_moments(kind: pa.DataType) -> pa.DataType:
     return kind
 
 
+def _object(fields: list[tuple[str, Any]]) -> Record:
+    record = dict(fields)
+    if len(record) < len(fields):
+        names = [name for name, _ in fields]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"two fields are called {twice[:80]!r}")
+    return record
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object)
+
+
 def _json_lines(file: Path) -> Records:
     for number, line in read_lines(file):
         if isinstance(line, BadLine):
@@ -124,7 +136,7 @@ def _json_lines(file: Path) -> Records:
 
 def _json_record(line: str) -> Record | BadLine:
     try:
-        record = json.loads(line)
+        record = _DECODER.decode(line)
     except (ValueError, RecursionError) as error:  # among them numbers of too many digits
         return BadLine(f"not JSON; {getattr(error, 'msg', error)}", line)
     return record if isinstance(record, dict) else BadLine("not a JSON object", line)
@@ -134,7 +146,7 @@ def _json(file: Path) -> Records:
     with opened(file) as content:
         text = content.read().decode("utf-8-sig")
     try:
-        whole = json.loads(text)
+        whole = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         if not error.msg.startswith("Extra data"):
             raise UserError(f"{file}: not JSON (line {error.lineno}: {error.msg})") from None
@@ -146,21 +158,24 @@ def _json(file: Path) -> Records:
 
 
 def _list_of_records(file: Path, whole: Any) -> list[Any]:
-    """The list itself, that of the one key that has one, those of all splits one after the other, or one record."""
+    """The list itself, that of the one key that has one, those of the splits one after the other, or one record."""
     if isinstance(whole, list):
         return whole
     if not isinstance(whole, dict):
         raise UserError(f"{file}: a list of records is needed; found {whole!r}"[:500])
     lists = {key: its for key, its in whole.items() if isinstance(its, list) and any(isinstance(x, dict) for x in its)}
-    if len(lists) == 1:
-        return next(iter(lists.values()))
-    if lists and all(splits_in(key) for key in lists):
+    if lists and all(map(splits_in, lists)):
         return [
             item | {"split": key} if isinstance(item, dict) else item for key, items in lists.items() for item in items
         ]
+    if len(lists) == 1:
+        return next(iter(lists.values()))
     if lists:
         keys = ", ".join(lists)[:200]
         raise UserError(f"{file}: one list of records is needed, or one for each split (lists found: {keys})")
+    if len(whole) > 1 and all(isinstance(value, dict | list) for value in whole.values()):
+        keys = ", ".join(whole)[:200]
+        raise UserError(f"{file}: a list of records is needed, as pandas writes with orient='records' (found: {keys})")
     return [whole]
 
 

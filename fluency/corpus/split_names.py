@@ -1,11 +1,12 @@
 """Which split a name stands for: the words that `datasets` knows, and what else people call what they hold out."""
 
 import re
+from typing import Any
 
 _KNOWN = {
-    "train": ("train", "training"),
+    "train": ("train", "training", "trn"),
     "validation": ("validation", "valid", "val", "dev", "devel", "development"),
-    "test": ("test", "testing", "eval", "evaluation", "devtest", "heldout", "holdout"),
+    "test": ("test", "testing", "eval", "evaluation", "tst", "devtest", "heldout", "holdout"),
 }
 _ENDS = ("", "s", "set", "sets", "data", "file", "split")
 _SPLIT_OF = {word + end: split for split, words in _KNOWN.items() for word in words for end in _ENDS}
@@ -52,6 +53,11 @@ def split_of(name: str) -> str | None:
     if len(found) > 1:
         raise ValueError(f"the name of {name!r} stands for {' and '.join(found)}")
     return found[0] if found else None
+
+
+def says_split(name: Any) -> bool:
+    """Whether a name says a split and nothing else: `Dev`, `test2014`, `held-out`."""
+    return isinstance(name, str) and re.sub(r"[\W\d_]+", "", name).lower() in _SPLIT_OF
 
 
 def split_of_path(path: str) -> str | None:

@@ -18,6 +18,7 @@ from fluency.corpus.labels import Labels
 from fluency.corpus.lines import BadLine, read_lines, suffix_of
 from fluency.corpus.places import Items, Place
 from fluency.corpus.readers import Record, Records, read_records, schema_of
+from fluency.corpus.split_names import says_split
 from fluency.corpus.tasks import instructions_in
 from fluency.sources.card import class_names, names_in
 from fluency.sources.data import Fetched
@@ -61,7 +62,10 @@ class Tables:
         labels.check("expected_score" if name == "reference" else "label")
         has = self._has if name == "reference" else bool
         meaning = Meaning(labels, has, self.relations, instructions_in(_changes(head, own)))
-        beside = [column for column in _BESIDE if column not in own]
+        beside = {column: column for column in _BESIDE if column not in own}
+        if not place.said:
+            beside["split"] = _split_column(file, head, own)
+        value = _field if "." in beside["split"] else dict.get
         task = "labels" if "before_sent" in own else "task"
         for line, record in chain(head, records):
             if isinstance(record, BadLine):
@@ -71,7 +75,7 @@ class Tables:
             if self.tasks and task in record and record[task] not in self.tasks:
                 yield place.rejected(f"task: not among data.tasks; found {record[task]!r}"[:200], line, text())
             else:
-                columns = {column: record.get(column) for column in beside}
+                columns = {ours: value(record, its) for ours, its in beside.items()}
                 yield from place.rows(line, text, partial(reader, record, meaning), columns)
 
     def fits(self, file: Path) -> bool:
@@ -125,7 +129,8 @@ class Tables:
         its = self.fetched
         names = _names_in_schema(schema_of(file)) or class_names(file, its.root, its.config)
         ours = {theirs: name for name, theirs in its.source.columns.items()}
-        names = {ours.get(name, name): classes for name, classes in names.items()}
+        hidden = its.source.columns.keys() - ours.keys()
+        names = {ours.get(name, name): classes for name, classes in names.items() if name not in hidden}
         return Labels(file, its.source.labels, its.source.threshold, names)
 
 
@@ -136,18 +141,50 @@ def _changes(head: Iterable[tuple[int, Record | BadLine]], columns: frozenset[st
     return [(record.get(sides[0]), record.get(sides[1])) for record in records] if sides else []
 
 
+def _split_column(file: Path, head: Iterable[tuple[int, Record | BadLine]], own: frozenset[str]) -> str:
+    """The column or field that says the split of a row: `split`, or the one that says nothing but splits.
+
+    Raises:
+        UserError: there are several such.
+    """
+    records = [record for _, record in head if isinstance(record, dict)]
+    names = dict.fromkeys(name for record in records for name in _fields(record))
+    values = {
+        name: [value for record in records if (value := _field(record, name)) not in (None, "")] for name in names
+    }
+    found = [name for name, its in values.items() if name not in own and its and all(map(says_split, its))]
+    if "split" in names or not found:
+        return "split"
+    if len(found) > 1:
+        raise UserError(
+            f"{file}: each of the columns {', '.join(found)} may say the split; say which, in the source: "
+            f"{{path: ..., columns: {{split: {found[0]}}}}}"
+        )
+    return found[0]
+
+
 def _renamed(record: Record | BadLine, columns: Mapping[str, str]) -> Record | BadLine:
-    """The record with its columns under our names; `translation.en` is a field of a column."""
+    """The record with its columns under our names, which none of its own has then."""
     if isinstance(record, BadLine):
         return record
-    renamed = {name: value for name, value in record.items() if name not in columns.values()}
-    for ours, theirs in columns.items():
-        outer, _, inner = theirs.partition(".")
-        if theirs in record:
-            renamed[ours] = record[theirs]
-        elif isinstance(record.get(outer), dict) and inner in record[outer]:
-            renamed[ours] = record[outer][inner]
-    return renamed
+    named = {*columns, *columns.values()}
+    renamed = {name: value for name, value in record.items() if name not in named}
+    fields = _fields(record)
+    return renamed | {ours: _field(record, theirs) for ours, theirs in columns.items() if theirs in fields}
+
+
+def _fields(record: Record) -> list[str]:
+    """The names of a record's columns, and of their fields: `translation.en`."""
+    return [*record, *(f"{name}.{field}" for name, its in record.items() if isinstance(its, dict) for field in its)]
+
+
+def _field(record: Record, name: str) -> Any:
+    """What a column, or a field of one, holds."""
+    if name in record:
+        return record[name]
+    outer, _, inner = name.partition(".")
+    its = record.get(outer)
+    return its.get(inner) if isinstance(its, dict) else None
 
 
 def _may_be_empty(file: Path) -> bool:

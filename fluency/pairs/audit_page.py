@@ -13,6 +13,7 @@ _FIGURES = ("pairs", "positives", "share_positive", "share_reversed", "groups", 
 
 def audit_page(
     report: Mapping[str, Any],
+    notes: Sequence[str],
     examples: Mapping[str, Sequence[Row]],
     rejected: Mapping[str, Sequence[Mapping[str, Any]]],
 ) -> str:
@@ -20,6 +21,7 @@ def audit_page(
 
     Args:
         report: the content of metrics/data.json.
+        notes: what was decided that no param says.
         examples: rows to look at, by what is odd about them.
         rejected: a few rejected rows, by reason.
     """
@@ -42,6 +44,7 @@ def audit_page(
         __file__,
         filters={"table": table, "short": _short},
         report=report,
+        notes=notes,
         rejected=[record for records in rejected.values() for record in records],
         corpora_head=["corpus", "split", *corpora[0][2]],
         corpora=[(name, split, *its.values()) for name, split, its in corpora],

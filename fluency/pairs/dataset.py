@@ -5,8 +5,9 @@ worked out on 64-bit hashes of sentences.
 """
 
 import shutil
+import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -31,12 +32,15 @@ from fluency.utils.files import parquet_sink, write_text
 PAIR_SCHEMA = pa.schema([("id", pa.string()), ("group", pa.string()), *PAIR_FIELDS])
 
 
-def build_dataset(raw: Path, folder: Path, params: PairsParams, *, processes: int | None = None) -> dict[str, Any]:
+def build_dataset(
+    raw: Path, folder: Path, params: PairsParams, *, cut: Collection[str] = (), processes: int | None = None
+) -> dict[str, Any]:
     """Turn raw rows into pairs by split.
 
     Args:
         raw: folder of rows.parquet and rejected.parquet.
         folder: gets train, validation, test and rejected.parquet, and AUDIT.md.
+        cut: corpora that are cut whatever splits the others bring (`split: cut` of a source).
         processes: how many draft pairs at once; None for one a core. The result doesn't depend on it.
 
     Returns:
@@ -56,7 +60,9 @@ def build_dataset(raw: Path, folder: Path, params: PairsParams, *, processes: in
     facts = Facts.of(drafted(drafts / "rows"))
     changes = Changes(*drafted_columns(drafts / "pairs", "change", "reverse", "label", "row"))
     votes = Votes.of(facts, *drafted_columns(drafts / "votes", "row", "sentence", "corrects"))
-    placed = place(drafts, facts, changes, votes, read, params)
+    placed = place(drafts, facts, changes, votes, read, params, cut)
+    for note in placed.notes:
+        print(note, file=sys.stderr)
     number = occurrence(*drafted_columns(drafts / "pairs", "digest"))
     split = placed.split[changes.row]
     split[~drawn(changes, number, split, params)] = NONE
@@ -90,7 +96,7 @@ def build_dataset(raw: Path, folder: Path, params: PairsParams, *, processes: in
     if report["rows"]["read"] != sum(report["rows"][name] for name in ("used", "not_drawn", "rejected")):
         raise RuntimeError(f"rows were lost between reading and writing, which is a bug: {report['rows']}")
     rows_to_show = {title: list(rows_at(raw, its)) for title, its in (examples | placed.leaking).items()}
-    write_text(folder / "AUDIT.md", audit_page(report, rows_to_show, _rejects(folder)))
+    write_text(folder / "AUDIT.md", audit_page(report, placed.notes, rows_to_show, _rejects(folder)))
     return report
 
 

@@ -26,7 +26,7 @@ from fluency.pairs.splits import NOT_GIVEN
 from fluency.pairs.words import words
 from fluency.utils.files import parquet_sink
 
-_MARKUP = re.compile("<del|</")
+_MARKUP = re.compile("<del|</|&(?:[a-z]+|#[0-9a-fxA-F]+);")
 _ODD = 0x9E3779B97F4A7C15  # 2^64 / golden ratio: tells a change from its reverse
 
 PAIR_FIELDS = [

@@ -1,5 +1,6 @@
 """Where the raw rows belong: their groups, their splits, and what of them is not used. Worked out on hashes alone."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,15 @@ from fluency.pairs.near import near_duplicates
 from fluency.pairs.parallel import drafted, drafted_columns
 from fluency.pairs.params import PairsParams
 from fluency.pairs.selection import unused
-from fluency.pairs.splits import cut_splits
+from fluency.pairs.splits import cut_splits, lacking
 from fluency.utils.errors import UserError
 
 NONE = -1  # the split of a row that is in none
-_LEAKS = "leakage; shares a sentence with a later split (pairs.leakage is drop_train)"
+_LEAKS = "leakage; a later split has its sentence, or nearly the same (pairs.leakage is drop_train)"
+_SPARED = (
+    "{} is not cut into held-out splits that another source brings, as they would be another benchmark: its rows "
+    "without a split are for training (split: cut of the source cuts them)"
+)
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,7 @@ class Placement:
         dropped: ascending numbers of the rows that gave pairs and are not used, by reason.
         groups, leakage: the audit's figures.
         leaking: rows to show.
+        notes: what was decided that no param says, a line each.
     """
 
     split: np.ndarray
@@ -37,14 +43,24 @@ class Placement:
     groups: dict[str, Any]
     leakage: dict[str, Any]
     leaking: dict[str, np.ndarray]
+    notes: list[str]
 
 
-def place(drafts: Path, facts: Facts, changes: Changes, votes: Votes, read: int, params: PairsParams) -> Placement:
+def place(
+    drafts: Path,
+    facts: Facts,
+    changes: Changes,
+    votes: Votes,
+    read: int,
+    params: PairsParams,
+    cut: Collection[str] = (),
+) -> Placement:
     """Group the rows, cut the splits, and take out what is not used.
 
     Args:
         drafts: folder that `draft_all` filled.
         read: how many raw rows there are.
+        cut: corpora that are cut whatever splits the others bring.
 
     Raises:
         UserError: splits leak and `pairs.leakage` is `fail`, or there is nothing to train on.
@@ -53,18 +69,21 @@ def place(drafts: Path, facts: Facts, changes: Changes, votes: Votes, read: int,
     near = _near(drafts, facts, read, params)
     group = groups(normalised, rows, read, near)
     split = np.full(read, NONE, dtype=np.int8)
+    to_cut = [code for code, name in enumerate(facts.corpora) if name in cut]
+    lacks, spared = lacking(facts.given, facts.corpus, to_cut)
     split[facts.row] = cut_splits(
-        group[facts.row], facts.given, facts.corpus, facts.part, facts.parts, facts.pairs, params.split, params.seed
-    )
+        group[facts.row], facts.given, facts.corpus, facts.part, facts.parts, facts.pairs, lacks,
+        params.split, params.seed,
+    )  # fmt: skip
     dropped = unused(facts, split, changes, votes, params)
     for its in dropped.values():
         split[its] = NONE
     if params.leakage != "report":
-        dropped[_LEAKS] = _leaking(normalised, rows, split)
+        dropped[_LEAKS] = _leaking(normalised, rows, near, split)
         if len(dropped[_LEAKS]) and params.leakage == "fail":
             raise UserError(
-                f"pairs.leakage: {len(dropped[_LEAKS])} rows share a sentence with a later split; drop_train removes "
-                "them, report keeps them"
+                f"pairs.leakage: {len(dropped[_LEAKS])} rows share a sentence with a later split, or have nearly the "
+                "same; drop_train removes them, report keeps them"
             )
     if any(map(len, dropped.values())):  # what was dropped no longer joins others
         kept = split[rows] != NONE
@@ -76,7 +95,8 @@ def place(drafts: Path, facts: Facts, changes: Changes, votes: Votes, read: int,
     seen.append(seen[1] | seen_in(near, np.arange(read), flags))
     used = facts.row[split[facts.row] != NONE]
     grouped = _group_figures(groups(normalised, rows, read)[used], group[used])
-    return Placement(split, group, dropped, grouped, *leakage_figures(facts, split, group, *seen))
+    notes = [_SPARED.format(name) for name in sorted(facts.corpora[corpus] for corpus in spared)]
+    return Placement(split, group, dropped, grouped, *leakage_figures(facts, split, group, *seen), notes)
 
 
 def _alone(read: int) -> np.ndarray:
@@ -94,12 +114,13 @@ def _near(drafts: Path, facts: Facts, read: int, params: PairsParams) -> np.ndar
     return near
 
 
-def _leaking(normalised: np.ndarray, rows: np.ndarray, split: np.ndarray) -> np.ndarray:
+def _leaking(normalised: np.ndarray, rows: np.ndarray, near: np.ndarray, split: np.ndarray) -> np.ndarray:
     """Take rows out of train and validation that share a sentence with a later split; returns their numbers."""
     found = []
     for code in (1, 0):  # validation first: train need not give way to what is gone
         flags = np.where(split == NONE, 0, 1 << np.maximum(split, 0)).astype(np.uint8)
-        found.append(np.flatnonzero((split == code) & (seen_in(normalised, rows, flags) >> np.uint8(code + 1) > 0)))
+        seen = seen_in(normalised, rows, flags) | seen_in(near, np.arange(len(near)), flags)
+        found.append(np.flatnonzero((split == code) & (seen >> np.uint8(code + 1) > 0)))
         split[found[-1]] = NONE
     return np.sort(np.concatenate(found))
 

@@ -1,6 +1,6 @@
 """The cut into train, validation and test: splits that a source gives are kept, missing ones are cut by group. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -19,14 +19,14 @@ def cut_splits(
     parts: np.ndarray,
     part_names: Sequence[str],
     sizes: np.ndarray,
+    lacks: np.ndarray,
     shares: SplitParams,
     seed: int,
 ) -> np.ndarray:
     """The split of each row, as its place in `SPLITS`.
 
-    A corpus that has splits keeps them; each one it lacks is cut out of its train rows, by its share. A corpus that
-    has none is cut whole. One that is all train stays so where others have held-out rows, whose benchmark it would
-    dilute. Groups are never cut, and a group that a given split has a hold of stays out of the cut: its
+    Given splits are kept. What a corpus lacks is cut, by its share, out of its rows that are for training or in no
+    split. Groups are never cut, and a group that a given split has a hold of stays out of the cut: its
     other rows go to train, where `pairs.leakage` deals with them. Each mixture of parts is cut by itself, so that
     every part has its share in every split.
 
@@ -36,12 +36,12 @@ def cut_splits(
         corpora, parts: number of each row's corpus and part, of shape [rows].
         part_names: the names of the parts, in the order of their numbers.
         sizes: how many pairs each row gives, of shape [rows]; shares are shares of pairs.
+        lacks: as `lacking` finds it, of shape [corpora].
 
     Raises:
         UserError: the sources give rows to evaluate on, and none to train on.
     """
     _check_train(given)
-    lacks = _lacking(given, corpora)
     pool = (given == NOT_GIVEN) | ((given == 0) & (lacks[corpora] != 0))
     names, group = np.unique(groups, return_inverse=True)
     held = np.zeros(len(names), dtype=bool)
@@ -67,12 +67,27 @@ def _check_train(given: np.ndarray) -> None:
         )
 
 
-def _lacking(given: np.ndarray, corpora: np.ndarray) -> np.ndarray:
-    """The later splits, one bit each, that are cut out of each corpus. Of shape [corpora]."""
+def lacking(given: np.ndarray, corpora: np.ndarray, cut: Collection[int]) -> tuple[np.ndarray, list[int]]:
+    """The splits that are cut out of each corpus: those it does not have.
+
+    Where a corpus brings a test split, no other is cut into its held-out splits, which would be another benchmark. One
+    that is all train stays so where any other has held-out rows, also cut ones.
+
+    Args:
+        given, corpora: as for `cut_splits`.
+        cut: corpora that are cut whatever the others bring.
+
+    Returns:
+        The later splits, one bit each, of shape [corpora]; and the corpora that are cut into fewer for a test split.
+    """
     have = [set(np.unique(given[corpora == corpus]).tolist()) for corpus in range(corpora.max(initial=-1) + 1)]
+    brought = set().union(*have) & {1, 2}
+    bench = brought if 2 in brought else set()
     elsewhere = {split for its in have if its != {0} for split in ((1, 2) if its & {NOT_GIVEN, 0} else its)}
-    lacks = [{1, 2} - its - (elsewhere if its == {0} else set()) for its in have]
-    return np.array([sum(1 << split for split in its) for its in lacks], dtype=np.uint8)
+    missing = [{1, 2} - its - (elsewhere if its == {0} else set()) for its in have]
+    lacks = [its if corpus in cut else its - bench for corpus, its in enumerate(missing)]
+    spared = [corpus for corpus, its in enumerate(have) if its & {NOT_GIVEN, 0} and lacks[corpus] != missing[corpus]]
+    return np.array([sum(1 << split for split in its) for its in lacks], dtype=np.uint8), spared
 
 
 def _cut(

@@ -22,7 +22,7 @@ def read_card(folder: Path) -> dict[str, Any]:
         UserError: it is no YAML.
     """
     readme = folder / "README.md"
-    text = readme.read_text(encoding="utf-8", errors="replace") if readme.is_file() else ""
+    text = readme.read_text(encoding="utf-8-sig", errors="replace") if readme.is_file() else ""
     if not text.startswith("---\n"):
         return {}
     try:
@@ -76,16 +76,19 @@ def class_names(file: Path, root: Path, config: str | None) -> dict[str, list[st
 
 
 def names_in(features: Any) -> dict[str, list[str]]:
-    """The names of the classes of each categorical feature, as dataset_info.json or a card has them."""
+    """The names of the classes of each categorical feature, as dataset_info.json or a card has them; `a.b` is a field
+    of column `a`."""
     if isinstance(features, list):  # of a card
-        features = {item.get("name"): item.get("dtype") for item in features if isinstance(item, dict)}
+        features = {item.get("name"): item.get("struct") or item.get("dtype") for item in _mappings(features)}
     found = {}
     for column, feature in features.items() if isinstance(features, dict) else ():
-        if isinstance(feature, dict):
-            names = feature.get("names") or (feature.get("class_label") or {}).get("names")
-            if names:
-                ordered = [names[key] for key in sorted(names, key=int)] if isinstance(names, dict) else names
-                found[column] = [str(name) for name in ordered]
+        its = feature.get("class_label", feature) if isinstance(feature, dict) else {}
+        names = its.get("names") if isinstance(its, dict) else None
+        if isinstance(names, list | dict) and "dtype" not in names:
+            ordered = [names[key] for key in sorted(names, key=int)] if isinstance(names, dict) else names
+            found[column] = [str(name) for name in ordered]
+        elif isinstance(feature, dict | list):
+            found |= {f"{column}.{field}": classes for field, classes in names_in(feature).items()}
     return found
 
 

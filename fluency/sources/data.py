@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from itertools import chain
@@ -27,6 +27,7 @@ _PLAIN = [
     for name in (f".{word}", f"{word}.txt")
     for end in _ENDS
 ]
+_ARCHIVES = ("*.zip", "*.tar", "*.tar.*", "*.tgz", "*.rar", "*.7z")
 # what the hub and `save_to_disk` keep beside the rows
 NOT_ROWS = (*card.FILES, "dataset_dict.json", "state.json", "cache-*.arrow")
 _TAIL = rf"(?:\.txt)?(?:{'|'.join(map(re.escape, COMPRESSED))})?"
@@ -170,16 +171,13 @@ def targets_of(file: Path) -> list[Path]:
 
 
 def _folder(path: Path, source: Source, config: str | None) -> Fetched:
-    if path.is_file():
+    if path.is_file() and not _matches(path.name.lower(), _ARCHIVES):
         return Fetched([path, *targets_of(path)], path.parent, None, source=source)
+    if path.is_file():
+        raise UserError(f"data.source: {path} is an archive; unpack it, and name the folder")
     if not path.is_dir():
         raise UserError(f"data.source: {path} does not exist; give path:FILE-OR-FOLDER relative to the repository")
-    everything = sorted(
-        Path(folder, name)
-        for folder, _, names in os.walk(path, followlinks=True)
-        for name in names
-        if not any(part.startswith(".") for part in Path(folder, name).relative_to(path).parts)
-    )
+    everything = sorted(_walked(path))
     wanted, splits, config = _configured(path, source, config, everything)
     tables = [file for file in wanted if _is_table(file) or (source.files and source.format == "m2")]
     plain = [file for file in wanted if targets_of(file)]
@@ -187,10 +185,21 @@ def _folder(path: Path, source: Source, config: str | None) -> Fetched:
     if not files:
         known = "Parquet, Arrow, JSON, JSON Lines, CSV, TSV, M2 or parallel plain text such as .src and .tgt"
         named = f" that matches {source.files}" if source.files else ""
-        raise UserError(f"data.source: {path} holds no file of a known kind{named} ({known})")
+        there = ", ".join(file.name for file in everything)[:200]
+        there = f"; it holds {there}, of which archives are to be unpacked" if there else ""
+        raise UserError(f"data.source: {path} holds no file of a known kind{named} ({known}){there}")
     beside = {*files, *(path / name for name in card.FILES)}
     ignored = tuple(file.relative_to(path).as_posix() for file in everything if file not in beside and not source.files)
     return Fetched(files, path, None, ignored, source, splits, config)
+
+
+def _walked(root: Path) -> Iterator[Path]:
+    """The files of a folder but hidden ones; a link to a folder is followed, but not to one that it stands in."""
+    for folder, folders, names in os.walk(root, followlinks=True):
+        here = Path(folder).resolve()
+        inner = (name for name in folders if Path(folder, name).resolve() not in (here, *here.parents))
+        folders[:] = [name for name in inner if not name.startswith(".")]
+        yield from (Path(folder, name) for name in names if not name.startswith("."))
 
 
 def _configured(

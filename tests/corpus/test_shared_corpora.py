@@ -36,7 +36,7 @@ def test_the_audit_of_the_reference_data(tmp_path):
     train, validation = (figures["corpora"]["fluency_edits"][split] for split in ("train", "validation"))
     assert (train["rows"], validation["rows"], figures["rows"]["rejected"]) == (12_039, 1_647, 0)
     assert (train["ambiguous"], validation["ambiguous"]) == (593, 73)
-    assert (train["duplicates"], train["label_conflicts"], train["markup"]) == (23, 1, 77)
+    assert (train["duplicates"], train["label_conflicts"], train["markup"]) == (23, 1, 80)
     assert figures["leakage"]["validation"] == {
         "rows": 455, "rows_normalised": 455, "rows_near": 458, "groups": 380, "corpora": {"fluency_edits": 455},
     }  # fmt: skip

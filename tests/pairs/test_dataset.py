@@ -18,7 +18,7 @@ from fluency.edits.sentence import hash64, normalise
 from fluency.pairs import dataset
 from fluency.pairs.dataset import PAIR_SCHEMA, build_dataset
 from fluency.pairs.groups import groups
-from fluency.pairs.splits import NOT_GIVEN, cut_splits
+from fluency.pairs.splits import NOT_GIVEN, cut_splits, lacking
 from fluency.params import load_params
 from fluency.utils import files
 from fluency.utils.errors import UserError
@@ -47,7 +47,7 @@ def many(count: int, split: str | None = None, seed: int = 0, **others) -> list[
     return rows
 
 
-def build(folder: Path, rows, params=PARAMS, *, rejected=(), processes=1):
+def build(folder: Path, rows, params=PARAMS, *, rejected=(), processes=1, cut=()):
     """The pairs by split, the rejected rows and the audit."""
     raw, pairs = folder / "raw", folder / "pairs"
     for path in (raw, pairs):
@@ -58,7 +58,7 @@ def build(folder: Path, rows, params=PARAMS, *, rejected=(), processes=1):
     with parquet_sink(raw / "rejected.parquet", REJECTED_SCHEMA) as add:
         for row in rejected:
             add(rejected_values(row))
-    audit = build_dataset(raw, pairs, params, processes=processes)
+    audit = build_dataset(raw, pairs, params, cut=cut, processes=processes)
     splits = {split: pq.read_table(pairs / f"{split}.parquet").to_pylist() for split in SPLITS}
     assert audit["rows"]["read"] == len(rows) + len(rejected)
     assert sum(audit["rows"].values()) == 2 * audit["rows"]["read"]
@@ -135,7 +135,8 @@ def test_no_group_that_we_cut_is_in_two_splits(edges):
     given = np.array([edge[2] for edge in edges])
     corpora, group = np.array([edge[3] for edge in edges]), groups(keys, rows, len(edges))
     try:
-        split = cut_splits(group, given, corpora, corpora, "abc", np.ones(len(edges)), PARAMS.split, 1)
+        lacks, _ = lacking(given, corpora, ())
+        split = cut_splits(group, given, corpora, corpora, "abc", np.ones(len(edges)), lacks, PARAMS.split, 1)
     except UserError:
         assert not {NOT_GIVEN, 0} & set(given.tolist())
         return
@@ -185,13 +186,38 @@ def test_rows_without_a_split_join_train_where_the_others_of_their_corpus_have_o
     assert sizes(splits) == {"train": 50, "validation": 40, "test": 40}
 
 
-def test_a_corpus_without_splits_is_cut_beside_one_that_has_them(tmp_path):
+NOTE = "d is not cut into held-out splits that another source brings"
+
+
+@pytest.mark.parametrize(
+    ("brought", "own", "cut", "expected"),
+    [
+        (("train", "validation", "test"), (None,), (), [100, 0, 0]),
+        (("validation", "test"), (None,), (), [100, 0, 0]),
+        (("test",), (None,), (), [90, 10, 0]),  # validation, as none has one
+        (("test",), (None, "train"), (), [180, 20, 0]),
+        (("validation", "test"), ("train", "validation"), (), [100, 100, 0]),
+        (("train", "validation", "test"), (None,), ("d",), [70, 10, 20]),
+        (("train", "validation"), (None,), (), [70, 10, 20]),  # no benchmark: one of everything
+        ((None,), (None,), (), [70, 10, 20]),
+    ],
+)
+def test_a_benchmark_is_not_diluted_by_a_source_without_splits(tmp_path, capsys, brought, own, cut, expected):
+    bench = [row for seed, split in enumerate(brought) for row in many(200, split, seed=seed)]
+    other = [replace(row, corpus="d") for seed, split in enumerate(own, 10) for row in many(100, split, seed=seed)]
+    _, _, audit = build(tmp_path, [*bench, *other], cut=cut)
+    assert [its["corpora"].get("d", 0) for its in audit["splits"].values()] == pytest.approx(expected, abs=2)
+    said = [text.count(NOTE) for text in (capsys.readouterr().err, (tmp_path / "pairs/AUDIT.md").read_text())]
+    assert said == ([1, 1] if "test" in brought and not cut else [0, 0])
+
+
+def test_what_the_cut_must_not_take_leaks_from_train(tmp_path):
     published = many(40, "train") + many(40, "validation", seed=1) + many(40, "test", seed=2)
     other = [replace(row, corpus="d") for row in many(100, seed=3)]
     shared = [replace(row, corpus="d", split=None) for row in published[-5:]]
-    splits, _, audit = build(tmp_path, [*published, *other, *shared])
+    splits, _, audit = build(tmp_path, [*published, *other, *shared], cut=["d"])
     assert sizes(splits) == {"train": 40 + 70 + 5, "validation": 50, "test": 60}
-    assert audit["leakage"]["test"]["rows"] == 5  # what the cut must not take, leaks from train
+    assert audit["leakage"]["test"]["rows"] == 5
 
 
 def test_a_corpus_that_is_all_train_dilutes_no_benchmark(tmp_path):
@@ -258,7 +284,9 @@ def test_train_does_not_give_way_to_rows_that_are_gone(tmp_path):
 
 
 def test_leakage_may_stop_the_run(tmp_path):
-    with pytest.raises(UserError, match=r"pairs\.leakage: 2 rows share a sentence with a later split; drop_train"):
+    with pytest.raises(
+        UserError, match=r"pairs\.leakage: 2 rows share a sentence with a later split, or .*; drop_train"
+    ):
         build(tmp_path, LEAKING, replace(PARAMS, leakage="fail"))
     build(tmp_path / "clean", many(60), replace(PARAMS, leakage="fail"))
 

@@ -9,6 +9,7 @@ import pytest
 
 from fluency.corpus.rows import SPLITS, Row
 from fluency.utils import files
+from fluency.utils.errors import UserError
 from tests.pairs.test_dataset import PARAMS, all_pairs, build, labelled, many, sentence, sizes
 
 
@@ -156,3 +157,24 @@ def test_near_duplicates_are_never_cut_apart_and_their_share_is_said(tmp_path):
     _, _, audit = build(tmp_path / "given", given, replace(PARAMS, near_duplicates=0.7))
     figures = audit["leakage"]["test"]
     assert (figures["rows"], figures["rows_normalised"], figures["rows_near"]) == (0, 0, 18)
+
+
+def test_near_duplicates_of_a_later_split_leak_too(tmp_path):
+    """What is dropped or stops the run is what the audit counts."""
+    near = [
+        labelled(f"The {word} hall holds {n} people .", f"The {word} hall hold {n} people .", 0, split)
+        for word in ("old", "new") for n, split in zip((20, 300, 4000), SPLITS, strict=True)
+    ]  # fmt: skip
+    rows = [*many(60, "train"), *many(20, "validation", seed=1), *many(20, "test", seed=2), *near]
+    params = replace(PARAMS, near_duplicates=0.95)
+    _, rejected, audit = build(tmp_path / "report", rows, params)
+    assert [its["rows_near"] for its in audit["leakage"].values()] == [2, 2]
+    assert rejected == []
+    splits, rejected, audit = build(tmp_path / "drop", rows, replace(params, leakage="drop_train"))
+    assert {its[key] for its in audit["leakage"].values() for key in ("rows_near", "groups")} == {0}
+    assert sorted(json.loads(item["row"])["split"] for item in rejected) == ["train"] * 2 + ["validation"] * 2
+    assert {item["reason"].partition(";")[0] for item in rejected} == {"leakage"}
+    assert sizes(splits)["test"] == 22
+    with pytest.raises(UserError, match=r"pairs\.leakage: 4 rows share a sentence .*, or have nearly the same"):
+        build(tmp_path / "fail", rows, replace(params, leakage="fail"))
+    build(tmp_path / "none", rows, replace(PARAMS, leakage="fail"))  # near_duplicates: null
