@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from fluency.cli.commands import main
+from fluency.scorer.candidates import single_edits
 from fluency.scorer.scorer import FluencyScorer
 from fluency.utils.files import read_parquet, write_parquet
 from tests.conftest import ROOT
@@ -15,7 +16,7 @@ from tests.helpers.chat import ChatServer, said, status
 from tests.helpers.models import untrained
 
 NEW = [(f"{who} {verb}s the door.", f"{who} {verb} the door.") for who, verb in (
-    ("Nobody", "open"), ("My neighbour", "paint"), ("This carpenter", "mend"), ("That guest", "slam"), ("It", "hit")
+    ("Some burglar", "kick"), ("My neighbour", "paint"), ("This carpenter", "mend"), ("That guest", "slam"), ("It", "hit")
 )]  # fmt: skip
 HELD_OUT = {
     "validation": ("The old man sat on the bench by the river.", "The old man sit on the bench by the river."),
@@ -156,7 +157,8 @@ def test_one_loop_from_rewrites_to_a_model_that_has_learnt_from_them(trained_pro
     """Rewrites, labels, a corpus beside the sample, and the pipeline over both."""
     folder = trained_project.folder
     held_out = {split: read_parquet(folder / f"data/pairs/{split}.parquet") for split in ("validation", "test")}
-    leaking = [(pair["after"], pair["before"]) for pairs in held_out.values() for pair in pairs[:5]]
+    reversed_ = [[(pair["after"], pair["before"]) for pair in pairs] for pairs in held_out.values()]
+    leaking = [change for its in reversed_ for change in single_edits(its)[0][:5]]
     rows = [dict(zip(("src", "hyp"), change, strict=True)) for change in (*NEW, *leaking)]
     (folder / "../rewrites.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
     asked = {"base_url": server.url, "model": server.model, "api_key_env": "null"}
