@@ -15,9 +15,8 @@ from tests.conftest import ROOT
 from tests.helpers.chat import ChatServer, said, status
 from tests.helpers.models import untrained
 
-NEW = [(f"{who} {verb}s the door.", f"{who} {verb} the door.") for who, verb in (
-    ("Some burglar", "kick"), ("My neighbour", "paint"), ("This carpenter", "mend"), ("That guest", "slam"), ("It", "hit")
-)]  # fmt: skip
+VERBS = {"Some burglar": "kick", "My neighbour": "paint", "This carpenter": "mend", "That guest": "slam", "It": "hit"}
+NEW = [(f"{who} {verb}s the door.", f"{who} {verb} the door.") for who, verb in VERBS.items()]
 HELD_OUT = {
     "validation": ("The old man sat on the bench by the river.", "The old man sit on the bench by the river."),
     "test": ("Her brother sings well.", "Her brother sing well."),
