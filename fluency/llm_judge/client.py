@@ -26,7 +26,7 @@ _IN_A_ROW = 10  # changes without an answer, after which the rest is spared; the
 # What a server may refuse to take, and how it says so: Gemini's knows no seed, few of its models give
 # log-probabilities, and models that reason take no temperature.
 _REFUSABLE = {
-    "response_format": r"response.?(format|schema)|json.?schema|structured",
+    "response_format": r"response.?(format|schema)|json.?(schema|mode)|structured",
     "logprobs": r"logprobs",
     "temperature": r"\btemperature\b",
     "seed": r"\bseed\b",

@@ -66,7 +66,8 @@ def text(choice: Mapping[str, Any]) -> str:
     said = choice.get("message") or {}
     content = said.get("content") or ""
     if isinstance(content, list):  # of parts, some of them a draft
-        content = "".join(part["text"] for part in content if part.get("type", "text") in ("text", "output_text"))
+        texts = [part.get("text") for part in content if part.get("type", "text") in ("text", "output_text")]
+        content = "".join(filter(None, texts))
     elif not isinstance(content, str):
         content = json.dumps(content)
     if without_draft(content).strip():

@@ -137,6 +137,12 @@ def test_however_a_server_says_what_it_does_not_take_it_is_left_out(judge, monke
     assert judge.waits == []  # no use to try the same again
 
 
+def test_a_server_that_has_another_name_for_an_option_is_understood(judge):
+    judge.server.refuses = ("response_format",)
+    judge.server.refusal = lambda name: status(400, "JSON mode is not enabled for models/judge-1")
+    assert judge.ask(CHANGES[:2]).refused == {"response_format"}
+
+
 def test_a_word_of_the_sentence_in_an_error_does_not_leave_out_an_option(judge):
     changes = [(f"The {word} rise.", f"The {word} rises.") for word in ("temperature", "seed", "structured plan")]
     changes = [*CHANGES[:1], *changes, *CHANGES[1:]]
