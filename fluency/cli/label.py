@@ -21,7 +21,7 @@ from fluency.llm_judge.prompt import THRESHOLD
 from fluency.llm_judge.run import judge
 from fluency.model.device import use_cores
 from fluency.pairs.params import PairsParams
-from fluency.scorer.candidates import groups_of, least_sure, single_edits
+from fluency.scorer.candidates import groups_of, least_sure, like_any, single_edits
 from fluency.scorer.inputs import visible
 from fluency.scorer.outcome import score_of
 from fluency.scorer.table_source import KNOWN, is_table
@@ -73,7 +73,7 @@ def _apart(changes: list[Change], near: float | None, aside: Counter) -> tuple[l
     trained, held_out = set(_pairs("train")), [*_pairs("validation"), *_pairs("test")]
     held_out += [challenge.change for challenge in read_challenge(CHALLENGE)]
     group = groups_of([*changes, *held_out], near)
-    leaking = np.isin(group[: len(changes)], group[len(changes) :])
+    leaking = np.isin(group[: len(changes)], group[len(changes) :]) | like_any(changes, held_out, near)
     new = np.array([change not in trained for change in changes], dtype=bool)
     aside["like what is evaluated on"] += int(leaking.sum())
     aside["trained on already"] += int((~new & ~leaking).sum())

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from fluency.corpus.rows import category
 from fluency.edits.edit import extract
@@ -14,6 +15,7 @@ from fluency.pairs.near import near_duplicates
 from fluency.pairs.words import words
 from fluency.scorer.inputs import change_of
 
+_BLOCK = 500  # sentences that are held against all others at once
 _SUREST = 1e-12  # what a score of 0 or 1 is taken for: its log-odds would be infinite
 
 
@@ -58,6 +60,32 @@ def groups_of(changes: Sequence[Change], near: float | None) -> np.ndarray:
         alike = near_duplicates(flat, np.cumsum([len(its) for its in lists]), near)
         keys, rows = np.concatenate([keys, alike.astype(np.uint64)]), np.concatenate([rows, rows])
     return groups(keys, rows, len(changes))
+
+
+def like_any(changes: Sequence[Change], others: Sequence[Change], near: float | None) -> np.ndarray:
+    """Which changes have a sentence of nearly the same words as one of `others`, of shape [changes], bool.
+
+    Each is held against each: `groups_of` joins no long chains, and a policy writes a sentence in hundreds of ways.
+
+    Args:
+        near: as `pairs.near_duplicates`.
+    """
+    ours = 2 * len(changes)
+    like = np.zeros(ours, dtype=bool)
+    if near is not None:
+        sets = [words(sentence) for change in (*changes, *others) for sentence in change]
+        number: dict[str, int] = {}
+        columns = [number.setdefault(word, len(number)) for its in sets for word in its]
+        sizes = np.array([len(its) for its in sets], dtype=np.int64)
+        ends = np.r_[0, np.cumsum(sizes)]
+        held = csr_array((np.ones(len(columns), dtype=np.int64), columns, ends), shape=(len(sets), len(number)))
+        theirs = held[ours:].T.tocsr()
+        for start in range(0, ours, _BLOCK):
+            shared = (held[start : min(start + _BLOCK, ours)] @ theirs).tocoo()
+            row, other = shared.coords
+            alike = shared.data / (sizes[start + row] + sizes[ours + other] - shared.data) >= near  # Jaccard
+            like[start + row[alike]] = True
+    return like.reshape(-1, 2).any(axis=1)
 
 
 def least_sure(scores: np.ndarray, threshold: float, group: np.ndarray, count: int) -> np.ndarray:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fluency.edits.forms import CannotScore
-from fluency.scorer.candidates import groups_of, least_sure, single_edits
+from fluency.scorer.candidates import groups_of, least_sure, like_any, single_edits
 
 ONE = ("She go home.", "She goes home.")
 
@@ -42,8 +42,21 @@ def test_edits_that_share_a_sentence_or_nearly_one_are_in_one_group(change, alik
     assert (exact[0] in exact[1:]) == (alike and "SHE" in change[1])
 
 
-def test_nothing_is_in_no_group():
-    assert groups_of([], 0.7).tolist() == []
+def test_nothing_is_in_no_group_and_like_nothing():
+    assert groups_of([], 0.7).tolist() == like_any([], [ONE], 0.7).tolist() == []
+    assert like_any([ONE], [], 0.7).tolist() == [False]
+
+
+def test_a_sentence_that_was_written_in_hundreds_of_ways_is_still_like_the_one_held_out():
+    """The chain of all of them is too long to be a group."""
+    before = "An old man sat on that bench by the river."
+    others = [f"{letter}at{end}" for letter in "bcdfghjklm" for end in "abcdefghijklmno"]
+    changes = [ONE, *((before, before.replace("sat", other)) for other in others)]
+    held_out = [("An old man sat on this bench by the river.", "An old man sit on this bench by the river.")]
+    assert like_any(changes, held_out, 0.7).tolist() == [False] + [True] * 150
+    assert not like_any(changes, held_out, None).any()
+    group = groups_of([*changes, *held_out], 0.7)
+    assert group[-1] not in group[:-1]
 
 
 def test_the_least_sure_are_nearest_to_the_operating_point_in_log_odds():
