@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fluency.baselines import language_model
+from fluency.baselines import language_model, peers
 from fluency.baselines.logistic_regression import fit, score
 from fluency.baselines.params import BaselineParams
 from fluency.evaluation.operating_point import choose
@@ -21,21 +21,26 @@ FIGURES, PREDICTIONS = Path("metrics/baseline.json"), Path("results/baseline")
 
 
 def main() -> None:
+    params = read_params("baseline", BaselineParams)
     train, validation, test = (read_parquet(PAIRS / f"{split}.parquet") for split in ("train", "validation", "test"))
-    model = fit(train, read_params("baseline", BaselineParams))
+    model = fit(train, params)
     labels, groups = (np.array([pair[name] for pair in validation]) for name in ("label", "group"))
     scores = {
         "words_alone": [score(model, validation), score(model, test)],
         "language_model": [language_model.score(EncodedPairs(ENCODED / split)) for split in ("validation", "test")],
     }
     decision, evaluate = read_params("decision", DecisionParams), read_params("evaluate", EvaluateParams)
+    judges = {
+        name: ScoredPairs(test, on_test, choose(on_validation, labels, groups, decision).threshold)
+        for name, (on_validation, on_test) in scores.items()
+        if on_test is not None
+    }
+    judges |= {name: ScoredPairs(test, peers.SCORES[name](test), peers.THRESHOLD) for name in params.peers}
     result = {}
     with written_aside(PREDICTIONS) as aside:
-        for name, (on_validation, on_test) in scores.items():
-            if on_test is not None:
-                scored = ScoredPairs(test, on_test, choose(on_validation, labels, groups, decision).threshold)
-                result[name] = figures(scored, evaluate)
-                write_predictions(aside / f"{name}.parquet", scored)
+        for name, scored in judges.items():
+            result[name] = figures(scored, evaluate)
+            write_predictions(aside / f"{name}.parquet", scored)
     write_json(FIGURES, result)
     for name, its in result.items():
         print(f"{name.replace('_', ' ')}: average precision {its['average_precision']:.3f}")

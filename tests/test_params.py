@@ -92,6 +92,7 @@ def test_the_committed_params_are_valid():
         ("source: sample", "source: ['ftp:x']", "data.source: 'ftp:x' is none of sample, hub:"),
         ("task_relations: {}", "task_relations: {a: b}", "data.task_relations.a: 'b' is neither correction nor"),
         ("tasks: []", "tasks: gec", "data.tasks: expected a list, found 'gec'"),
+        ("peers: []", "peers: [errant]", "baseline.peers: 'errant' is none of harper"),
         ("splits: []", "splits: [train]", "llm.splits: ['train'] is neither [] nor [test]"),
         ("max_calls: 5000", "max_calls: 0", "llm.max_calls: must be above 0"),
         ("timeout: 60", "timeout:", "llm.timeout: expected float, found None"),

@@ -8,6 +8,7 @@ from fluency.utils.errors import UserError, exit_in_one_line
 
 try:
     from fluency.cli import score as score_command
+    from fluency.cli.arguments import add_layout, count
     from fluency.params import load_params
     from fluency.utils.files import read_json, write_text
 except ModuleNotFoundError as missing:
@@ -71,6 +72,23 @@ def main(arguments: list[str] | None = None) -> None:
         "--limit", type=float, default=1.0, help="fail where more than this share of a kind gets through"
     )
     command.set_defaults(run=_attack)
+
+    command = add(
+        "label",
+        "have a language model judge the rewrites that the trained one is least sure of, as a corpus to train on",
+        description="Have a language model (the block llm of params.yaml) judge the rewrites that the trained one is "
+        "least sure of, and write them to a folder that data.source takes: single edits whose score is nearest to the "
+        "operating point, one of each group of like sentences, and none like the validation pairs, the test pairs or "
+        "the challenge set. It may cost money: llm.max_calls limits it. Answers are kept in .answers/, and a run that "
+        "was cut off goes on without asking twice.",
+        epilog="example: python -m fluency label rewrites.jsonl -o ../judged --count 200",
+    )
+    command.add_argument("table", type=Path, metavar="REWRITES", help="a table of rewrites, as score reads it")
+    command.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="a folder to make")
+    command.add_argument("--count", type=count, default=100, help="edits to ask about (%(default)s)")
+    command.add_argument("--model", default="models/fluency", help="as score takes it (%(default)s)")
+    add_layout(command)
+    command.set_defaults(run=_label)
 
     command = add(
         "compare",
@@ -144,6 +162,12 @@ def _export(chosen: argparse.Namespace) -> None:
 
 def _attack(chosen: argparse.Namespace) -> None:
     from fluency.cli.attack import run  # brings torch
+
+    run(chosen)
+
+
+def _label(chosen: argparse.Namespace) -> None:
+    from fluency.cli.label import run  # brings torch and the client
 
     run(chosen)
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
+from fluency.cli.arguments import add_layout, layout_of, probability
 from fluency.corpus.lines import PIPE, suffix_of
 from fluency.edits.forms import CannotScore
 from fluency.evaluation.support import OutsideSupport
-from fluency.scorer.table_source import KNOWN, Layout, is_table, look_over, rejected_file
+from fluency.scorer.table_source import KNOWN, is_table, look_over, rejected_file
 from fluency.scorer.tables import score_pipe, score_table
 from fluency.sources.data import NOT_ROWS
 from fluency.utils.errors import UserError
@@ -60,9 +61,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     )  # fmt: skip
     command.add_argument("--before", help="the sentence before the edit, for one edit")
     command.add_argument("--after", help="the sentence after it")
-    command.add_argument("--before-column", metavar="NAME", help="of a table, the column of the sentences before")
-    command.add_argument("--after-column", metavar="NAME", help="the column of the sentences after")
-    command.add_argument("--delimiter", type=delimiter, metavar="MARK", help="between cells, where not of the suffix")
+    add_layout(command)
     command.add_argument(
         "--model", default="models/fluency",
         help="the model's folder, a git repository of this project, or a hub's OWNER/NAME (%(default)s)",
@@ -112,8 +111,6 @@ def score(chosen: argparse.Namespace) -> None:
         raise UserError("--confidence: above 0 and below 1, and with --min-precision, which is to hold with it")
     if one and chosen.output != PIPE:
         raise UserError("--output: the score of one edit is printed; give a table")
-    if (chosen.before_column is None) != (chosen.after_column is None):
-        raise UserError("--before-column, --after-column: give both, or none")
     try:
         if one:
             _score_one(chosen)
@@ -145,7 +142,7 @@ def _score_pipe(chosen: argparse.Namespace) -> None:
         raise UserError(f"{chosen.table}: a folder needs another to go to, -o FOLDER")
     if suffix_of(chosen.output) not in (".jsonl", ".ndjson"):
         raise UserError(f"{chosen.output}: from a pipe come JSON Lines; name a .jsonl, or score a file")
-    layout = _layout(chosen)
+    layout = layout_of(chosen)
     rows = None if chosen.table == PIPE else look_over(chosen.table, layout=layout).rows
     scorer, threshold = _loaded(chosen)
     progress = Progress(rows)
@@ -165,7 +162,7 @@ def _score_files(chosen: argparse.Namespace) -> None:
     tables, others = tables_of(source, target) if folder else ([(source, target)], [])
     if others and rank == 0:
         print(f"left out, for they are no tables: {', '.join(map(str, others))}", file=sys.stderr)
-    layout = _layout(chosen)
+    layout = layout_of(chosen)
     # all first: what is amiss is to be said at once
     work = [look_over(*files, layout) for files in tables[rank::processes]]
     scorer, threshold = _loaded(chosen)
@@ -175,13 +172,6 @@ def _score_files(chosen: argparse.Namespace) -> None:
     which = f" ({len(work)} tables of process {rank})" if processes > 1 else ""
     aside = "*.rejected.jsonl" if folder else rejected_file(target)
     _tell(f"{target}{which}", counts, aside, progress, alone=processes == 1)
-
-
-def _layout(chosen: argparse.Namespace) -> Layout:
-    """How the chosen tables hold edits."""
-    if chosen.delimiter and not chosen.table.is_dir() and suffix_of(chosen.table) not in (".csv", ".tsv"):
-        raise UserError(f"{chosen.table}: --delimiter is for .csv and .tsv")
-    return Layout(chosen.before_column, chosen.after_column, chosen.delimiter)
 
 
 def _place(environment: Mapping[str, str]) -> tuple[int, int]:
@@ -241,19 +231,3 @@ def _tell(where: str, counts: Counter, aside: Path | str, progress: Progress, *,
         raise UserError(f"{where}: every row was rejected, {counts['rejected']:,} in all; {aside} says why")
     rejected = f"{counts['rejected']:,} rejected{f' ({aside})' if counts['rejected'] else ''}"
     print(f"{where}: {counts['scored']:,} rows scored, {rejected}, {pace}", file=sys.stderr)
-
-
-def delimiter(text: str) -> str:
-    """One character, of which `\\t` is a tab; argparse names this function where it is none."""
-    mark = "\t" if text == "\\t" else text
-    if len(mark) != 1 or mark in '"\r\n':
-        raise argparse.ArgumentTypeError(f"{text!r} is not one character")
-    return mark
-
-
-def probability(text: str) -> float:
-    """A number between 0 and 1; argparse names this function where it is none."""
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
-    return value

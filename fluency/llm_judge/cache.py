@@ -12,6 +12,9 @@ from fluency.edits.forms import Change
 from fluency.utils.errors import UserError
 from fluency.utils.processes import locked
 
+# outside DVC's outputs, which are deleted before a stage runs, and shared by experiments in temporary copies
+KEPT = Path(os.environ.get("DVC_ROOT", "."), ".answers")
+
 
 class AnswerCache:
     """The responses of one model to one prompt, by change, in a file of JSON lines that only grows.

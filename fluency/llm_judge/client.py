@@ -19,14 +19,14 @@ from tqdm import tqdm
 from fluency.edits.forms import Change
 from fluency.llm_judge.cache import AnswerCache, digest
 from fluency.llm_judge.params import EXTRAS, LLMParams
-from fluency.llm_judge.prompt import CUT_OFF, RESPONSE_FORMAT, message, text, without_draft
+from fluency.llm_judge.prompt import RESPONSE_FORMAT, cut_off, message, text, without_draft
 from fluency.utils.errors import UserError
 
 _IN_A_ROW = 10  # changes without an answer, after which the rest is spared; the first will do if there never was one
 # What a server may refuse to take, and how it says so: Gemini's knows no seed, few of its models give
 # log-probabilities, and models that reason take no temperature.
 _REFUSABLE = {
-    "response_format": r"response.?(format|schema)|json.?schema|structured",
+    "response_format": r"response.?(format|schema)|json.?(schema|mode)|structured",
     "logprobs": r"logprobs",
     "temperature": r"\btemperature\b",
     "seed": r"\bseed\b",
@@ -122,7 +122,7 @@ def _failure(content: bytes) -> tuple[int, str] | None:
         error = error if isinstance(error, dict) else {"message": error}
         why = error.get("message") or (f"finish_reason {end}" if choice else "no choices")
         return error["code"] if error.get("code") in range(400, 600) else _FAILED, str(why)
-    return (_NO_TEXT, f"finish_reason {end}, and no text") if end in CUT_OFF and not words else None
+    return (_NO_TEXT, f"finish_reason {end}, and no text") if cut_off(choice) and not words else None
 
 
 def _refused(response: httpx2.Response) -> set[str]:

@@ -13,7 +13,7 @@ from fluency.metrics import LABELS
 OUTCOMES = ("answered", "unparsed", "failed", "unasked")  # of a pair
 SOURCES = ("logprobs", "probability", "verdict")  # of a score: the verdict's log-probability, the stated one, 0 or 1
 THRESHOLD = 0.5  # a judge's own decision: no validation pairs are asked about, so none could move it
-CUT_OFF = ("length", "content_filter")  # how an answer ends that the model did not end
+_OWN_ENDS = ("stop", "eos", "eos_token", "stop_sequence", "end_turn")
 
 INSTRUCTIONS = """\
 You judge one edit of one sentence: does it keep or improve the sentence's fluency, or does it harm it? Fluency is
@@ -66,13 +66,19 @@ def text(choice: Mapping[str, Any]) -> str:
     said = choice.get("message") or {}
     content = said.get("content") or ""
     if isinstance(content, list):  # of parts, some of them a draft
-        content = "".join(part["text"] for part in content if part.get("type", "text") in ("text", "output_text"))
+        texts = [part.get("text") for part in content if part.get("type", "text") in ("text", "output_text")]
+        content = "".join(filter(None, texts))
     elif not isinstance(content, str):
         content = json.dumps(content)
     if without_draft(content).strip():
         return content
-    drafts = () if choice.get("finish_reason") in CUT_OFF else ("reasoning_content", "reasoning")
+    drafts = () if cut_off(choice) else ("reasoning_content", "reasoning")
     return next((said[name] for name in ("refusal", *drafts) if said.get(name)), content)
+
+
+def cut_off(choice: Mapping[str, Any]) -> bool:
+    """Whether something else ended the answer than the model: `length`, `content_filter`, Gemini's `RECITATION`."""
+    return bool(end := choice.get("finish_reason")) and str(end).lower() not in _OWN_ENDS
 
 
 def without_draft(answer: str) -> str:

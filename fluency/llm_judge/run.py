@@ -39,6 +39,13 @@ class Judgements:
     counts: dict[str, int | float]
     refused: set[str]
 
+    @property
+    def told(self) -> str:
+        """What came of it, in a line or two."""
+        without = f"asked without {', '.join(sorted(self.refused))}, which the server does not take\n"
+        counts = ", ".join(f"{name.replace('_', ' ')}: {count:,}" for name, count in self.counts.items())
+        return without * bool(self.refused) + counts
+
 
 def judge(pairs: Pairs, params: LLMParams, folder: Path) -> Judgements:
     """Ask about each different change of the pairs that has no answer in `folder`, and read the answers.

@@ -1,11 +1,11 @@
 """Ask a language model about the test pairs; write its predictions, its answers and their figures."""
 
-import os
 from pathlib import Path
 
 from fluency.evaluation.params import EvaluateParams
 from fluency.evaluation.predictions import write_predictions
 from fluency.evaluation.scored_pairs import figures
+from fluency.llm_judge.cache import KEPT
 from fluency.llm_judge.params import LLMParams
 from fluency.llm_judge.run import SCHEMA, judge
 from fluency.utils.config import read_params
@@ -14,8 +14,6 @@ from fluency.utils.files import read_parquet, write_json, write_parquet
 
 TEST, FIGURES = Path("data/pairs/test.parquet"), Path("metrics/llm.json")
 PREDICTIONS, ANSWERS = Path("results/llm.parquet"), Path("results/llm_answers.parquet")
-# outside DVC's outputs, which are deleted before a stage runs, and shared by experiments in temporary copies
-KEPT = Path(os.environ.get("DVC_ROOT", "."), ".answers")
 
 
 def main() -> None:
@@ -28,9 +26,7 @@ def main() -> None:
     write_json(FIGURES, figures(judgements.scored, read_params("evaluate", EvaluateParams)) | {"answers": counts})
     write_predictions(PREDICTIONS, judgements.scored)
     write_parquet(ANSWERS, judgements.rows, SCHEMA)
-    if judgements.refused:
-        print(f"asked without {', '.join(sorted(judgements.refused))}, which the server does not take")
-    print(", ".join(f"{name.replace('_', ' ')}: {count:,}" for name, count in counts.items()))
+    print(judgements.told)
     if counts["failed"]:
         print("to ask again where it failed: dvc repro --force --single-item stages/llm_judge/dvc.yaml:judge")
 

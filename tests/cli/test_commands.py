@@ -6,7 +6,10 @@ import pytest
 
 from fluency.cli.commands import main
 
-COMMANDS = ("check", "doctor", "summary", "readme", "score", "export", "attack", "compare", "verify", "convert")
+COMMANDS = (
+    *("check", "doctor", "summary", "readme", "score", "export", "attack", "label"),
+    *("compare", "verify", "convert"),
+)
 
 
 def helped(capsys, *arguments):

@@ -120,6 +120,8 @@ def test_an_answer_is_read_where_the_server_puts_it(name):
         assert read(answer(nothing, **{name: json.dumps(SAID)})).score == 0.8
         with pytest.raises(ValueError, match="the answer is empty"):  # cut off before its end, it is a draft
             read(answer(nothing, **{name: json.dumps(SAID)}) | {"finish_reason": "length"})
+    ended = answer(None, **{name: json.dumps(SAID)})
+    assert {read(ended | {"finish_reason": end}).score for end in ("stop", "STOP", "eos_token", "", None)} == {0.8}
     draft = '{"verdict": "non-fluent"}'
     assert read(answer(json.dumps(SAID), **{name: draft})) == Judgement(0.8, "probability", SAID["reason"], False)
 
@@ -127,7 +129,7 @@ def test_an_answer_is_read_where_the_server_puts_it(name):
 def test_an_answer_in_parts_is_read_without_those_of_its_draft():
     whole = json.dumps(SAID)
     parts = [{"type": "thinking", "thinking": [{"type": "text", "text": '{"verdict": "non-fluent"}'}]}]
-    parts += [{"type": "text", "text": whole[:20]}, {"text": whole[20:]}]
+    parts += [{"type": "text", "text": whole[:20]}, {"type": "text", "text": None}, {"text": whole[20:]}]
     assert read(answer(parts)) == Judgement(0.8, "probability", SAID["reason"], in_prose=False)
     assert text(answer({"verdict": "fluent"})) == '{"verdict": "fluent"}'
     assert text(answer(None, refusal="I can't.")) == "I can't."

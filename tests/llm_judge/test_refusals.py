@@ -70,7 +70,8 @@ def test_an_error_with_status_200_means_what_its_code_says(judge, monkeypatch):
     assert len(judge.server.requests) == 1
 
 
-@pytest.mark.parametrize("end", ["length", "content_filter"])
+# Gemini's server passes on names of its own
+@pytest.mark.parametrize("end", ["length", "content_filter", "MAX_TOKENS", "SAFETY", "RECITATION", "tool_calls"])
 @pytest.mark.parametrize("content", [None, "", "<think>Maybe", [{"type": "thinking", "thinking": "Maybe"}]])
 def test_an_answer_cut_off_before_its_first_word_is_none(judge, end, content):
     judge.server.faults = only(CHANGES[0], completion({"content": content, "reasoning": '{"verdict": "fluent"}'}, end))
@@ -134,6 +135,12 @@ def test_however_a_server_says_what_it_does_not_take_it_is_left_out(judge, monke
     assert (asked.refused, asked.failures) == ({name}, {})
     assert len(judge.server.requests) == 21
     assert judge.waits == []  # no use to try the same again
+
+
+def test_a_server_that_has_another_name_for_an_option_is_understood(judge):
+    judge.server.refuses = ("response_format",)
+    judge.server.refusal = lambda name: status(400, "JSON mode is not enabled for models/judge-1")
+    assert judge.ask(CHANGES[:2]).refused == {"response_format"}
 
 
 def test_a_word_of_the_sentence_in_an_error_does_not_leave_out_an_option(judge):
