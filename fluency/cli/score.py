@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 from fluency.corpus.lines import PIPE, suffix_of
 from fluency.edits.forms import CannotScore
+from fluency.evaluation.monitor import Monitor
 from fluency.evaluation.support import OutsideSupport
 from fluency.scorer.table_source import KNOWN, Layout, is_table, look_over, rejected_file
 from fluency.scorer.tables import score_pipe, score_table
@@ -129,15 +130,15 @@ def score(chosen: argparse.Namespace) -> None:
 
 
 def _score_one(chosen: argparse.Namespace) -> None:
-    scorer, threshold = _loaded(chosen)
+    scorer, how = _loaded(chosen)
     (outcome,) = scorer.score_stream([(chosen.before, chosen.after)])
     if isinstance(outcome, OutsideSupport):
         print(f"{outcome.score:.4f}  not accepted: {outcome}")
     elif isinstance(outcome, CannotScore):
         raise UserError(str(outcome))
     else:
-        verdict = "accepted" if outcome >= threshold else "not accepted"
-        print(f"{outcome:.4f}  {verdict} at the operating point {threshold:.4f}")
+        verdict = "accepted" if outcome >= how["threshold"] else "not accepted"
+        print(f"{outcome:.4f}  {verdict} at the operating point {how['threshold']:.4f}")
 
 
 def _score_pipe(chosen: argparse.Namespace) -> None:
@@ -147,9 +148,9 @@ def _score_pipe(chosen: argparse.Namespace) -> None:
         raise UserError(f"{chosen.output}: from a pipe come JSON Lines; name a .jsonl, or score a file")
     layout = _layout(chosen)
     rows = None if chosen.table == PIPE else look_over(chosen.table, layout=layout).rows
-    scorer, threshold = _loaded(chosen)
+    scorer, how = _loaded(chosen)
     progress = Progress(rows)
-    counts = score_pipe(scorer, chosen.table, chosen.output, threshold=threshold, progress=progress, layout=layout)
+    counts = score_pipe(scorer, chosen.table, chosen.output, progress=progress, layout=layout, **how)
     aside = "standard error" if chosen.output == PIPE else rejected_file(chosen.output)
     _tell(str(chosen.output), counts, aside, progress)
 
@@ -168,10 +169,10 @@ def _score_files(chosen: argparse.Namespace) -> None:
     layout = _layout(chosen)
     # all first: what is amiss is to be said at once
     work = [look_over(*files, layout) for files in tables[rank::processes]]
-    scorer, threshold = _loaded(chosen)
+    scorer, how = _loaded(chosen)
     progress, counts = Progress(sum(table.rows for table in work), shown=rank == 0), Counter(scored=0, rejected=0)
     for table in work:
-        counts.update(score_table(scorer, table, threshold=threshold, progress=progress))
+        counts.update(score_table(scorer, table, progress=progress, **how))
     which = f" ({len(work)} tables of process {rank})" if processes > 1 else ""
     aside = "*.rejected.jsonl" if folder else rejected_file(target)
     _tell(f"{target}{which}", counts, aside, progress, alone=processes == 1)
@@ -216,15 +217,16 @@ def _hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
 
 
-def _loaded(chosen: argparse.Namespace) -> "tuple[FluencyScorer, float]":
-    """The scorer and the threshold at which it accepts."""
+def _loaded(chosen: argparse.Namespace) -> "tuple[FluencyScorer, dict[str, Any]]":
+    """The scorer, the threshold at which it accepts, and a monitor that tells of drift on standard error, once."""
     from fluency import FluencyScorer
     from fluency.model.device import use_cores
 
     use_cores()
     scorer = FluencyScorer.load(chosen.model, revision=chosen.revision)
     asked = {name: getattr(chosen, name) for name in ("threshold", "min_precision", "confidence")}
-    return scorer, scorer.calibration.threshold_at(**asked)
+    monitor = Monitor(scorer.calibration.reference, lambda drift: tqdm.write(f"warning: {drift}", file=sys.stderr))
+    return scorer, {"threshold": scorer.calibration.threshold_at(**asked), "monitor": monitor}
 
 
 def _tell(where: str, counts: Counter, aside: Path | str, progress: Progress, *, alone: bool = True) -> None:

@@ -18,7 +18,7 @@ from fluency.evaluation.params import EvaluateParams
 from fluency.evaluation.scored_pairs import ScoredPairs, figures
 from fluency.evaluation.slices import slices
 from fluency.report.page import Entry, write_report
-from tests.helpers.models import SUPPORT
+from tests.helpers.models import REFERENCE, SUPPORT
 
 SECTIONS = ("failures", "thresholds", "comparisons", "figures", "slices", "curves")
 PARAMS = EvaluateParams(resamples=100, seed=1)
@@ -52,7 +52,7 @@ def calibration(model: Entry) -> Calibration:
     groups = np.array([pair["group"] for pair in its.pairs])
     curve = certified_curve(its.scores, its.labels, groups, confidence=0.95, named=its.threshold)
     certificate = Certificate("precision", None, 0.95, 0.0, len(groups))
-    return Calibration(1.0, 0.0, its.threshold, certificate, curve, 128, {}, SUPPORT)
+    return Calibration(1.0, 0.0, its.threshold, certificate, curve, 128, {}, SUPPORT, REFERENCE)
 
 
 def write(path: Path, count: int = 120, texts: tuple[str, ...] = ()) -> list[dict]:
