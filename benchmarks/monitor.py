@@ -55,7 +55,10 @@ def main() -> None:
         "false_alarms": shares({"pairs": _of(pool), "whole groups": _grouped(pool, groups)}),
         "changed": shares(changed),
         "a fifth changed": shares({name: _mixed(its, _of(pool), 0.2) for name, its in changed.items()}),
-        "changed after 4,000": shares({name: _late(its, _of(pool)) for name, its in changed.items()}),
+        "changed after 4,000": {
+            name: _noticed(_late(its, _of(pool)), scorer.calibration, STREAMS, since=4000)
+            for name, its in changed.items()
+        },
         "a fifth of each": shares({"all three": _all_three(list(changed.values()), _of(pool))}),
         "share of fluent edits": shares({f"{rate:.0%}": _mixed(fluent, harmful, rate) for rate in BASE_RATES}, 200),
     }
@@ -97,10 +100,10 @@ def _late(some: Stream, others: Stream) -> Stream:
     return lambda rng: np.where(np.arange(EDITS)[:, None] < 4000, others(rng), some(rng))
 
 
-def _noticed(stream: Stream, calibration: Calibration, count: int) -> dict[str, float]:
-    """How many streams give an alarm, how many soon after the start, and after how many edits in the middle."""
-    after = np.array([_edits_until(stream(np.random.default_rng(seed)), calibration) for seed in range(count)])
-    found = {"alarms": float(np.isfinite(after).mean()), "within_500": float((after <= SOON).mean())}
+def _noticed(stream: Stream, calibration: Calibration, count: int, since: int = 0) -> dict[str, float]:
+    """How many streams give an alarm, how many soon, and the median of after how many edits, from `since` on."""
+    after = np.array([_edits_until(stream(np.random.default_rng(seed)), calibration) for seed in range(count)]) - since
+    found = {"alarms": float(np.isfinite(after).mean()), "within_500": float(((after > 0) & (after <= SOON)).mean())}
     return found | ({"median_edits": float(np.median(after))} if np.isfinite(np.median(after)) else {})
 
 
