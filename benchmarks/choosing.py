@@ -32,8 +32,8 @@ from fluency.utils.files import read_parquet, write_json
 RESULT = Path(__file__).with_suffix(".json")
 SEEDS, SPLITS = (42, 43, 44), 200  # splits for each seed
 RULES = {
-    "recall 0.78, as found": DecisionParams(0.78, None, None, None),
-    "precision 0.95, certified": DecisionParams(None, 0.95, None, 0.95),
+    "recall 78%, as found": DecisionParams(0.78, None, None, None),
+    "precision 95%, certified": DecisionParams(None, 0.95, None, 0.95),
 }
 
 
