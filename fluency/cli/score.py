@@ -34,7 +34,8 @@ last two also with `occurrence`). Every row goes out as it came, with `score`, `
 any that validation had (`python -m fluency summary` prints its bounds) has a score but is not accepted, and the reason
 says in what. A row that cannot be scored goes, with its line and the reason, to OUTPUT.rejected.jsonl beside it. A run
 that was cut off goes on when it is started again, and another threshold asks no model again: the scores stay in a
-hidden folder, .OUTPUT.parts, which you may delete. Where every row was rejected, the command fails."""
+hidden folder, .OUTPUT.parts, which you may delete. A warning says, once, that the edits no longer look like validation,
+so that no certificate holds for them. Where every row was rejected, the command fails."""
 
 _EXAMPLES = """\
 examples:
@@ -201,7 +202,9 @@ def tables_of(folder: Path, into: Path) -> tuple[list[tuple[Path, Path]], list[P
     """
     if into.resolve().is_relative_to(folder.resolve()):
         raise UserError(f"{into}: stands in the folder that is to be scored; name another")
-    files = [file for file in sorted(folder.rglob("*")) if file.is_file() and not _hidden(file.relative_to(folder))]
+    files = [
+        file for file in sorted(folder.rglob("*")) if file.is_file() and "/." not in f"/{file.relative_to(folder)}"
+    ]
     sources = {file: None for file in files if is_table(file) and not any(map(file.match, NOT_ROWS))}
     tables = [(file, into / file.relative_to(folder)) for file in sources]
     if not tables:
@@ -211,10 +214,6 @@ def tables_of(folder: Path, into: Path) -> tuple[list[tuple[Path, Path]], list[P
         if times > 1:
             raise UserError(f"{path}: two tables of {folder} would go there; rename one")
     return tables, [file for file in files if file not in sources]
-
-
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
 
 
 def _loaded(chosen: argparse.Namespace) -> "tuple[FluencyScorer, dict[str, Any]]":
@@ -255,7 +254,6 @@ def delimiter(text: str) -> str:
 
 def probability(text: str) -> float:
     """A number between 0 and 1; argparse names this function where it is none."""
-    value = float(text)
-    if not 0 <= value <= 1:
+    if not 0 <= (value := float(text)) <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
     return value
