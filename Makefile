@@ -46,6 +46,8 @@ bench: .venv/installed ## Measure speed and memory against the alternatives
 	python -m benchmarks.reading
 	python -m benchmarks.ablation
 	python -m benchmarks.guarantees
+	python -m benchmarks.choosing
+	python -m benchmarks.monitor
 	python -m benchmarks.spread
 
 bench-gpu: .venv/installed ## The same for ModernBERT-large with random weights, on a GPU

@@ -22,6 +22,7 @@ from transformers import BertConfig, BertForSequenceClassification, PreTrainedTo
 from fluency.corpus.readers import read_records
 from fluency.evaluation.calibration import Calibration
 from fluency.evaluation.certificate import Certificate
+from fluency.evaluation.monitor import FEATURES, Reference
 from fluency.evaluation.support import Support
 from fluency.metrics import LABELS
 from fluency.utils.files import sha256, write_json
@@ -115,6 +116,7 @@ def _write_model(folder: Path, sentences: list[str]) -> None:
         max_length=512,
         files=files,
         support=Support(1.0, dict.fromkeys(("words", "characters", "changed", "share"), (0, 20_000))),
+        reference=Reference(*(dict.fromkeys(FEATURES, its) for its in ([], [1.0], [1.0]))),
     )
     calibration.save(folder / "calibration.json")
 

@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 from fluency.cli.arguments import add_layout, layout_of, probability
 from fluency.corpus.lines import PIPE, suffix_of
 from fluency.edits.forms import CannotScore
+from fluency.evaluation.monitor import Monitor
 from fluency.evaluation.support import OutsideSupport
 from fluency.scorer.table_source import KNOWN, is_table, look_over, rejected_file
 from fluency.scorer.tables import score_pipe, score_table
@@ -34,7 +35,8 @@ last two also with `occurrence`). Every row goes out as it came, with `score`, `
 any that validation had (`python -m fluency summary` prints its bounds) has a score but is not accepted, and the reason
 says in what. A row that cannot be scored goes, with its line and the reason, to OUTPUT.rejected.jsonl beside it. A run
 that was cut off goes on when it is started again, and another threshold asks no model again: the scores stay in a
-hidden folder, .OUTPUT.parts, which you may delete. Where every row was rejected, the command fails."""
+hidden folder, .OUTPUT.parts, which you may delete. A warning says, once, that the edits no longer look like validation,
+so that no certificate holds for them. Where every row was rejected, the command fails."""
 
 _EXAMPLES = """\
 examples:
@@ -126,15 +128,15 @@ def score(chosen: argparse.Namespace) -> None:
 
 
 def _score_one(chosen: argparse.Namespace) -> None:
-    scorer, threshold = _loaded(chosen)
+    scorer, how = _loaded(chosen)
     (outcome,) = scorer.score_stream([(chosen.before, chosen.after)])
     if isinstance(outcome, OutsideSupport):
         print(f"{outcome.score:.4f}  not accepted: {outcome}")
     elif isinstance(outcome, CannotScore):
         raise UserError(str(outcome))
     else:
-        verdict = "accepted" if outcome >= threshold else "not accepted"
-        print(f"{outcome:.4f}  {verdict} at the operating point {threshold:.4f}")
+        verdict = "accepted" if outcome >= how["threshold"] else "not accepted"
+        print(f"{outcome:.4f}  {verdict} at the operating point {how['threshold']:.4f}")
 
 
 def _score_pipe(chosen: argparse.Namespace) -> None:
@@ -144,9 +146,9 @@ def _score_pipe(chosen: argparse.Namespace) -> None:
         raise UserError(f"{chosen.output}: from a pipe come JSON Lines; name a .jsonl, or score a file")
     layout = layout_of(chosen)
     rows = None if chosen.table == PIPE else look_over(chosen.table, layout=layout).rows
-    scorer, threshold = _loaded(chosen)
+    scorer, how = _loaded(chosen)
     progress = Progress(rows)
-    counts = score_pipe(scorer, chosen.table, chosen.output, threshold=threshold, progress=progress, layout=layout)
+    counts = score_pipe(scorer, chosen.table, chosen.output, progress=progress, layout=layout, **how)
     aside = "standard error" if chosen.output == PIPE else rejected_file(chosen.output)
     _tell(str(chosen.output), counts, aside, progress)
 
@@ -165,10 +167,10 @@ def _score_files(chosen: argparse.Namespace) -> None:
     layout = layout_of(chosen)
     # all first: what is amiss is to be said at once
     work = [look_over(*files, layout) for files in tables[rank::processes]]
-    scorer, threshold = _loaded(chosen)
+    scorer, how = _loaded(chosen)
     progress, counts = Progress(sum(table.rows for table in work), shown=rank == 0), Counter(scored=0, rejected=0)
     for table in work:
-        counts.update(score_table(scorer, table, threshold=threshold, progress=progress))
+        counts.update(score_table(scorer, table, progress=progress, **how))
     which = f" ({len(work)} tables of process {rank})" if processes > 1 else ""
     aside = "*.rejected.jsonl" if folder else rejected_file(target)
     _tell(f"{target}{which}", counts, aside, progress, alone=processes == 1)
@@ -190,7 +192,9 @@ def tables_of(folder: Path, into: Path) -> tuple[list[tuple[Path, Path]], list[P
     """
     if into.resolve().is_relative_to(folder.resolve()):
         raise UserError(f"{into}: stands in the folder that is to be scored; name another")
-    files = [file for file in sorted(folder.rglob("*")) if file.is_file() and not _hidden(file.relative_to(folder))]
+    files = [
+        file for file in sorted(folder.rglob("*")) if file.is_file() and "/." not in f"/{file.relative_to(folder)}"
+    ]
     sources = {file: None for file in files if is_table(file) and not any(map(file.match, NOT_ROWS))}
     tables = [(file, into / file.relative_to(folder)) for file in sources]
     if not tables:
@@ -202,19 +206,16 @@ def tables_of(folder: Path, into: Path) -> tuple[list[tuple[Path, Path]], list[P
     return tables, [file for file in files if file not in sources]
 
 
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
-
-
-def _loaded(chosen: argparse.Namespace) -> "tuple[FluencyScorer, float]":
-    """The scorer and the threshold at which it accepts."""
+def _loaded(chosen: argparse.Namespace) -> "tuple[FluencyScorer, dict[str, Any]]":
+    """The scorer, the threshold at which it accepts, and a monitor that tells of drift on standard error, once."""
     from fluency import FluencyScorer
     from fluency.model.device import use_cores
 
     use_cores()
     scorer = FluencyScorer.load(chosen.model, revision=chosen.revision)
     asked = {name: getattr(chosen, name) for name in ("threshold", "min_precision", "confidence")}
-    return scorer, scorer.calibration.threshold_at(**asked)
+    monitor = Monitor(scorer.calibration.reference, lambda drift: tqdm.write(f"warning: {drift}", file=sys.stderr))
+    return scorer, {"threshold": scorer.calibration.threshold_at(**asked), "monitor": monitor}
 
 
 def _tell(where: str, counts: Counter, aside: Path | str, progress: Progress, *, alone: bool = True) -> None:

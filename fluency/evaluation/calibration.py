@@ -1,12 +1,13 @@
 """How logits become scores and scores become decisions, learnt from validation alone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
 from fluency.evaluation.certificate import SHOWN, Certificate, Curve, certified, shortfall
+from fluency.evaluation.monitor import Reference, features, reference_of
 from fluency.evaluation.operating_point import choose, most_recall
 from fluency.evaluation.params import DecisionParams
 from fluency.evaluation.support import Support
@@ -29,6 +30,7 @@ class Calibration:
         max_length: tokens of the longest pair that the model reads whole.
         files: the SHA-256 of each file of the model that was calibrated, by its name.
         support: what validation's fluent edits looked like.
+        reference: what validation's edits looked like, and their scores, for a `Monitor`.
     """
 
     slope: float
@@ -39,6 +41,7 @@ class Calibration:
     max_length: int
     files: Mapping[str, str]
     support: Support
+    reference: Reference
 
     def scores(self, logits: np.ndarray) -> np.ndarray:
         """The calibrated probabilities of label 1, of shape [n], from logits of shape [n, 2]."""
@@ -108,6 +111,7 @@ class Calibration:
                 max_length=values["max_length"],
                 files={str(name): str(digest) for name, digest in values["files"].items()},
                 support=Support.of(values["support"]),
+                reference=Reference.of(values["reference"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError):
             names = ", ".join(f.name for f in fields(cls))
@@ -123,6 +127,7 @@ def calibrate(
     max_length: int,
     files: Mapping[str, str],
     support: Support,
+    measured: Sequence[Mapping[str, float]],
 ) -> tuple[Calibration, str]:
     """Fit slope, intercept and threshold on validation.
 
@@ -131,6 +136,7 @@ def calibrate(
         labels: of shape [n], 0 or 1.
         groups: of shape [n].
         max_length, files, support: of the model that gave the logits and of its pairs, as in `Calibration`.
+        measured: `support.measures` of each pair.
 
     Returns:
         The calibration, and in one line why what `decision` asks for is not certified, else "".
@@ -144,8 +150,10 @@ def calibrate(
             "gives no numbers (NaN), so train it again"
         )
     slope, intercept = fit_platt(logits, labels)
-    point = choose(probabilities(logits, slope, intercept), labels, groups, decision)
-    its = slope, intercept, point.threshold, point.certificate, point.curve, max_length, files, support
+    scores = probabilities(logits, slope, intercept)
+    point = choose(scores, labels, groups, decision)
+    reference = reference_of(features(measured, scores), labels, groups)
+    its = slope, intercept, point.threshold, point.certificate, point.curve, max_length, files, support, reference
     return Calibration(*its), point.note
 
 

@@ -43,9 +43,9 @@ class Support:
     level: float
     bounds: Mapping[str, Sequence[float]]
 
-    def outside(self, change: Change) -> str:
-        """In what the change is out of bounds, in words; empty where it is within all of them."""
-        for name, value in measures(change).items():
+    def outside(self, measured: Mapping[str, float]) -> str:
+        """In what a change, of which these are the `measures`, is out of bounds, in words; empty where it isn't."""
+        for name, value in measured.items():
             low, high = self.bounds[name]
             if not low <= value <= high:
                 return f"outside support; {value:.4g} {_SAID[name]}, where validation has {low:.4g} to {high:.4g}"

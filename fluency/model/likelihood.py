@@ -38,12 +38,14 @@ class Side:
 
 
 def tokenise(tokenizer: PreTrainedTokenizerBase, sentences: Sequence[str]) -> list[Tokens]:
-    """Tokens of sentences, each between the model's start token (or its end token, without one) and a line break."""
-    if not sentences:
-        return []
-    start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
-    whole = tokenizer([f"{sentence}\n" for sentence in sentences], add_special_tokens=False, verbose=False)
-    return [(start, *ids) for ids in whole["input_ids"]]
+    """Tokens of sentences, each a line of its own behind the token that ends a text (or begins one, without such).
+
+    Behind its start token, a chat model expects a role's name: there, short mistakes are likelier than what is right.
+    """
+    end = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else tokenizer.bos_token_id
+    lines = ["\n", *(f"{sentence}\n" for sentence in sentences)]
+    line_break, *whole = tokenizer(lines, add_special_tokens=False, verbose=False)["input_ids"]
+    return [(end, *line_break, *ids) for ids in whole]
 
 
 def shared_ends(one: Sequence[int], other: Sequence[int]) -> tuple[int, int]:

@@ -1,12 +1,15 @@
 """What comes of scoring an edit: its score, or the reason why it has none."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal, get_args
 
 import numpy as np
 
-from fluency.edits.forms import CannotScore
-from fluency.evaluation.support import OutsideSupport
+from fluency.edits.forms import CannotScore, Change
+from fluency.evaluation.calibration import Calibration
+from fluency.evaluation.monitor import features
+from fluency.evaluation.support import OutsideSupport, measures
+from fluency.utils.errors import UserError
 
 Outcome = float | CannotScore
 Errors = Literal["raise", "nan"]
@@ -15,6 +18,35 @@ Outside = Literal["refuse", "score", "nan"]
 
 class UnseenChange(CannotScore):
     """The model's tokenizer gives both sentences the same tokens, though a reader sees that they differ."""
+
+
+def outcomes_of(
+    changes: Sequence[Change], logits: np.ndarray, calibration: Calibration
+) -> tuple[dict[Change, Outcome], np.ndarray]:
+    """What comes of each change that the model was asked about, and what a `Monitor` looks at in it.
+
+    Args:
+        logits: of shape [changes, 2].
+
+    Returns:
+        The outcomes, and an array of shape [changes, features].
+
+    Raises:
+        UserError: a logit is no number.
+    """
+    finite = np.isfinite(logits).all(axis=1)
+    if not finite.all():
+        raise UserError(
+            f"{changes[int(np.argmin(finite))]!r:.200}: the model gives no number; its weights are broken, or "
+            "bfloat16 is too coarse for them (bf16=False)"
+        )
+    scores, measured = calibration.scores(logits), [measures(change) for change in changes]
+    amiss = map(calibration.support.outside, measured)
+    outcomes = {
+        change: OutsideSupport(why, score) if why else score
+        for change, score, why in zip(changes, scores.tolist(), amiss, strict=True)
+    }
+    return outcomes, features(measured, scores)
 
 
 def score_of(outcome: Outcome) -> float:

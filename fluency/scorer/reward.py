@@ -1,9 +1,11 @@
 """The scorer as a reward for language models that rewrite sentences, in the form that TRL's trainers call."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from fluency.edits.forms import AnyEdit, CannotScore, EditNotFound, check_sentence
+from fluency.evaluation.monitor import Monitor
 from fluency.evaluation.support import OutsideSupport
 from fluency.scorer.completion import Completion, written_text
 from fluency.scorer.inputs import change_of, is_missing, values_of, visible
@@ -35,6 +37,8 @@ class FluencyReward:
 
     Attributes:
         __name__: the name.
+        drift: in one line, in what the completions' edits no longer look like validation, so that no certificate holds
+            for them; empty where they do (`evaluation.monitor`).
 
     Example:
         >>> reward = FluencyReward(FluencyScorer.load("models/fluency"))  # doctest: +SKIP
@@ -60,6 +64,17 @@ class FluencyReward:
         self.completion_text = completion_text
         self.__name__ = name
 
+    @property
+    def drift(self) -> str:
+        return self._monitor.drift
+
+    @cached_property
+    def _monitor(self) -> Monitor:
+        return Monitor(self.scorer.calibration.reference)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: its for name, its in vars(self).items() if name != "_monitor"}  # a worker begins its own
+
     def __call__(self, prompts: Sequence[Any], completions: Sequence[Completion], **columns: Any) -> list[float | None]:
         """The reward of each completion.
 
@@ -68,8 +83,8 @@ class FluencyReward:
             completions: of shape [completions].
             columns: what the data set has beside the prompts, each of shape [completions], as lists, NumPy arrays or
                 pandas series; and what else TRL gives. By its `log_metric` go the shares of completions that copy the
-                sentence, lie outside support or are not accepted at the operating point, by its `log_extra` the
-                reason why one has no score.
+                sentence, lie outside support or are not accepted at the operating point, and `drift`, 1 once there is
+                one, else 0; by its `log_extra` the reason why a completion has no score.
 
         Raises:
             ValueError: the data set has no such column, or not as many of its rows as there are completions.
@@ -84,10 +99,11 @@ class FluencyReward:
             counts = values_of(columns.get("occurrence", [None] * len(texts)))
             occurrences = [None if is_missing(count) else count for count in counts]
             edits = list(zip(sentences, parts, texts, occurrences, strict=True))
-        outcomes = list(self.scorer.score_stream(edits))
+        outcomes = list(self.scorer.score_stream(edits, monitor=self._monitor))
         if log_metric and outcomes:
             for name, share in self._shares(edits, outcomes).items():
                 log_metric(f"{self.__name__}/{name}", share)
+            log_metric(f"{self.__name__}/drift", float(bool(self.drift)))
         if log_extra:
             reasons = [str(outcome) if isinstance(outcome, CannotScore) else "" for outcome in outcomes]
             log_extra(f"{self.__name__}_reason", reasons)

@@ -14,15 +14,14 @@ import torch
 
 from fluency.edits.forms import AnyEdit, CannotScore, Change, TooLong
 from fluency.evaluation.calibration import Calibration
-from fluency.evaluation.support import OutsideSupport
+from fluency.evaluation.monitor import Monitor
 from fluency.model.classifier import Classifier, load_classifier
 from fluency.model.device import device_at_hand
 from fluency.model.encoding import Item, Unseen
 from fluency.scorer.artifact import checked, locate, whole_name
 from fluency.scorer.inputs import change_of, each_edit
-from fluency.scorer.outcome import Errors, Outcome, Outside, UnseenChange, scores_of
+from fluency.scorer.outcome import Errors, Outcome, Outside, UnseenChange, outcomes_of, scores_of
 from fluency.scorer.rewrite import MAX_SHARE, Rewrite, judged, plan_of
-from fluency.utils.errors import UserError
 from fluency.utils.processes import PROCESS
 
 
@@ -122,23 +121,29 @@ class FluencyScorer:
         plan = plan_of(change_of((before, after)), max_share)
         return judged(plan, list(self.score_stream(plan.changes)), self.calibration.threshold)
 
-    def score_stream(self, edits: Iterable[AnyEdit]) -> Iterator[Outcome]:
+    def score_stream(self, edits: Iterable[AnyEdit], *, monitor: Monitor | None = None) -> Iterator[Outcome]:
         """Scores of an endless stream of edits, in their order and in constant memory.
+
+        Args:
+            monitor: is shown each edit that the model is asked about, with its score.
 
         Yields:
             The score of an edit, or instead of it the CannotScore that says why it has none; of an OutsideSupport,
             `score` has what the model says.
         """
         edits = iter(each_edit(edits))
-        for outcomes in self.score_chunks(iter(lambda: list(islice(edits, self.at_once)), [])):
+        for outcomes in self.score_chunks(iter(lambda: list(islice(edits, self.at_once)), []), monitor):
             yield from outcomes
 
-    def score_chunks(self, chunks: Iterable[Sequence[AnyEdit | CannotScore]]) -> Iterator[list[Outcome]]:
+    def score_chunks(
+        self, chunks: Iterable[Sequence[AnyEdit | CannotScore]], monitor: Monitor | None = None
+    ) -> Iterator[list[Outcome]]:
         """Scores of a stream that is cut already: what stands in a chunk is sorted by length together.
 
         Args:
             chunks: of edits; a CannotScore among them keeps its place. A chunk's scores leave once the next chunk
                 is there, which is tokenised while the model is busy: an empty one lets them go.
+            monitor: as for `score_stream`.
 
         Yields:
             What `score_stream` yields of each edit, for one chunk after the other.
@@ -149,10 +154,10 @@ class FluencyScorer:
             for chunk in chunks:
                 following = ahead.submit(self._prepared, chunk)
                 if waiting is not None:
-                    yield self._outcomes(*waiting)
+                    yield self._outcomes(*waiting, monitor)
                 waiting = following.result()
         if waiting is not None:
-            yield self._outcomes(*waiting)
+            yield self._outcomes(*waiting, monitor)
 
     def decide(
         self,
@@ -212,28 +217,22 @@ class FluencyScorer:
         length, most = self.classifier.reader.length(item), self.calibration.max_length
         return item if length <= most else TooLong(f"too long; {length} tokens, where {most} are the most")
 
-    def _outcomes(self, asked: list[Change | CannotScore], encoded: dict[Change, Item | CannotScore]) -> list[Outcome]:
+    def _outcomes(
+        self, asked: list[Change | CannotScore], encoded: dict[Change, Item | CannotScore], monitor: Monitor | None
+    ) -> list[Outcome]:
         known: dict[Change, Outcome] = {its: item for its, item in encoded.items() if isinstance(item, CannotScore)}
         rest = [change for change in encoded if change not in known]
         if rest:
             with self._predicting:
                 reader = self.classifier.reader
                 logits = self.classifier.logits(reader.read([encoded[change] for change in rest]))
-            finite = np.isfinite(logits).all(axis=1)
-            if not finite.all():
-                raise UserError(
-                    f"{rest[int(np.argmin(finite))]!r:.200}: the model gives no number; its weights are broken, or "
-                    "bfloat16 is too coarse for them (bf16=False)"
-                )
-            scores = self.calibration.scores(logits)
-            known |= {change: self._within(change, score) for change, score in zip(rest, scores.tolist(), strict=True)}
+            found, values = outcomes_of(rest, logits, self.calibration)
+            known |= found
+            if monitor is not None:
+                rows = {change: row for row, change in enumerate(rest)}
+                monitor.update(values[[rows[its] for its in asked if its in rows]])
         # only identities are not asked
         return [item if isinstance(item, CannotScore) else known.get(item, 1.0) for item in asked]
-
-    def _within(self, change: Change, score: float) -> Outcome:
-        """The score, unless the calibration has seen no edit like this."""
-        amiss = self.calibration.support.outside(change)
-        return OutsideSupport(amiss, score) if amiss else score
 
     def _after_fork(self) -> None:
         """In a forked worker, neither the parent's locks nor its threads are of use.

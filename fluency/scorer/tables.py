@@ -20,6 +20,7 @@ import pyarrow as pa
 from fluency.corpus.lines import PIPE, BadLine, suffix_of
 from fluency.corpus.readers import Record, T, in_chunks
 from fluency.edits.forms import AnyEdit, CannotScore
+from fluency.evaluation.monitor import Monitor
 from fluency.evaluation.support import OutsideSupport
 from fluency.scorer.outcome import Outcome
 from fluency.scorer.parts import Note, Parts, claimed
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
 Progress = Callable[[int, bool], None]  # told how many rows have a score now, and whether they had one before
 
 
-def score_table(scorer: "FluencyScorer", table: Table, *, threshold: float, progress: Progress) -> Counter:
+def score_table(
+    scorer: "FluencyScorer", table: Table, *, threshold: float, progress: Progress, monitor: Monitor | None = None
+) -> Counter:
     """Score a table, its rows that have no score into `rejected_file(table.target)`.
 
     Rows that the same model scored before are not scored again; another threshold decides anew. A scored table that
@@ -41,6 +44,7 @@ def score_table(scorer: "FluencyScorer", table: Table, *, threshold: float, prog
 
     Args:
         threshold: scores from it on are accepted.
+        monitor: is shown each edit that is scored now, and what an earlier run has found in those that were before.
 
     Returns:
         How many rows were `scored` and how many `rejected`.
@@ -50,13 +54,16 @@ def score_table(scorer: "FluencyScorer", table: Table, *, threshold: float, prog
     """
     with claimed(table.target) as folder:
         parts = Parts(folder, _key(scorer, table))
-        if (written := parts.written()) and written == _written(table.target, threshold, written["counts"]):
+        written = parts.written() or {}
+        monitor = monitor or Monitor(scorer.calibration.reference)
+        monitor.note(written.get("drift", ""))
+        if written and written == _written(table.target, threshold, written["counts"], written.get("drift")):
             progress(table.rows, True)
             return Counter(written["counts"])
-        numbers = _finish(parts, scorer, table, progress)
+        numbers = _finish(parts, scorer, table, progress, monitor)
         table.check_unchanged()
         counts = write_scored(table, (note for part in numbers for note in parts.notes(part)), threshold)
-        parts.write_down(_written(table.target, threshold, counts))
+        parts.write_down(_written(table.target, threshold, counts, monitor.drift))
     return counts
 
 
@@ -68,6 +75,7 @@ def score_pipe(
     threshold: float,
     progress: Progress,
     layout: Layout = AS_NAMED,
+    monitor: Monitor | None = None,
 ) -> Counter:
     """Score a table as it comes, from or to a pipe: what is scored leaves at once, as JSON Lines.
 
@@ -75,6 +83,7 @@ def score_pipe(
         source, target: one of them is a pipe, or both are.
         threshold: scores from it on are accepted.
         layout: how the rows hold edits.
+        monitor: is shown each edit that is scored.
 
     Returns:
         How many rows were `scored` and how many `rejected`.
@@ -93,7 +102,7 @@ def score_pipe(
 
     held = nullcontext() if target == PIPE else claimed(target)
     with held, scored_rows(target, pa.schema([]), threshold) as (put, counts):
-        for outcomes in scorer.score_chunks(edits()):
+        for outcomes in scorer.score_chunks(edits(), monitor):
             for (line, item), outcome in zip(waiting.popleft(), outcomes, strict=True):
                 check_results(source, () if isinstance(item, BadLine) else item)
                 put(line, item, _note(outcome))
@@ -130,7 +139,7 @@ def as_they_come(items: Iterator[T], most: int) -> Iterator[list[T]]:
         raise item
 
 
-def _finish(parts: Parts, scorer: "FluencyScorer", table: Table, progress: Progress) -> range:
+def _finish(parts: Parts, scorer: "FluencyScorer", table: Table, progress: Progress, monitor: Monitor) -> range:
     """Score the rows of the parts that are missing; returns the numbers of all parts."""
     sizes = [min(scorer.at_once, table.rows - first) for first in range(0, table.rows, scorer.at_once)]
     missing = {part: size for part, size in enumerate(sizes) if len(parts.notes(part)) != size}
@@ -142,17 +151,17 @@ def _finish(parts: Parts, scorer: "FluencyScorer", table: Table, progress: Progr
             if part in missing:
                 yield chunk
 
-    for part, outcomes in zip(missing, scorer.score_chunks(edits()), strict=False):
+    for part, outcomes in zip(missing, scorer.score_chunks(edits(), monitor), strict=False):
         table.check_unchanged()  # or this would be kept as scores of what stood there before
         parts.add(part, [_note(outcome) for outcome in outcomes])
         progress(len(outcomes), False)
     return range(len(sizes))
 
 
-def _written(target: Path, threshold: float, counts: Counter) -> dict[str, object]:
+def _written(target: Path, threshold: float, counts: Counter, drift: str | None) -> dict[str, object]:
     """What is noted of a table that was written, in the values that JSON gives back."""
     files = [list(state_of(file)) if file.exists() else None for file in (target, rejected_file(target))]
-    return {"threshold": threshold, "counts": dict(counts), "files": files}
+    return {"threshold": threshold, "counts": dict(counts), "files": files, "drift": drift}
 
 
 def _key(scorer: "FluencyScorer", table: Table) -> str:

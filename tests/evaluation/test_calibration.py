@@ -26,7 +26,8 @@ def drawn(slope: float = 0.5, intercept: float = 0.0, count: int = 2_000) -> tup
 def fitted(logits, labels, rule) -> Calibration:
     groups = np.arange(len(labels))
     files = {"model.safetensors": "0" * 64}
-    return calibrate(logits, labels, groups, rule, max_length=128, files=files, support=SUPPORT)[0]
+    measured = [{"words": 3, "changed": 1}] * len(labels)
+    return calibrate(logits, labels, groups, rule, max_length=128, files=files, support=SUPPORT, measured=measured)[0]
 
 
 @pytest.mark.parametrize(("slope", "intercept"), [(0.5, 0.0), (1.0, 0.7), (4.0, -1.5)])
@@ -107,9 +108,9 @@ def test_a_calibration_is_the_same_after_saving(tmp_path):
     [
         (
             '{"slope": "steep"}',
-            "slope, intercept, threshold, certificate, curve, max_length, files, support are needed",
+            "slope, intercept, threshold, certificate, curve, max_length, files, support, reference are needed",
         ),
-        ("[]", "slope, intercept, threshold, certificate, curve, max_length, files, support are needed"),
+        ("[]", "slope, intercept, threshold, certificate, curve, max_length, files, support, reference are needed"),
         (
             '{"temperature": 1.4, "threshold": 0.9}',
             "older version, .* temperature; `dvc repro calibrate` calibrates again",

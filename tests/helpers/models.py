@@ -4,6 +4,7 @@ from pathlib import Path
 
 from fluency.evaluation.calibration import Calibration
 from fluency.evaluation.certificate import Certificate
+from fluency.evaluation.monitor import FEATURES, Reference
 from fluency.evaluation.support import Support
 from fluency.model.encoding import load_tokenizer
 from fluency.training.new_model import new_cross_encoder
@@ -15,6 +16,13 @@ CURVE = {
     "lower": [0.94, 0.7, 0.5],
 }  # fmt: skip
 SUPPORT = Support(1.0, {"words": (0, 400), "characters": (0, 4000), "changed": (0, 400), "share": (0, 1)})
+# whatever edits are like
+REFERENCE = Reference(*(dict.fromkeys(FEATURES, its) for its in ([], [1.0], [1.0])))
+LONG = Reference(  # of edits of more than 50 words
+    {"words": [50], "changed": [], "score": []},
+    {"words": [0.0, 1.0], "changed": [1.0], "score": [1.0]},
+    {"words": [0.1, 1.0], "changed": [1.0], "score": [1.0]},
+)
 
 
 def untrained(base: Path, folder: Path) -> Path:
@@ -30,4 +38,4 @@ def calibrated(folder: Path) -> None:
     """Write the calibration of what stands in `folder`/fluency now."""
     files = {path.name: sha256(path) for path in sorted((folder / "fluency").iterdir())}
     certificate = Certificate("precision", None, 0.95, 0.7, 700)
-    Calibration(0.5, 0.0, 0.5, certificate, CURVE, 512, files, SUPPORT).save(folder / "calibration.json")
+    Calibration(0.5, 0.0, 0.5, certificate, CURVE, 512, files, SUPPORT, REFERENCE).save(folder / "calibration.json")

@@ -68,9 +68,9 @@ def passes(monkeypatch) -> list[tuple[int, int]]:
     return shapes
 
 
-def test_a_sentence_stands_between_the_start_token_and_a_line_break():
+def test_a_sentence_is_a_line_behind_the_token_that_ends_a_text():
     ((first, *rest),) = tokens("She goes.")
-    assert (first, TOKENIZER.decode(rest)) == (TOKENIZER.bos_token_id, "She goes.\n")
+    assert (first, TOKENIZER.decode(rest)) == (TOKENIZER.eos_token_id, "\nShe goes.\n")
     assert tokens() == []
 
 

@@ -77,7 +77,10 @@ def test_the_edit_that_a_row_brings_is_taken():
         ({"after": "He go."}, "no edit; before and after are the same"),
         ({"after": "She goes."}, None),
         ({"before": "He go and eat.", "after": "He goes and eats."}, "more than one edit; pairs.single_edit_only"),
-        ({"relation": "sentence", "before": "Hm.", "after": None}, "pairs.augment drew no edit for it, or found no place"),
+        (
+            {"relation": "sentence", "before": "Hm.", "after": None},
+            "pairs.augment drew no edit for it, or found no place",
+        ),
     ],
 )
 def test_a_row_that_gives_no_pair_says_why(change, reason):

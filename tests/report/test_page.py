@@ -18,7 +18,7 @@ from fluency.evaluation.params import EvaluateParams
 from fluency.evaluation.scored_pairs import ScoredPairs, figures
 from fluency.evaluation.slices import slices
 from fluency.report.page import Entry, write_report
-from tests.helpers.models import SUPPORT
+from tests.helpers.models import REFERENCE, SUPPORT
 
 SECTIONS = ("failures", "thresholds", "comparisons", "figures", "slices", "curves")
 PARAMS = EvaluateParams(resamples=100, seed=1)
@@ -37,7 +37,8 @@ def pair(row: int, label: int, removed: str = "go", inserted: str = "goes") -> d
         "id": f"id{row:04}", "group": str(row // 2), "label": label, "before": before,
         "after": before.replace(removed, inserted, 1), "edit_start": 4, "edit_end": 4 + len(removed),
         "removed": removed, "inserted": inserted, "edit_type": "replace",
-        "kind": ("agreement", "article")[row % 3 == 0], "part": ("contrast", "rule-made")[row % 2], "corpus": "sample",
+        "kind": ("agreement", "article")[row % 3 == 0], "part": ("hand-written", "rule-made")[row % 2],
+        "corpus": "sample",
     }  # fmt: skip
 
 
@@ -52,7 +53,7 @@ def calibration(model: Entry) -> Calibration:
     groups = np.array([pair["group"] for pair in its.pairs])
     curve = certified_curve(its.scores, its.labels, groups, confidence=0.95, named=its.threshold)
     certificate = Certificate("precision", None, 0.95, 0.0, len(groups))
-    return Calibration(1.0, 0.0, its.threshold, certificate, curve, 128, {}, SUPPORT)
+    return Calibration(1.0, 0.0, its.threshold, certificate, curve, 128, {}, SUPPORT, REFERENCE)
 
 
 def write(path: Path, count: int = 120, texts: tuple[str, ...] = ()) -> list[dict]:
@@ -222,6 +223,39 @@ def test_a_phone_shows_it_without_scrolling_sideways(opened, scheme):
     page = opened(viewport={"width": 375, "height": 800}, color_scheme=scheme)
     assert page.evaluate("document.documentElement.scrollWidth") <= 375
     assert page.evaluate("parseFloat(getComputedStyle(document.querySelector('.sentence')).fontSize)") >= 15
+
+
+BROKEN_WORDS = """() => {
+  const found = [], range = document.createRange();
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const text = walker.currentNode;
+    if (text.parentElement.closest(".sentence, .id, script")) continue;
+    for (const word of text.data.matchAll(/[^\\s]+/g)) {
+      range.setStart(text, word.index);
+      range.setEnd(text, word.index + word[0].length);
+      if (new Set([...range.getClientRects()].map(its => Math.round(its.top))).size > 1) found.push(word[0]);
+    }
+  }
+  return found;
+}"""
+
+
+@pytest.mark.parametrize("width", [390, 1280, 1600])
+def test_no_word_and_no_number_is_broken_across_lines(opened, width):
+    assert opened(viewport={"width": width, "height": 900}).evaluate(BROKEN_WORDS) == []
+
+
+def test_the_links_lead_a_keyboard_to_the_edits_within_two_screens(opened):
+    page = opened(viewport={"width": 390, "height": 844})
+    link = page.get_by_role("navigation", name="Contents").get_by_role("link", name="Every test edit")
+    assert link.bounding_box()["y"] < 844
+    for _ in range(len(SECTIONS) + 1):
+        page.keyboard.press("Tab")
+    assert link.evaluate("its => its === document.activeElement")
+    page.keyboard.press("Enter")
+    expect(page.locator("#edits-title")).to_be_in_viewport()
+    assert page.locator(".edits tbody tr").first.bounding_box()["y"] < 2 * 844
 
 
 def test_a_page_of_one_judge_and_one_outcome_works(chromium, tmp_path):

@@ -15,7 +15,7 @@ from fluency import FluencyScorer
 from fluency.evaluation.support import Support
 from fluency.scorer.completion import written_text
 from fluency.scorer.reward import FluencyReward
-from tests.helpers.models import untrained
+from tests.helpers.models import LONG, untrained
 
 SENTENCES = ["the cat sat", "the cat saw the cat", "a cat"]
 WRITTEN = ["the cat sits", "the cat saw a cat", "a dog"]
@@ -139,10 +139,28 @@ def test_what_is_worth_watching_goes_to_trls_log(scorer):
         [""] * 4, ["the cat sat\n", "", "a dog runs", "the cat sits"], before=["the cat sat"] * 4,
         log_metric=metrics.__setitem__, log_extra=extra.__setitem__,
     )  # fmt: skip
-    assert metrics == {"grammar/copied": 0.25, "grammar/outside_support": 0.25, "grammar/refused": 0.5}
+    assert metrics == {
+        "grammar/copied": 0.25,
+        "grammar/outside_support": 0.25,
+        "grammar/refused": 0.5,
+        "grammar/drift": 0,
+    }
     (reasons,) = extra.values()
     assert list(extra) == ["grammar_reason"]
     assert [reason.partition(";")[0] for reason in reasons] == ["", "after: empty", "outside support", ""]
+
+
+def test_completions_unlike_validation_are_told_by_an_attribute_and_in_trls_log(scorer):
+    reward = FluencyReward(FluencyScorer(scorer.classifier, replace(scorer.calibration, reference=LONG)))
+    metrics = {}
+    reward([""], WRITTEN[:1], before=SENTENCES[:1], log_metric=metrics.__setitem__)
+    assert (reward.drift, metrics["fluency/drift"]) == ("", 0)
+    reward([""] * 40, SENTENCES[:1] * 40, before=SENTENCES[:1] * 40)  # copies are no edits
+    assert reward.drift == ""
+    reward([""] * 40, WRITTEN[:1] * 40, before=SENTENCES[:1] * 40, log_metric=metrics.__setitem__)
+    assert "after 41 edits" in reward.drift
+    assert "too many have at most 50 words" in reward.drift
+    assert metrics["fluency/drift"] == 1
 
 
 def test_two_rewards_have_two_names(scorer):

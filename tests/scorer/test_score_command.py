@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 import termios
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from fluency.cli.score import Progress
 from fluency.scorer.tables import as_they_come
 from fluency.utils.errors import UserError
 from tests.conftest import ROOT
+from tests.helpers.models import LONG
 from tests.helpers.tables import BAD, edits, lines_of, records, write
 
 
@@ -29,6 +31,19 @@ def test_one_edit_is_scored_and_decided(run, scorer):
     assert b"not accepted at the operating point 0.9000" in run(*edit, "--min-precision", "0.9")[0]
     sure = "--min-precision", "0.79", "--confidence", "0.95"
     assert b"not accepted at the operating point 0.9000" in run(*edit, *sure)[0]
+
+
+def test_edits_unlike_validation_are_told_once_in_a_line_and_again_where_no_row_is_scored_again(
+    run, scorer, monkeypatch
+):
+    write(Path("edits.jsonl"), edits(60))
+    assert "warning" not in run("edits.jsonl", "-o", "before.jsonl")[1]
+    monkeypatch.setattr(scorer, "calibration", replace(scorer.calibration, reference=LONG))
+    for command in (["edits.jsonl"], ["edits.jsonl", "-o", "s.jsonl"], ["edits.jsonl", "-o", "s.jsonl"]):
+        warnings = [line for line in run(*command)[1].splitlines() if line.startswith("warning: ")]
+        assert len(warnings) == 1
+        assert re.search(r"after \d+ edits .* validation: too many have at most 50 words .*does not hold", warnings[0])
+    assert Path("s.jsonl").read_bytes() == Path("before.jsonl").read_bytes()
 
 
 @pytest.mark.parametrize(
