@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> None:
     command.add_argument("--rounds", type=int, default=8, help="of the search in each of its tries (%(default)s)")
     command.add_argument("--seed", type=int, default=42, help="of what is tried (%(default)s)")
     command.add_argument(
-        "--limit", type=float, default=1.0, help="fail where more than this share of a kind gets through"
+        "--limit", type=float, help="fail where more than this share of a kind gets through, such as 0.02"
     )
     command.set_defaults(run=_attack)
 
