@@ -203,6 +203,8 @@ def _gets_through(scorer: "FluencyScorer", paths: Sequence[Path]) -> np.ndarray:
     through = np.array([len(path) > 1 for path in paths])
     for step in range(max(map(len, paths)) - 1):
         going = [row for row in np.flatnonzero(through) if step + 1 < len(paths[row])]
+        if not going:
+            break
         changes = [(paths[row][step], paths[row][step + 1]) for row in going]
         real = np.array([before != after for before, after in changes], dtype=bool)
         through[going] = scorer.decide(changes, errors="nan") & real

@@ -112,6 +112,7 @@ def test_the_card_says_what_the_files_say(repository):
     assert "| `hub:owner/edits@v1` | c0ffee | 2 | 1234 | 5 |" in text
     assert "Base model: `hub:owner/base` at `f00d`, whose weights have the SHA-256\n`5afe`." in text
     assert f"| train | {read_json('metrics/data.json')['splits']['train']['pairs']} |" in text
+    assert "| left open | 200 | 1.5% (0.3%-4.3%) |" in text
     assert "timonziegenbein/fluency-agumented-edits" in text
     assert "no benchmark" not in text
 
