@@ -44,7 +44,12 @@ class Support:
     bounds: Mapping[str, Sequence[float]]
 
     def outside(self, change: Change) -> str:
-        """In what the change is out of bounds, in words; empty where it is within all of them."""
+        """In what the change is out of bounds, in words; empty where it is within all of them.
+
+        A sentence without letter or digit is none that validation could tell of, as it has no words.
+        """
+        if not all(any(map(str.isalnum, sentence)) for sentence in change):
+            return "outside support; a sentence without letter or digit"
         for name, value in measures(change).items():
             low, high = self.bounds[name]
             if not low <= value <= high:

@@ -52,7 +52,9 @@ def _noise(sentence: str, _: Sequence[str], rng: random.Random) -> str:
 
 
 def _case(sentence: str, _: Sequence[str], rng: random.Random) -> str:
-    return "".join(letter.swapcase() if rng.random() < 0.4 else letter for letter in sentence)
+    """Half of the characters change case, if they have one."""
+    swapped = set(rng.sample(range(len(sentence)), len(sentence) // 2))
+    return "".join(letter.swapcase() if place in swapped else letter for place, letter in enumerate(sentence))
 
 
 def _blanks(sentence: str, _: Sequence[str], rng: random.Random) -> str:
@@ -132,7 +134,7 @@ def attack(
 
     Beside `KINDS`: `separated_harm`, harmful edits with a separator behind them; `chain`, three harmful edits one after
     the other, and `erosion`, words lost one by one from the end until one is left, which get through where each step is
-    accepted; `search`, the best of some rewrites with random words, by the score. All kinds take the same sentences, of
+    accepted; `search`, the best of several `random_words`, by the score. All kinds take the same sentences, of
     the shorter half, so that the model reads each once.
 
     Args:
@@ -151,7 +153,8 @@ def attack(
     short = others[: len(others) // 2 + 1]
     chosen = list(islice(cycle(random.Random(params.seed).sample(short, len(short))), params.tries))
     tried: dict[str, list[Path]] = {}
-    for kind, make in (KINDS | {f"search {turn}": _random_words for turn in range(params.rounds)}).items():
+    more = [f"random_words {turn}" for turn in range(1, params.rounds)]
+    for kind, make in (KINDS | dict.fromkeys(more, _random_words)).items():
         rng = random.Random(f"{params.seed} {kind}")
         tried[kind] = [[sentence, make(sentence, others, rng)] for sentence in chosen]
     rng = random.Random(f"{params.seed} harms")
@@ -160,8 +163,8 @@ def attack(
     tried["erosion"] = [_eroded(its) for its in chosen]
     by_sentence = list(chain.from_iterable(zip(*tried.values(), strict=True)))
     through = dict(zip(tried, _gets_through(scorer, by_sentence).reshape(len(chosen), len(tried)).T, strict=True))
-    searches = [through.pop(f"search {turn}") for turn in range(params.rounds)]
-    return {kind: share(its) for kind, its in (through | {"search": np.any(searches, axis=0)}).items()}
+    through["search"] = np.any([through["random_words"], *map(through.pop, more)], axis=0)
+    return {kind: share(its) for kind, its in through.items()}
 
 
 def refuse_above(limit: float | None, found: Mapping[str, Mapping[str, Any]]) -> None:

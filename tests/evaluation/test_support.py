@@ -34,6 +34,15 @@ def test_bounds_are_those_of_fluent_edits_alone():
         support_of(pairs[2:])
 
 
+@pytest.mark.parametrize("after", [".", "?!", "***** - *****", "👍"])
+def test_a_sentence_without_letter_or_digit_is_outside_whatever_the_bounds(after):
+    """Of a short sentence its full stop alone is left, and a model thought well of it."""
+    wide = Support(1.0, {name: (0, 99) for name in ("words", "characters", "changed", "share")})
+    for change in (("He sneezed.", after), (after, "He sneezed.")):
+        assert wide.outside(change) == "outside support; a sentence without letter or digit"
+    assert not wide.outside(("He sneezed.", "7"))
+
+
 @given(st.lists(st.tuples(WORDS, WORDS), min_size=1))
 def test_at_level_one_every_fluent_edit_of_validation_is_inside(changes):
     support = support_of([pair(*change) for change in changes], level=1.0)

@@ -78,7 +78,7 @@ def test_all_kinds_take_the_same_sentences_of_the_shorter_half():
     (changes,) = scorer.asked  # a chain ends at its first refused step
     its = [before for before, _ in changes]
     assert set(its) == {"the cat runs", "the cat is very big"}
-    assert len(its) == 12 * (len(KINDS) + 3 + PARAMS.rounds)
+    assert len(its) == 12 * (len(KINDS) + 3 + PARAMS.rounds - 1)
     assert all(len(set(its[start : start + len(its) // 12])) == 1 for start in range(0, len(its), len(its) // 12))
 
 
@@ -88,13 +88,12 @@ def test_a_chain_gets_through_only_as_a_whole():
     assert found["chain"]["rate"] == found["erosion"]["rate"] == 0.0
 
 
-def test_of_a_search_one_of_its_ways_is_enough():
+def test_of_a_search_one_of_its_ways_is_enough(monkeypatch):
+    """The first of them is the random words that count by themselves too."""
     ways = iter([False, False, True] * 12)
-    scorer = Deciding(lambda _, after: "search" in after and next(ways))
-    named = {"random_words": lambda sentence, _, rng: f"{sentence} search {rng.random()}"}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("fluency.scorer.attack._random_words", named["random_words"])
-        found = attack(scorer, PAIRS, PARAMS)
+    monkeypatch.setitem(KINDS, "random_words", lambda sentence, *_: f"{sentence} way")
+    monkeypatch.setattr("fluency.scorer.attack._random_words", KINDS["random_words"])
+    found = attack(Deciding(lambda _, after: after.endswith("way") and next(ways)), PAIRS, PARAMS)
     assert (found["search"]["rate"], found["random_words"]["rate"]) == (1.0, 0.0)
 
 
