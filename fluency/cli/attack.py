@@ -20,9 +20,9 @@ def run(chosen: argparse.Namespace) -> None:
         UserError: there is no model, there are no pairs, or more of a kind gets through than `--limit` allows.
     """
     params = AttackParams(chosen.tries, chosen.rounds, chosen.limit, chosen.seed)
-    pairs = read_parquet(PAIRS)
     use_cores()
-    found = attack(FluencyScorer.load(MODEL), pairs, params)
+    scorer = FluencyScorer.load(MODEL)  # first: where there is none, it says what fetches it
+    found = attack(scorer, read_parquet(PAIRS), params)
     write_json(FIGURES, found)
     print(attack_table(found))
     refuse_above(params.max_accepted, found)

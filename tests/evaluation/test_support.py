@@ -37,7 +37,7 @@ def test_bounds_are_those_of_fluent_edits_alone():
 @pytest.mark.parametrize("after", [".", "?!", "***** - *****", "👍"])
 def test_a_sentence_without_letter_or_digit_is_outside_whatever_the_bounds(after):
     """Of a short sentence its full stop alone is left, and a model thought well of it."""
-    wide = Support(1.0, {name: (0, 99) for name in ("words", "characters", "changed", "share")})
+    wide = Support(1.0, dict.fromkeys(("words", "characters", "changed", "share"), (0, 99)))
     for change in (("He sneezed.", after), (after, "He sneezed.")):
         assert wide.outside(change) == "outside support; a sentence without letter or digit"
     assert not wide.outside(("He sneezed.", "7"))
