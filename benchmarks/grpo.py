@@ -28,7 +28,7 @@ from fluency.utils.files import read_parquet, write_json
 
 MODEL, PAIRS, BASE = Path("models/fluency"), Path("data/pairs/train.parquet"), Path("models/base")
 RESULT = Path("benchmarks/grpo.json")
-STEPS, WARM_STEPS, GENERATIONS, A_STEP, PROMPTS, SEED = 200, 300, 8, 16, 64, 42
+STEPS, WARM_STEPS, GENERATIONS, A_STEP, PROMPTS, SEED = 200, 200, 8, 8, 64, 42
 SHOWN = 10  # completions, and steps of a mean
 
 Reward = Callable[..., list[float]]
@@ -122,7 +122,7 @@ def trained(
     steps: list[list[dict[str, Any]]] = []
 
     def watched(completions: Sequence[str], before: Sequence[str], part: Sequence[str], **columns: Any) -> list[float]:
-        earned = reward(prompts=[], completions=completions, before=before, part=part, **columns)
+        earned = reward(completions=completions, before=before, part=part, **columns)
         its = zip(before, part, completions, earned, strict=True)
         steps.append([dict(zip(("before", "part", "written", "earned"), one, strict=True)) for one in its])
         return earned
