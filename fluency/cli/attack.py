@@ -1,4 +1,4 @@
-"""`python -m fluency attack`: how much nonsense the model accepts."""
+"""`python -m fluency attack`: how much nonsense the model accepts; the file of the figures is the stage's to write."""
 
 import argparse
 from pathlib import Path
@@ -8,9 +8,9 @@ from fluency.model.device import use_cores
 from fluency.report.summary import attack_table
 from fluency.scorer.attack import attack, refuse_above
 from fluency.scorer.params import AttackParams
-from fluency.utils.files import read_parquet, write_json
+from fluency.utils.files import read_parquet
 
-MODEL, PAIRS, FIGURES = Path("models/fluency"), Path("data/pairs/test.parquet"), Path("metrics/attack.json")
+MODEL, PAIRS = Path("models/fluency"), Path("data/pairs/test.parquet")
 
 
 def run(chosen: argparse.Namespace) -> None:
@@ -23,6 +23,5 @@ def run(chosen: argparse.Namespace) -> None:
     use_cores()
     scorer = FluencyScorer.load(MODEL)  # first: where there is none, it says what fetches it
     found = attack(scorer, read_parquet(PAIRS), params)
-    write_json(FIGURES, found)
     print(attack_table(found))
     refuse_above(params.max_accepted, found)

@@ -133,8 +133,8 @@ def attack(
     """How many attacks of each kind the scorer accepts at its operating point.
 
     Beside `KINDS`: `separated_harm`, harmful edits with a separator behind them; `chain`, three harmful edits one after
-    the other, and `erosion`, words lost one by one from the end until one is left, which get through where each step is
-    accepted; `search`, the best of several `random_words`, by the score. All kinds take the same sentences, of
+    the other, and `erosion`, words lost one by one from the beginning until one is left, which get through where each
+    step is accepted; `search`, the best of several `random_words`, by the score. All kinds take the same sentences, of
     the shorter half, so that the model reads each once.
 
     Args:
@@ -193,9 +193,8 @@ def _worse(sentence: str, rng: random.Random) -> Path:
 
 
 def _eroded(sentence: str) -> Path:
-    words = sentence.rstrip(".?!").split()
-    end = sentence[len(sentence.rstrip(".?!")) :]
-    return [sentence, *(f"{' '.join(words[:count])}{end}" for count in range(len(words) - 1, 0, -1))]
+    words = sentence.split()
+    return [" ".join(words[lost:]) for lost in range(len(words))]
 
 
 def _gets_through(scorer: "FluencyScorer", paths: Sequence[Path]) -> np.ndarray:
