@@ -9,6 +9,7 @@ from fluency.evaluation.params import DecisionParams, EvaluateParams
 from fluency.llm_judge.params import LLMParams
 from fluency.model.params import EncodeParams
 from fluency.pairs.params import PairsParams
+from fluency.scorer.params import AttackParams
 from fluency.sources.params import ModelParams
 from fluency.training.params import EditHeadParams, TrainParams
 from fluency.utils.config import PARAMS, read_yaml
@@ -25,6 +26,7 @@ class Params:
     edit_head: EditHeadParams
     decision: DecisionParams
     evaluate: EvaluateParams
+    attack: AttackParams
     llm: LLMParams
 
 

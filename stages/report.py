@@ -30,7 +30,7 @@ def main() -> None:
     pictures = write_pictures(PICTURES, plots | training_curves(PLOTS))
     write_report(
         RESULTS / "report.html", entries, params, calibration=Calibration.load(CALIBRATION), slices=by_slice,
-        challenge=read_json(METRICS / "challenge.json"), pictures=pictures,
+        challenge=read_json(METRICS / "challenge.json"), attack=read_json(METRICS / "attack.json"), pictures=pictures,
     )  # fmt: skip
 
 

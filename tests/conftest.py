@@ -140,6 +140,8 @@ def tiny_params(tiny_model) -> dict[str, str]:
         "train.num_train_epochs": "1",
         "train.min_recall": "0",
         "evaluate.resamples": "100",
+        "attack.tries": "20",
+        "attack.rounds": "2",
     }
 
 

@@ -117,6 +117,9 @@ def test_the_committed_params_are_valid():
         ("best_model: average_precision", "best_model: luck", "edit_head.metric_for_best_model: 'luck' is none of"),
         ("  confidence:\n", "  confidence: 1.0\n", "decision.confidence: must be above 0 and below 1, or null"),
         ("  confidence:\n", "  confidence: high\n", "decision.confidence: expected float, found 'high'"),
+        ("tries: 200", "tries: 0", "attack.tries: must be above 0"),
+        ("rounds: 8", "rounds: 0", "attack.rounds: must be above 0"),
+        ("  max_accepted:\n", "  max_accepted: 2\n", "attack.max_accepted: must be between 0 and 1, or null"),
         ("leakage: report", "leakage: drop", "pairs.leakage: 'drop' is none of report, drop_train, fail"),
     ],
 )

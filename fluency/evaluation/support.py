@@ -43,9 +43,17 @@ class Support:
     level: float
     bounds: Mapping[str, Sequence[float]]
 
-    def outside(self, measured: Mapping[str, float]) -> str:
-        """In what a change, of which these are the `measures`, is out of bounds, in words; empty where it isn't."""
-        for name, value in measured.items():
+    def outside(self, change: Change, measured: Mapping[str, float] | None = None) -> str:
+        """In what the change is out of bounds, in words; empty where it is within all of them.
+
+        A sentence without letter or digit is none that validation could tell of, as it has no words.
+
+        Args:
+            measured: its `measures`, if they are known.
+        """
+        if not all(any(map(str.isalnum, sentence)) for sentence in change):
+            return "outside support; a sentence without letter or digit"
+        for name, value in (measured or measures(change)).items():
             low, high = self.bounds[name]
             if not low <= value <= high:
                 return f"outside support; {value:.4g} {_SAID[name]}, where validation has {low:.4g} to {high:.4g}"

@@ -22,6 +22,7 @@ from fluency.evaluation.params import EvaluateParams
 from fluency.evaluation.predictions import join, on_the_same_pairs
 from fluency.evaluation.scored_pairs import Pairs, ScoredPairs
 from fluency.report.page_tables import (
+    attack_table,
     certified_table,
     challenge_table,
     checks_table,
@@ -81,6 +82,7 @@ def write_report(
     calibration: Calibration,
     slices: Sequence[Mapping[str, Any]],
     challenge: Mapping[str, Any],
+    attack: Mapping[str, Any],
     pictures: Mapping[str, Path],
 ) -> None:
     """Write the page. The same arguments give the same bytes.
@@ -93,6 +95,7 @@ def write_report(
         calibration: of the first judge: its certificate, and thresholds to choose from.
         slices: of the first judge (`slices.slices`).
         challenge: as metrics/challenge.json has it.
+        attack: as metrics/attack.json has it.
         pictures: PNG files, by their captions.
     """
     model, *others = entries
@@ -101,6 +104,7 @@ def write_report(
     comparisons = {other.name: compare(*on_the_same_pairs(other.scored, model.scored), params) for other in others}
     confidence, certified = calibration.certificate.confidence, model.figures.get("certified", {})
     failures = [*worst_slices_table(slices, model.figures), *challenge_table(challenge, "lengths")]
+    failures += attack_table(attack)
     thresholds = thresholds_table(calibration.curve, calibration.threshold, confidence)
     sections = [
         _section("failures", "Where it fails", failures),

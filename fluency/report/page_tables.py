@@ -99,11 +99,8 @@ def certified_table(certified: Figures, confidence: float) -> list[Table]:
     caption = (
         f"A precision named beforehand, certified with {100 * confidence:g} % confidence, and how the test pairs agree"
     )
-    return (
-        [_table(caption, ["Precision", "Threshold", "Precision of the test pairs", "Recall"], {"": rows})]
-        if rows
-        else []
-    )
+    header = ["Precision", "Threshold", "Precision of the test pairs", "Recall"]
+    return [_table(caption, header, {"": rows})] if rows else []
 
 
 def judges_table(judges: Mapping[str, Figures]) -> list[Table]:
@@ -124,14 +121,20 @@ def _side_by_side(judges: Mapping[str, Figures], names: Iterable[str]) -> list[R
 
 
 def challenge_table(challenge: Figures, by: str) -> list[Table]:
-    """How much of the challenge set is decided wrongly at the operating point, by what the edits do and then `by`:
-    `lengths` or `kinds`."""
+    """How much of the challenge set is decided wrongly, by what the edits do and then `by`: `lengths` or `kinds`."""
     groups = {
         CHALLENGE[role]: [("all", _wrong(its)), *((name, _wrong(one)) for name, one in its[by].items())]
         for role, its in challenge.items()
     }
     caption = "Hand-written edits that training never sees, and the share that is decided wrongly"
     return [_table(caption, ["", "Edits", "Wrong", "Share"], groups)] if challenge else []
+
+
+def attack_table(attack: Figures) -> list[Table]:
+    """How much nonsense of each kind is accepted at the operating point."""
+    rows = [(_title(kind), _wrong(its)) for kind, its in attack.items()]
+    caption = "Nonsense, made of test sentences by rule or by search, and the share that is accepted"
+    return [_table(caption, ["", "Tries", "Accepted", "Share"], {"": rows})] if rows else []
 
 
 def _wrong(its: Figures) -> list[Cell]:
@@ -194,9 +197,7 @@ def worst_slices_table(slices: Sequence[Figures], figures: Figures) -> list[Tabl
         for at in places
         if chance[at] < 0.05
     ]
-    caption = (
-        "Slices with a lower precision or recall than all test pairs (p below 0.05, corrected for the number of slices)"
-    )
+    caption = "Slices below all test pairs in precision or recall (p below 0.05, corrected for the number of slices)"
     return _slices({"": rows}, caption) if rows else []
 
 

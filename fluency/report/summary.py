@@ -101,6 +101,19 @@ def challenge_table(figures: Mapping[str, Any]) -> str:
     return table(("challenge set", "count", "decided wrongly", *lengths), rows) + "\n"
 
 
+def attack_table(figures: Mapping[str, Any]) -> str:
+    """How much nonsense of each kind is accepted at the operating point.
+
+    Args:
+        figures: as metrics/attack.json has them.
+    """
+    rows = [
+        (spoken(kind), its["edits"], f"{its['rate']:.1%} ({its['rate_low']:.1%}-{its['rate_high']:.1%})")
+        for kind, its in figures.items()
+    ]
+    return table(("nonsense", "tries", "accepted"), rows) + "\n"
+
+
 def spoken(name: str) -> str:
     """A name in a file as people read it: `words alone` for `words_alone`."""
     return name.replace("_", " ")

@@ -42,7 +42,7 @@ def locate(source: str | Path, revision: str | None = None) -> Path:
         return snapshot("model", f"{name}@{revision}" if revision else name, _HUB_FILES, "model")[0]
     raise UserError(
         f"{source}: no model there{' that has revisions' if revision else ''}; name a model's folder, a git "
-        "repository or a hub's OWNER/NAME; in a checkout, `dvc repro` trains one"
+        "repository or a hub's OWNER/NAME; in a checkout, `dvc pull` fetches its model, `dvc repro` trains one"
     )
 
 

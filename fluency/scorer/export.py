@@ -66,6 +66,7 @@ def _facts(calibration: Calibration) -> Facts:
         data=read_json("metrics/data.json"),
         base=read_json("models/base/manifest.json"),
         challenge=read_json("metrics/challenge.json"),
+        attack=read_json("metrics/attack.json"),
         examples=[(*edit, *said) for edit, *said in zip(EXAMPLES, scores, accepted, strict=True)],
         citation=yaml.safe_load(Path("CITATION.cff").read_text(encoding="utf-8")),
     )

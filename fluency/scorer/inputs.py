@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import regex
 
-from fluency.edits.forms import EDIT_COLUMNS, AnyEdit, Change, as_change, check_sentence, from_record
+from fluency.edits.forms import EDIT_COLUMNS, AnyEdit, CannotScore, Change, as_change, check_sentence, from_record
 
 # What no reader sees: zero-width characters, soft hyphens, variation selectors, control characters.
 _INVISIBLE = regex.compile(r"[[\p{Default_Ignorable_Code_Point}\p{Cc}]--\s]", regex.V1)
@@ -44,6 +44,14 @@ def change_of(edit: AnyEdit | Mapping[str, Any]) -> Change:
         check_sentence("before", before)
         check_sentence("after", after)
     return before, after
+
+
+def change_or_error(edit: AnyEdit | Mapping[str, Any] | CannotScore) -> Change | CannotScore:
+    """What `change_of` gives, or the error that it raises; an error stays as it is."""
+    try:
+        return edit if isinstance(edit, CannotScore) else change_of(edit)
+    except CannotScore as error:
+        return error
 
 
 def each_edit(edits: Any) -> Iterable[AnyEdit | Mapping[str, Any]]:

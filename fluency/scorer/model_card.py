@@ -11,7 +11,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCardData
 
 from fluency.evaluation.calibration import Calibration
-from fluency.report.summary import challenge_table, telling, with_interval
+from fluency.report.summary import attack_table, challenge_table, telling, with_interval
 from fluency.utils.markdown import code, table
 from fluency.utils.templates import render
 
@@ -37,6 +37,7 @@ class Facts:
         base: models/base/manifest.json.
         citation: CITATION.cff.
         challenge: metrics/challenge.json.
+        attack: metrics/attack.json.
         examples: edits with their score and whether they are accepted: before, after, score, accepted.
     """
 
@@ -47,6 +48,7 @@ class Facts:
     base: Mapping[str, Any]
     citation: Mapping[str, Any]
     challenge: Mapping[str, Any]
+    attack: Mapping[str, Any]
     examples: Sequence[tuple[str, str, float, bool]]
 
 
@@ -130,6 +132,7 @@ def _tables(facts: Facts) -> dict[str, str]:
     return {
         "examples": table(("before", "after", "score", ""), examples, left=2),
         "challenge": challenge_table(facts.challenge),
+        "attack": attack_table(facts.attack),
         "figures": table(("figure", "at the operating point", "at one half, or of the whole curve"), main),
         "parts": table(("part", "pairs", "precision", "recall"), parts),
         "sources": table(("data", "revision", "files", "rows", "rejected"), sources),

@@ -41,7 +41,7 @@ def outcomes_of(
             "bfloat16 is too coarse for them (bf16=False)"
         )
     scores, measured = calibration.scores(logits), [measures(change) for change in changes]
-    amiss = map(calibration.support.outside, measured)
+    amiss = map(calibration.support.outside, changes, measured)
     outcomes = {
         change: OutsideSupport(why, score) if why else score
         for change, score, why in zip(changes, scores.tolist(), amiss, strict=True)

@@ -20,9 +20,9 @@ _NOT_OF_THE_DATA = ("completion_ids", "environments")  # lists that TRL adds to 
 class FluencyReward:
     """Rewards a completion by the probability, from 0 to 1, that it keeps or improves the fluency of a sentence.
 
-    A completion that changes nothing earns 1, as no edit harms nothing: what else it should do, another reward must
-    say. Only the model's own text is scored, and white space in it or in the sentence does not count. Where the
-    completion replaces a part, an empty one deletes the part.
+    A completion that changes nothing earns 1, as no edit harms nothing, or what `copied` says: what else it should do,
+    another reward must say. Only the model's own text is scored, and white space in it or in the sentence does not
+    count. Where the completion replaces a part, an empty one deletes the part.
 
     Args:
         scorer: of which each process of a training loads its own.
@@ -32,6 +32,8 @@ class FluencyReward:
         unscorable: what a completion earns that has no score, as it is empty, too long, no text, or an edit outside
             the calibration's support; with None, TRL leaves this reward out. Where the data set's row is at fault, it
             is None in any case, and TRL warns.
+        copied: what a completion earns that changes nothing. At the operating point's threshold, an edit earns more
+            than a copy just where it is accepted: a margin over copying.
         name: by which TRL logs it; two rewards need two names.
         completion_text: gives a completion's text, or None; `written_text` takes off what stands in think tags.
 
@@ -52,6 +54,7 @@ class FluencyReward:
         before: str = "before",
         part: str | None = None,
         unscorable: float | None = 0.0,
+        copied: float = 1.0,
         name: str = "fluency",
         completion_text: Callable[[Completion], str | None] = written_text,
     ) -> None:
@@ -61,6 +64,7 @@ class FluencyReward:
         self.before = before
         self.part = part
         self.unscorable = unscorable
+        self.copied = copied
         self.completion_text = completion_text
         self.__name__ = name
 
@@ -100,25 +104,31 @@ class FluencyReward:
             occurrences = [None if is_missing(count) else count for count in counts]
             edits = list(zip(sentences, parts, texts, occurrences, strict=True))
         outcomes = list(self.scorer.score_stream(edits, monitor=self._monitor))
+        copies = [_is_copy(edit) for edit in edits]
         if log_metric and outcomes:
-            for name, share in self._shares(edits, outcomes).items():
+            for name, share in self._shares(copies, outcomes).items():
                 log_metric(f"{self.__name__}/{name}", share)
             log_metric(f"{self.__name__}/drift", float(bool(self.drift)))
         if log_extra:
             reasons = [str(outcome) if isinstance(outcome, CannotScore) else "" for outcome in outcomes]
             log_extra(f"{self.__name__}_reason", reasons)
-        return [self._reward(sentence, outcome) for sentence, outcome in zip(sentences, outcomes, strict=True)]
+        earned = [self._reward(sentence, outcome) for sentence, outcome in zip(sentences, outcomes, strict=True)]
+        return [self.copied if copy else value for copy, value in zip(copies, earned, strict=True)]
+
+    def accepts(self, earned: float | None) -> bool:
+        """Whether a reward that this one gave is that of a completion at the operating point or above."""
+        return earned is not None and earned >= self.scorer.calibration.threshold
 
     def _reward(self, sentence: Any, outcome: Outcome) -> float | None:
         if not isinstance(outcome, CannotScore):
             return outcome
         return None if isinstance(outcome, EditNotFound) or not _is_sentence(sentence) else self.unscorable
 
-    def _shares(self, edits: Sequence[AnyEdit], outcomes: Sequence[Outcome]) -> dict[str, float]:
+    def _shares(self, copies: Sequence[bool], outcomes: Sequence[Outcome]) -> dict[str, float]:
         threshold = self.scorer.calibration.threshold
         refused = [isinstance(outcome, CannotScore) or outcome < threshold for outcome in outcomes]
         outside = [isinstance(outcome, OutsideSupport) for outcome in outcomes]
-        flags = {"copied": [_is_copy(edit) for edit in edits], "outside_support": outside, "refused": refused}
+        flags = {"copied": copies, "outside_support": outside, "refused": refused}
         return {name: sum(its) / len(its) for name, its in flags.items()}
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from threading import Lock
 
@@ -15,11 +15,12 @@ import torch
 from fluency.edits.forms import AnyEdit, CannotScore, Change, TooLong
 from fluency.evaluation.calibration import Calibration
 from fluency.evaluation.monitor import Monitor
+from fluency.evaluation.support import OutsideSupport
 from fluency.model.classifier import Classifier, load_classifier
 from fluency.model.device import device_at_hand
 from fluency.model.encoding import Item, Unseen
 from fluency.scorer.artifact import checked, locate, whole_name
-from fluency.scorer.inputs import change_of, each_edit
+from fluency.scorer.inputs import change_of, change_or_error, each_edit
 from fluency.scorer.outcome import Errors, Outcome, Outside, UnseenChange, outcomes_of, scores_of
 from fluency.scorer.rewrite import MAX_SHARE, Rewrite, judged, plan_of
 from fluency.utils.processes import PROCESS
@@ -51,13 +52,7 @@ class FluencyScorer:
         self._process, self._tokenising, self._predicting = os.getpid(), Lock(), Lock()
 
     @classmethod
-    def load(
-        cls,
-        source: str | Path,
-        *,
-        revision: str | None = None,
-        bf16: bool | None = None,
-    ) -> "FluencyScorer":
+    def load(cls, source: str | Path, *, revision: str | None = None, bf16: bool | None = None) -> "FluencyScorer":
         """Load a model and its calibration; no code of a model folder is ever run.
 
         Args:
@@ -107,7 +102,8 @@ class FluencyScorer:
             CannotScore: an edit cannot be scored; the message has its index and why.
             UserError: the model gives no finite number.
         """
-        return scores_of(self.score_stream(edits), errors=errors, outside=outside)
+        outcomes = self.score_stream(edits, ask_outside=outside == "score")
+        return scores_of(outcomes, errors=errors, outside=outside)
 
     def score_rewrite(self, before: str, after: str, *, max_share: float = MAX_SHARE) -> Rewrite:
         """The edits that make up a rewrite, each scored in its context, and what they come to.
@@ -121,22 +117,29 @@ class FluencyScorer:
         plan = plan_of(change_of((before, after)), max_share)
         return judged(plan, list(self.score_stream(plan.changes)), self.calibration.threshold)
 
-    def score_stream(self, edits: Iterable[AnyEdit], *, monitor: Monitor | None = None) -> Iterator[Outcome]:
+    def score_stream(
+        self, edits: Iterable[AnyEdit], *, ask_outside: bool = True, monitor: Monitor | None = None
+    ) -> Iterator[Outcome]:
         """Scores of an endless stream of edits, in their order and in constant memory.
 
         Args:
+            ask_outside: whether the model is asked about edits outside support; it takes time.
             monitor: is shown each edit that the model is asked about, with its score.
 
         Yields:
             The score of an edit, or instead of it the CannotScore that says why it has none; of an OutsideSupport,
-            `score` has what the model says.
+            `score` has what the model says, if it was asked.
         """
         edits = iter(each_edit(edits))
-        for outcomes in self.score_chunks(iter(lambda: list(islice(edits, self.at_once)), []), monitor):
-            yield from outcomes
+        chunks = iter(lambda: list(islice(edits, self.at_once)), [])
+        return chain.from_iterable(self.score_chunks(chunks, ask_outside=ask_outside, monitor=monitor))
 
     def score_chunks(
-        self, chunks: Iterable[Sequence[AnyEdit | CannotScore]], monitor: Monitor | None = None
+        self,
+        chunks: Iterable[Sequence[AnyEdit | CannotScore]],
+        *,
+        ask_outside: bool = True,
+        monitor: Monitor | None = None,
     ) -> Iterator[list[Outcome]]:
         """Scores of a stream that is cut already: what stands in a chunk is sorted by length together.
 
@@ -152,7 +155,7 @@ class FluencyScorer:
         waiting = None
         with ThreadPoolExecutor(1) as ahead:
             for chunk in chunks:
-                following = ahead.submit(self._prepared, chunk)
+                following = ahead.submit(self._prepared, chunk, ask_outside)
                 if waiting is not None:
                     yield self._outcomes(*waiting, monitor)
                 waiting = following.result()
@@ -194,28 +197,27 @@ class FluencyScorer:
         return loaded_once, self._origin
 
     def _prepared(
-        self, edits: Sequence[AnyEdit | CannotScore]
+        self, edits: Sequence[AnyEdit | CannotScore], ask_outside: bool
     ) -> tuple[list[Change | CannotScore], dict[Change, Item | CannotScore]]:
         """What each edit stands for, and once each of the changes that the model is to be asked about."""
-        asked: list[Change | CannotScore] = []
-        for edit in edits:
-            try:
-                asked.append(edit if isinstance(edit, CannotScore) else change_of(edit))
-            except CannotScore as error:
-                asked.append(error)
+        asked = [change_or_error(edit) for edit in edits]
         changes = list(dict.fromkeys(its for its in asked if isinstance(its, tuple) and its[0] != its[1]))
         if not changes:
             return asked, {}
         with self._tokenising:
             items = self.classifier.reader.tokenise(changes, cut=False)
             unseen = self.classifier.reader.unseen(changes)
-        return asked, {its: self._readable(*read) for its, *read in zip(changes, items, unseen, strict=True)}
+        readable = (self._readable(*read, ask_outside) for read in zip(changes, items, unseen, strict=True))
+        return asked, dict(zip(changes, readable, strict=True))
 
-    def _readable(self, item: Item, unseen: Unseen | None) -> Item | CannotScore:
+    def _readable(self, change: Change, item: Item, unseen: Unseen | None, ask_outside: bool) -> Item | CannotScore:
         if unseen == "invisible":
             return UnseenChange("the model's tokenizer sees no change")
         length, most = self.classifier.reader.length(item), self.calibration.max_length
-        return item if length <= most else TooLong(f"too long; {length} tokens, where {most} are the most")
+        if length > most:
+            return TooLong(f"too long; {length} tokens, where {most} are the most")
+        amiss = "" if ask_outside else self.calibration.support.outside(change)
+        return OutsideSupport(amiss) if amiss else item
 
     def _outcomes(
         self, asked: list[Change | CannotScore], encoded: dict[Change, Item | CannotScore], monitor: Monitor | None

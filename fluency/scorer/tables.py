@@ -102,7 +102,7 @@ def score_pipe(
 
     held = nullcontext() if target == PIPE else claimed(target)
     with held, scored_rows(target, pa.schema([]), threshold) as (put, counts):
-        for outcomes in scorer.score_chunks(edits(), monitor):
+        for outcomes in scorer.score_chunks(edits(), monitor=monitor):
             for (line, item), outcome in zip(waiting.popleft(), outcomes, strict=True):
                 check_results(source, () if isinstance(item, BadLine) else item)
                 put(line, item, _note(outcome))
@@ -151,7 +151,7 @@ def _finish(parts: Parts, scorer: "FluencyScorer", table: Table, progress: Progr
             if part in missing:
                 yield chunk
 
-    for part, outcomes in zip(missing, scorer.score_chunks(edits(), monitor), strict=False):
+    for part, outcomes in zip(missing, scorer.score_chunks(edits(), monitor=monitor), strict=False):
         table.check_unchanged()  # or this would be kept as scores of what stood there before
         parts.add(part, [_note(outcome) for outcome in outcomes])
         progress(len(outcomes), False)

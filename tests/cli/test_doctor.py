@@ -110,7 +110,7 @@ def test_it_tells_stale_results_from_outputs_that_are_not_here(trained_project, 
     assert freshness() == Freshness([], [])
     trained_project.run("rm -rf models/fluency")
     assert {finding.name: finding.found for finding in examine()}["dvc"].startswith("outputs are not here: train")
-    pull = "outputs are not here (train, calibrate, evaluate); `dvc pull`, or `dvc repro`"
+    pull = "outputs are not here (train, calibrate, evaluate, attack); `dvc pull`, or `dvc repro`"
     assert f"note: {pull}" in trained_project.run("python -m fluency summary")
     trained_project.run("dvc checkout")
     assert "note:" not in trained_project.run("python -m fluency summary")
@@ -132,13 +132,14 @@ def test_in_a_fresh_clone_each_command_says_what_fetches_the_outputs(trained_pro
         "python -m fluency doctor", fails=True
     )
     summary = clone.run("python -m fluency summary")
-    assert f"train, calibrate, evaluate, report); {pull}" in summary
+    assert f"train, calibrate, evaluate, attack, report); {pull}" in summary
     assert "supported edits (each bound holds 99.9% of validation's fluent ones): " in summary
     for command in ("compare", "compare workspace HEAD", "export exported"):
         told = clone.run(f"python -m fluency {command}", fails=True)
         assert told.startswith("error: outputs are not here (fetch_data, fetch_model, ")
         assert told.endswith(f"{pull}\n")
-    assert "dvc pull" in clone.run("python -m fluency compare HEAD HEAD", fails=True)
+    for command in ("compare HEAD HEAD", "attack", "score --before a --after b"):
+        assert "`dvc pull`" in clone.run(f"python -m fluency {command}", fails=True)
 
 
 def test_it_looks_at_whose_the_checkout_is_and_at_its_name(checkup, tmp_path, monkeypatch):

@@ -27,13 +27,20 @@ def test_bounds_are_those_of_fluent_edits_alone():
     pairs = [pair("a b", "a c"), pair("a b c d", "x y c d"), pair("a", "v w x y z", label=0)]
     support = support_of(pairs, level=1.0)
     assert support.bounds == {"words": (2, 4), "characters": (0, 7), "changed": (0, 2), "share": (0, 0.5)}
-    assert support.outside(measures(("a b", "a x"))) == ""
-    assert support.outside(measures(("a", "b"))).startswith(
-        "outside support; 1 words in the longer sentence, where validation"
-    )
-    assert "where validation has 0 to 2" in support.outside(measures(("a b c d", "x y z d")))
+    assert support.outside(("a b", "a x")) == ""
+    assert support.outside(("a", "b")).startswith("outside support; 1 words in the longer sentence, where validation")
+    assert "where validation has 0 to 2" in support.outside(("a b c d", "x y z d"))
     with pytest.raises(UserError, match="no pair with label 1"):
         support_of(pairs[2:])
+
+
+@pytest.mark.parametrize("after", [".", "?!", "***** - *****", "👍"])
+def test_a_sentence_without_letter_or_digit_is_outside_whatever_the_bounds(after):
+    """Of a short sentence its full stop alone is left, and a model thought well of it."""
+    wide = Support(1.0, dict.fromkeys(("words", "characters", "changed", "share"), (0, 99)))
+    for change in (("He sneezed.", after), (after, "He sneezed.")):
+        assert wide.outside(change) == "outside support; a sentence without letter or digit"
+    assert not wide.outside(("He sneezed.", "7"))
 
 
 @given(st.lists(st.tuples(WORDS, WORDS), min_size=1))
@@ -61,7 +68,7 @@ def test_the_support_of_the_sample_holds_honest_edits_of_the_challenge_set_and_f
     support = Support.of(committed["support"])
     outside = {"absurd": [], "mistake": [], "repair": [], "keeping": []}
     for edit in read_challenge(Path("data/sample/challenge")):
-        outside[edit.role].append(bool(support.outside(measures(edit.change))))
+        outside[edit.role].append(bool(support.outside(edit.change)))
     share = {role: sum(its) / len(its) for role, its in outside.items()}
     assert share["repair"] < 0.02
     assert share["keeping"] < 0.02

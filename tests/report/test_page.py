@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 from fluency.corpus.challenge import Challenge
 from fluency.evaluation.calibration import Calibration
 from fluency.evaluation.certificate import Certificate, certified_curve
-from fluency.evaluation.challenge import challenge_figures
+from fluency.evaluation.challenge import challenge_figures, share
 from fluency.evaluation.params import EvaluateParams
 from fluency.evaluation.scored_pairs import ScoredPairs, figures
 from fluency.evaluation.slices import slices
@@ -65,7 +65,7 @@ def write(path: Path, count: int = 120, texts: tuple[str, ...] = ()) -> list[dic
     picture.write_bytes(b"\x89PNG\r\n\x1a\n")
     write_report(
         path, [model, other], PARAMS, calibration=calibration(model), slices=slices(model.scored, set()),
-        challenge=CHALLENGE, pictures={"a & b": picture},
+        challenge=CHALLENGE, attack={"left_open": share(np.arange(200) < 3)}, pictures={"a & b": picture},
     )  # fmt: skip
     return pairs
 
@@ -95,6 +95,13 @@ def test_the_challenge_set_is_told_by_what_the_edits_do_and_by_kind(tmp_path):
     assert "to 8 words" in failures
     assert "&lt;b&gt;" not in failures
     assert "&lt;b&gt;" in every
+
+
+def test_what_nonsense_gets_through_is_told_by_its_kind(tmp_path):
+    write(tmp_path / "page.html")
+    failures = (tmp_path / "page.html").read_text(encoding="utf-8").partition('id="failures"')[2].partition("<sec")[0]
+    row = failures.partition("Left open")[2].partition("</tr>")[0]
+    assert [number in row for number in (">200<", ">3<", "0.015")] == [True] * 3
 
 
 def test_the_answer_comes_first_then_where_it_fails_then_thresholds_and_the_edits_last(tmp_path):
@@ -261,7 +268,14 @@ def test_the_links_lead_a_keyboard_to_the_edits_within_two_screens(opened):
 def test_a_page_of_one_judge_and_one_outcome_works(chromium, tmp_path):
     one = entry("model", [pair(0, 1)], np.array([0.9]))
     write_report(
-        tmp_path / "one.html", [one], PARAMS, calibration=calibration(one), slices=[], challenge={}, pictures={}
+        tmp_path / "one.html",
+        [one],
+        PARAMS,
+        calibration=calibration(one),
+        slices=[],
+        challenge={},
+        attack={},
+        pictures={},
     )
     page = chromium.new_page()
     page.goto(f"file://{tmp_path}/one.html")
@@ -279,7 +293,7 @@ def test_a_third_judge_of_a_long_name_fits_in_too(chromium, tmp_path, width):
     names = ("model", "baseline", "some-organisation/Some-Model-3.1-70B-Instruct")
     path = tmp_path / "three.html"
     entries = [entry(name, pairs, scores) for name in names]
-    more = {"calibration": calibration(entries[0]), "slices": [], "challenge": {}, "pictures": {}}
+    more = {"calibration": calibration(entries[0]), "slices": [], "challenge": {}, "attack": {}, "pictures": {}}
     write_report(path, entries, PARAMS, **more)
     page = chromium.new_page(viewport={"width": width, "height": 800})
     page.goto(f"file://{path}")

@@ -12,6 +12,9 @@ from fluency import FluencyScorer
 from fluency.cli.commands import main
 from fluency.evaluation.support import Support
 from fluency.scorer.attack import KINDS, attack
+from fluency.scorer.params import AttackParams
+from fluency.utils.errors import UserError
+from stages.attack import main as run_stage
 from tests.helpers.tables import write
 
 PAIRS = [
@@ -24,54 +27,111 @@ PAIRS = [
     )
 ]
 OTHERS = [pair["before"] for pair in PAIRS]
+PARAMS = AttackParams(tries=12, rounds=3, max_accepted=None, seed=1)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_attack_changes_the_sentence_and_is_drawn_by_its_seed(kind):
     made = [KINDS[kind](OTHERS[number % 4], OTHERS, random.Random(number)) for number in range(50)]
     assert made == [KINDS[kind](OTHERS[number % 4], OTHERS, random.Random(number)) for number in range(50)]
-    assert sum(after == OTHERS[number % 4] for number, after in enumerate(made)) <= 1  # any word may draw itself
-    assert len(set(made)) > 8 if kind != "unrelated" else 3
+    assert all(after.strip() for after in made)
+    assert sum(after == OTHERS[number % 4] for number, after in enumerate(made)) <= 1  # no case may be swapped
+    assert len(set(made)) > {"unrelated": 3, "doubled": 3}.get(kind, 7)
 
 
-def test_what_the_scorer_accepts_gets_through_and_a_chain_only_as_a_whole(scorer):
-    trusting = FluencyScorer(scorer.classifier, replace(scorer.calibration, threshold=0.0))
-    found = attack(trusting, PAIRS, tries=12, rounds=3, seed=1)
-    assert set(found) == {*KINDS, "separated_harm", "chain", "search"}
+def with_threshold(scorer, threshold, **more):
+    return FluencyScorer(scorer.classifier, replace(scorer.calibration, threshold=threshold, **more))
+
+
+def test_what_the_scorer_accepts_gets_through(scorer):
+    found = attack(with_threshold(scorer, 0.0), PAIRS, PARAMS)
+    assert set(found) == {*KINDS, "separated_harm", "chain", "erosion", "search"}
     assert all(its["edits"] == 12 for its in found.values())
     assert found["separated_harm"]["rate"] == found["chain"]["rate"] == found["unrelated"]["rate"] == 1.0
     assert found["unrelated"]["rate_low"] == pytest.approx(0.025 ** (1 / 12))
-    strict = FluencyScorer(scorer.classifier, replace(scorer.calibration, threshold=1.0))
-    assert {its["rate"] for its in attack(strict, PAIRS, tries=12, rounds=3, seed=1).values()} == {0.0}
+    assert attack(with_threshold(scorer, 0.0), PAIRS, PARAMS) == found
+    assert {its["rate"] for its in attack(with_threshold(scorer, 1.0), PAIRS, PARAMS).values()} == {0.0}
+
+
+def test_nothing_outside_support_gets_through_and_the_model_is_not_asked_about_it(scorer, monkeypatch):
     none = Support(1.0, {"words": (0, 0), "characters": (0, 0), "changed": (0, 0), "share": (0, 0)})
-    outside = FluencyScorer(scorer.classifier, replace(trusting.calibration, support=none))
-    assert {its["rate"] for its in attack(outside, PAIRS, tries=12, rounds=3, seed=1).values()} == {0.0}
+    outside = with_threshold(scorer, 0.0, support=none)
+    monkeypatch.setattr(outside.classifier, "logits", None)
+    assert {its["rate"] for its in attack(outside, PAIRS, PARAMS).values()} == {0.0}
 
 
-def test_the_best_of_a_search_counts(scorer, monkeypatch):
-    """By the score alone: of three ways, one above the threshold is enough."""
-    trusting = FluencyScorer(scorer.classifier, replace(scorer.calibration, threshold=0.0))
-    ways = iter([False, False, True] * 4)
-    monkeypatch.setattr(
-        trusting,
-        "decide",
-        lambda changes, **_: np.array([next(ways, False) if len(changes) == 12 else True for _ in changes]),
-    )
-    found = attack(trusting, PAIRS, tries=4, rounds=3, seed=1)
-    assert found["search"]["rate"] == 1.0
+class Deciding:
+    """A scorer that accepts what `accepts` says, and keeps what it was asked."""
+
+    def __init__(self, accepts):
+        self.accepts, self.asked = accepts, []
+
+    def decide(self, changes, **_):
+        self.asked.append(changes)
+        return np.array([self.accepts(*change) for change in changes], dtype=bool)
 
 
-def test_the_command_writes_the_figures_and_fails_above_its_limit(tmp_path, monkeypatch, scorer, capsys):
+def test_all_kinds_take_the_same_sentences_of_the_shorter_half():
+    """So the model reads what they share once, and the gate is fast."""
+    scorer = Deciding(lambda *_: False)
+    attack(scorer, PAIRS, PARAMS)
+    (changes,) = scorer.asked  # a chain ends at its first refused step
+    its = [before for before, _ in changes]
+    assert set(its) == {"the cat runs", "the cat is very big"}
+    assert len(its) == 12 * (len(KINDS) + 3 + PARAMS.rounds - 1)
+    assert all(len(set(its[start : start + len(its) // 12])) == 1 for start in range(0, len(its), len(its) // 12))
+
+
+def test_a_chain_gets_through_only_as_a_whole():
+    found = attack(Deciding(lambda before, _: before in OTHERS), PAIRS, PARAMS)  # the first step of each
+    assert found["noise"]["rate"] == 1.0
+    assert found["chain"]["rate"] == found["erosion"]["rate"] == 0.0
+
+
+def test_of_a_search_one_of_its_ways_is_enough(monkeypatch):
+    """The first of them is the random words that count by themselves too."""
+    ways = iter([False, False, True] * 12)
+    monkeypatch.setitem(KINDS, "random_words", lambda sentence, *_: f"{sentence} way")
+    monkeypatch.setattr("fluency.scorer.attack._random_words", KINDS["random_words"])
+    found = attack(Deciding(lambda _, after: after.endswith("way") and next(ways)), PAIRS, PARAMS)
+    assert (found["search"]["rate"], found["random_words"]["rate"]) == (1.0, 0.0)
+
+
+def test_a_step_that_changes_nothing_is_no_success(monkeypatch):
+    monkeypatch.setitem(KINDS, "noise", lambda sentence, *_: sentence)
+    assert attack(Deciding(lambda *_: True), PAIRS, PARAMS)["noise"]["rate"] == 0.0
+
+
+def test_too_few_sentences_are_told():
+    with pytest.raises(UserError, match="attack: needs two sentences that have a pair with label 0"):
+        attack(Deciding(lambda *_: True), PAIRS[2:], PARAMS)
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch, scorer):
+    """A folder with test pairs, a limit in its params, and a scorer that accepts all that it may."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(
-        FluencyScorer, "load", lambda *_: FluencyScorer(scorer.classifier, replace(scorer.calibration, threshold=0.0))
-    )
+    monkeypatch.setattr(FluencyScorer, "load", lambda *_: with_threshold(scorer, 0.0))
     Path("data/pairs").mkdir(parents=True)
     write(Path("data/pairs/test.parquet"), PAIRS)
-    main(["attack", "--tries", "4", "--rounds", "2"])
-    assert "| separated harm |" in capsys.readouterr().out
+    Path("params.yaml").write_text("attack: {tries: 4, rounds: 2, max_accepted: 0.02, seed: 1}\n")
+
+
+FAILED = r"attack: 100\.0% of \w+ are accepted, where 2\.0% are the most \(attack\.max_accepted\); a higher threshold"
+
+
+def test_the_stage_writes_the_figures_and_fails_above_its_limit(project):
+    with pytest.raises(UserError, match=FAILED):
+        run_stage()
     assert json.loads(Path("metrics/attack.json").read_text())["unrelated"]["wrong"] == 4
-    with pytest.raises(
-        SystemExit, match=r"error: metrics/attack.json: 100.0% of \w+ are accepted, more than --limit 0.02"
-    ):
+    params = Path("params.yaml")
+    params.write_text(params.read_text().replace("0.02", "null"))
+    run_stage()  # nothing is too much
+
+
+def test_the_command_prints_the_same_and_leaves_the_stages_figures_alone(project, capsys):
+    main(["attack", "--tries", "4", "--rounds", "2"])
+    assert "| unrelated      |     4 | 100.0% (39.8%-100.0%) |" in capsys.readouterr().out
+    assert not Path("metrics").exists()
+    with pytest.raises(SystemExit, match=f"error: {FAILED}"):
         main(["attack", "--tries", "4", "--rounds", "2", "--limit", "0.02"])

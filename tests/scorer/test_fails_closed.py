@@ -15,6 +15,7 @@ from fluency.edits.forms import EmptySentence
 from fluency.evaluation.support import OutsideSupport, Support
 from fluency.scorer.inputs import visible
 from fluency.scorer.outcome import UnseenChange
+from fluency.scorer.reward import FluencyReward
 from fluency.scorer.rewrite import NoEdit
 from fluency.utils.errors import UserError
 
@@ -99,6 +100,18 @@ def test_no_edit_outside_support_is_accepted_unless_asked_for(narrow):
     assert narrow.decide([EDIT, FAR], threshold=0.0, outside="score").tolist() == [True, True]
     with pytest.raises(ValueError, match="outside: 'ignore' is none of refuse, score, nan"):
         narrow.decide([EDIT], outside="ignore")
+
+
+def test_the_model_is_asked_about_an_edit_outside_support_only_for_its_score(narrow, monkeypatch):
+    asked = []
+    logits = narrow.classifier.logits
+    monkeypatch.setattr(narrow.classifier, "logits", lambda items: asked.append(len(items)) or logits(items))
+    narrow.decide([EDIT, FAR])
+    narrow.score_edits([EDIT, FAR], outside="nan")
+    FluencyReward(narrow)([""] * 2, [EDIT[1], FAR[1]], before=[EDIT[0]] * 2)
+    assert asked == [1, 1, 1]
+    narrow.score_edits([EDIT, FAR])
+    assert asked[3:] == [2]
 
 
 def test_no_change_is_inside_whatever_its_length(narrow):

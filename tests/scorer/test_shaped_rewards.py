@@ -1,0 +1,128 @@
+"""A reward is awaited, opens a gate for others, pays for more than copying, or does not lean to a length."""
+
+import asyncio
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fluency import FluencyReward, FluencyScorer
+from fluency.scorer.shaped_rewards import awaited, gated, length_neutral
+
+SENTENCE = "the cat sat"
+WRITTEN = ["the cat sat", "the cat sits", "a dog runs in the house", ""]
+
+
+def at(scorer, threshold):
+    return FluencyScorer(scorer.classifier, replace(scorer.calibration, threshold=threshold))
+
+
+def earned(reward, written=WRITTEN, **columns):
+    return reward([""] * len(written), written, before=[SENTENCE] * len(written), **columns)
+
+
+@pytest.fixture(scope="module")
+def scores(scorer):
+    return earned(FluencyReward(scorer))
+
+
+def test_an_awaited_reward_gives_the_same_and_leaves_the_loop_to_others(scorer, scores):
+    threads = []
+
+    class Watched(FluencyReward):
+        def __call__(self, *args, **columns):
+            threads.append(threading.current_thread())
+            return super().__call__(*args, **columns)
+
+    reward = awaited(Watched(scorer, name="grammar"))
+
+    async def both():
+        return await asyncio.gather(earned(reward), earned(reward))
+
+    assert asyncio.run(both()) == [scores, scores]
+    assert threading.main_thread() not in threads
+    assert reward.__name__ == "grammar"
+
+
+def test_trl_takes_it_for_an_async_function(scorer):
+    from trl.trainer.utils import is_async_callable
+
+    assert is_async_callable(awaited(FluencyReward(scorer)))
+    assert not is_async_callable(FluencyReward(scorer))
+
+
+def test_others_count_only_where_the_reward_accepts(scorer, scores):
+    def short(prompts, completions, **columns):
+        assert columns["before"] == [SENTENCE] * 4
+        return [None if len(text) == len(SENTENCE) else 10.0 for text in completions]
+
+    def one(**_):
+        return [1.0] * 4
+
+    threshold = (scores[1] + scores[2]) / 2
+    low, high = (1, 2) if scores[1] < scores[2] else (2, 1)
+    found = earned(gated(FluencyReward(at(scorer, threshold)), short, one))
+    assert found[0] == scores[0] + 1.0  # a None counts nothing
+    assert found[high] == scores[high] + 11.0
+    assert [found[low], found[3]] == [scores[low], 0.0]
+    assert gated(FluencyReward(scorer)).__name__ == "gated_fluency"
+
+
+def test_a_copy_opens_no_gate_where_it_earns_less_than_an_accepted_edit(scorer):
+    reward = FluencyReward(at(scorer, 0.01), copied=0.005)
+    found = earned(gated(reward, lambda **_: [1.0] * 4))
+    assert found[0] == 0.005
+    assert min(found[1:3]) > 1
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\u200b"])
+def test_an_edit_earns_more_than_a_copy_just_where_it_is_accepted(scorer, scores, blank):
+    threshold = (scores[1] + scores[2]) / 2
+    reward = FluencyReward(at(scorer, threshold), copied=threshold)
+    copy, *edits = earned(reward, [f"{SENTENCE}{blank}", *WRITTEN[1:3]])
+    assert copy == threshold
+    assert [value > copy for value in edits] == [score > threshold for score in scores[1:3]]
+
+
+class Leaning(FluencyReward):
+    """A reward of given values."""
+
+    values = (0.9, 0.8, 0.7, 0.1, None)
+
+    def __call__(self, *_, **__):
+        return list(self.values)
+
+
+def test_among_what_is_accepted_length_earns_nothing_and_the_rest_stays(scorer):
+    written = ["the cat", "the cat sat", "the cat sat in", "the house " * 5, "the house"]
+    found = earned(length_neutral(Leaning(at(scorer, 0.5))), written)
+    assert found[3:] == [0.1, None]
+    lengths = [len(text) for text in written[:3]]
+    assert np.cov(lengths, found[:3])[0, 1] == pytest.approx(0, abs=1e-12)
+    assert np.mean(found[:3]) == pytest.approx(0.8)
+
+
+def test_no_accepted_completion_falls_below_the_operating_point(scorer):
+    reward = Leaning(at(scorer, 0.79))
+    reward.values = (0.79, 0.99, 0.99, 0.99, 0.79)
+    found = earned(length_neutral(reward), ["a", "the cat", "the cat", "the cat", "the house " * 20])
+    assert min(found) >= 0.79
+
+
+def test_length_is_that_of_the_part_where_a_part_is_replaced(scorer):
+    reward = Leaning(at(scorer, 0.5), part="part")
+    reward.values = (0.9, 0.7)
+    columns = {"before": [SENTENCE] * 2, "part": ["cat", "the cat"]}
+    assert length_neutral(reward)([""] * 2, ["dog", "a dog!!"], **columns) == [0.9, 0.7]
+
+
+def test_nothing_accepted_changes_nothing(scorer):
+    reward = Leaning(at(scorer, 1.0))
+    assert earned(length_neutral(reward), [*WRITTEN, ""]) == list(Leaning.values)
+
+
+def test_what_is_logged_is_the_rewards_own(scorer):
+    metrics = {}
+    earned(length_neutral(FluencyReward(scorer)), log_metric=metrics.__setitem__)
+    assert metrics.keys() == {"fluency/copied", "fluency/outside_support", "fluency/refused"}
