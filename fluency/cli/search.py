@@ -18,6 +18,7 @@ from pathlib import Path
 import optuna
 import psutil
 from dvc.repo.experiments.refs import ExpRefInfo
+from optuna.exceptions import ExperimentalWarning
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -159,7 +160,9 @@ class Search:
         from optuna.visualization.matplotlib import plot_param_importances
 
         evaluator = FanovaImportanceEvaluator(seed=self.chosen.seed)
-        axes = plot_param_importances(self.study, evaluator=evaluator, target_name=self.chosen.figure)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)  # all of Optuna's pictures by matplotlib are
+            axes = plot_param_importances(self.study, evaluator=evaluator, target_name=self.chosen.figure)
         with written_aside(self.folder / "importance.png") as aside:
             axes.figure.savefig(aside, format="png", dpi=120, bbox_inches="tight", metadata={"Software": None})
         plt.close(axes.figure)
