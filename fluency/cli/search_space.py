@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from dvc.exceptions import DvcException
 from dvc.utils.hydra import to_hydra_overrides
+from hydra.errors import OverrideParseException
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from fluency.utils.errors import UserError
@@ -33,8 +33,8 @@ def read_space(overrides: Sequence[str]) -> tuple[Space, list[str]]:
                 space[key] = CategoricalDistribution(list(override.sweep_string_iterator()))
             else:
                 fixed.append(text)
-        except (DvcException, ValueError) as error:
-            raise UserError(f"-S {text}: {' '.join(str(error.__cause__ or error).split())}") from None
+        except (OverrideParseException, ValueError) as error:
+            raise UserError(f"-S {text}: {' '.join(str(error).split())}") from None
     if not space:
         raise UserError("nothing to search: -S KEY=A,B or -S 'KEY=interval(LOW,HIGH)' leaves a choice")
     return space, fixed

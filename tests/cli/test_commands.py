@@ -6,7 +6,7 @@ import pytest
 
 from fluency.cli.commands import main
 
-COMMANDS = ("check", "doctor", "summary", "readme", "score", "search", "export", "attack", "compare", "verify", "convert")
+COMMANDS = tuple("check doctor summary readme score search export attack compare verify convert".split())
 
 
 def helped(capsys, *arguments):
