@@ -27,12 +27,14 @@ LOOPS = 2
 def pairs_per_second(way: str, steps: int) -> float:
     """Train MiniLM so many steps in this process, after a few that warm up."""
     import torch
+    import transformers
 
     from benchmarks.training import MINILM, Data, Run, ways
     from fluency.model.encoding import load_tokenizer
     from fluency.sources.model import fetch_model
     from fluency.training.new_model import new_cross_encoder
 
+    transformers.utils.logging.set_verbosity_error()  # a new classification head is no news here
     torch.set_num_threads(os.cpu_count() or 1)
     base = fetch_model(*MINILM).root
     tokenizer = load_tokenizer(base)
