@@ -43,6 +43,8 @@ bench: .venv/installed ## Measure speed and memory against the alternatives
 	python -m benchmarks.pairs
 	python -m benchmarks.evaluation
 	python -m benchmarks.training
+	python -m benchmarks.busy
+	python -m benchmarks.ranks
 	python -m benchmarks.reading
 	python -m benchmarks.ablation
 	python -m benchmarks.guarantees

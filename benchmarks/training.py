@@ -94,7 +94,8 @@ class Data:
             for item, pair in zip(encoded, pairs, strict=True)
         ]
         self.corpora = {pair["corpus"] for pair in pairs}
-        self.edits = [frozenset(change) for change in changes]
+        numbers: dict[frozenset[str], int] = {}
+        self.edits = [numbers.setdefault(frozenset(change), len(numbers)) for change in changes]
         self.pad = pad_token_id
 
     def batches(self, way: Way) -> Iterator[Batch]:

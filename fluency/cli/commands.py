@@ -47,6 +47,33 @@ def main(arguments: list[str] | None = None) -> None:
     score_command.add_to(commands)
 
     command = add(
+        "search",
+        "let Optuna choose params, one experiment each, by a figure of validation",
+        description="Let Optuna choose params, one DVC experiment for each choice, by a figure of validation; the test "
+        "stays unseen. What was cut off goes on when the same command is started again. The study, a table and a "
+        "picture of which param mattered go to results/search/NAME/.",
+        epilog="example: python -m fluency search -S 'edit_head.learning_rate=tag(log,interval(3e-4,3e-3))' "
+        "-S edit_head.hidden_size=256,512",
+    )  # fmt: skip
+    command.add_argument(
+        "-S", "--set-param", action="append", default=[], metavar="KEY=VALUE",
+        help="where to look, as `dvc exp run -S` writes it: A,B or interval(LOW,HIGH), int(interval(LOW,HIGH)), "
+        "tag(log,interval(LOW,HIGH)); a single value stays; may be repeated",
+    )  # fmt: skip
+    command.add_argument("--trials", type=int, default=20, help="experiments in all, earlier ones too (%(default)s)")
+    command.add_argument(
+        "--figure", default="average_precision",
+        help="what to raise, in metrics/validation.json, such as precision_at_recall.0.8 (%(default)s)",
+    )  # fmt: skip
+    command.add_argument("--name", default="search", help="of the study; its experiments are NAME-0 ... (%(default)s)")
+    command.add_argument("--seed", type=int, default=42, help="of what is chosen (%(default)s)")
+    command.add_argument(
+        "--prune", action="store_true",
+        help="end a training whose validation average precision is below the median of the earlier ones",
+    )  # fmt: skip
+    command.set_defaults(run=_search)
+
+    command = add(
         "export",
         "pack the trained model into a folder to publish, with its calibration and a model card",
         description="Pack the trained model, its tokenizer, its calibration and a model card with its figures into a "
@@ -175,6 +202,14 @@ def _label(chosen: argparse.Namespace) -> None:
 def _compare(chosen: argparse.Namespace) -> None:
     from fluency.cli.compare import run  # brings scikit-learn and DVC
 
+    run(chosen)
+
+
+def _search(chosen: argparse.Namespace) -> None:
+    try:
+        from fluency.cli.search import run  # brings DVC and Optuna
+    except ModuleNotFoundError as missing:
+        raise UserError(f"{missing}; `make .venv/installed`") from None
     run(chosen)
 
 

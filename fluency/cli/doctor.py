@@ -40,7 +40,7 @@ def examine(overrides: Sequence[str] = ()) -> Iterator[Finding]:
     Args:
         overrides: `KEY=VALUE` each: how the params will differ from params.yaml (`dvc exp run -S KEY=VALUE`).
     """
-    params = cache(lambda: _params(overrides))
+    params = cache(lambda: params_with(overrides))
     looks: dict[str, Callable[[], Finding]] = {
         "packages": _packages,
         "code": _code,
@@ -87,8 +87,15 @@ def _code() -> Finding:
     return Finding("code", "imported from this checkout")
 
 
-def _params(overrides: Sequence[str]) -> Params:
-    """The params that `dvc exp run` would give a run."""
+def params_with(overrides: Sequence[str]) -> Params:
+    """The params that `dvc exp run` would give a run.
+
+    Args:
+        overrides: `KEY=VALUE` each.
+
+    Raises:
+        UserError: they are no params.
+    """
     if not overrides:
         return load_params()
     from dvc.exceptions import DvcException

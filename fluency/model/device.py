@@ -37,7 +37,7 @@ def device_at_hand() -> Device:
     A CPU computes in float32, also where it has bfloat16: scores would differ in the third digit between machines.
     """
     if torch.cuda.is_available():
-        index = int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count()  # a launcher may show each but one
+        index = int(os.environ.get("LOCAL_RANK") or 0) % torch.cuda.device_count()  # a launcher may show each but one
         return Device("cuda", gpu_has_bf16(), index)
     return Device("cpu", bf16=False)
 
@@ -49,8 +49,8 @@ def gpu_has_bf16() -> bool:
 
 def use_cores() -> int:
     """Set this process's threads, and return them: its share of the cores, or alone what OMP_NUM_THREADS says."""
-    together = int(os.environ.get("LOCAL_WORLD_SIZE", "0"))  # the launcher leaves each of several one thread
-    threads = max(1, _cores() // together) if together else int(os.environ.get("OMP_NUM_THREADS", _cores()))
+    together = int(os.environ.get("LOCAL_WORLD_SIZE") or 0)  # the launcher leaves each of several one thread
+    threads = max(1, _cores() // together) if together else int(os.environ.get("OMP_NUM_THREADS") or _cores())
     torch.set_num_threads(threads)
     return threads
 

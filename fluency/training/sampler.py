@@ -1,6 +1,6 @@
 """The order in which training rows are seen: a function of the rows, seed, epoch and the global batch alone."""
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from torch.utils.data import Sampler
@@ -21,7 +21,7 @@ class GlobalBatchSampler(Sampler[list[int]]):
 
     Args:
         lengths: tokens of each row.
-        edits: for each row, what it has in common with its reverse and with no other row.
+        edits: for each row a number that its reverse has too, and no other row.
         batch: rows of a batch.
         global_batch: rows of one optimiser step, over all processes and accumulation steps.
         seed: seed of the order; the epoch is added to it.
@@ -31,8 +31,8 @@ class GlobalBatchSampler(Sampler[list[int]]):
 
     def __init__(
         self,
-        lengths: Sequence[int],
-        edits: Sequence[Hashable],
+        lengths: Sequence[int] | np.ndarray,
+        edits: Sequence[int] | np.ndarray,
         *,
         batch: int,
         global_batch: int,
@@ -40,11 +40,12 @@ class GlobalBatchSampler(Sampler[list[int]]):
         process: int = 0,
         processes: int = 1,
     ) -> None:
-        rows_of: dict[Hashable, list[int]] = {}
-        for row, edit in enumerate(edits):
-            rows_of.setdefault(edit, []).append(row)
-        self.units = list(rows_of.values())
-        self.lengths = lengths
+        _, first, unit = np.unique(np.asarray(edits), return_index=True, return_inverse=True)
+        # units are the rows of one edit, in the order in which they come; each is a stretch of `unit_rows`
+        self.unit_rows = np.argsort(first[unit], kind="stable")
+        self.counts = np.bincount(unit)[np.argsort(first)]
+        self.starts = np.cumsum(self.counts) - self.counts
+        self.lengths = np.asarray(lengths)
         self.batch, self.global_batch = batch, global_batch
         self.process, self.processes = process, processes
         self.seed = seed
@@ -58,7 +59,7 @@ class GlobalBatchSampler(Sampler[list[int]]):
         return self._rows() // (self.batch * self.processes)
 
     def __iter__(self) -> Iterator[list[int]]:
-        yield from self._order().reshape(-1, self.batch)[self.process :: self.processes].tolist()
+        yield from map(np.ndarray.tolist, self._order().reshape(-1, self.batch)[self.process :: self.processes])
 
     def _rows(self) -> int:
         """Rows of an epoch, in whole global batches."""
@@ -67,14 +68,17 @@ class GlobalBatchSampler(Sampler[list[int]]):
     def _order(self) -> np.ndarray:
         """All rows of the epoch, of shape [rows]."""
         rng = np.random.default_rng((self.seed, self.epoch))
-        units = [self.units[unit] for unit in rng.permutation(len(self.units))]
-        pool = _POOL * self.global_batch // 2  # units, most of which are two rows
-        order = [row for start in range(0, len(units), pool) for row in self._by_length(units[start : start + pool])]
-        order = np.resize(order, self._rows())  # np.resize repeats from the start
+        units = rng.permutation(len(self.counts))
+        pool = np.arange(len(units)) // (_POOL * self.global_batch // 2)  # of units, most of which are two rows
+        # by length within a pool; those without a reverse last, lest they push the two rows of others apart
+        lengths, alone = self.lengths[self.unit_rows[self.starts[units]]], self.counts[units] == 1
+        units = units[np.lexsort((lengths, alone, pool))]
+        order = np.resize(self.unit_rows[self._stretches(units)], self._rows())  # np.resize repeats from the start
         batches = order.reshape(-1, self.global_batch)
         return batches[rng.permutation(len(batches))].ravel()
 
-    def _by_length(self, units: list[list[int]]) -> list[int]:
-        """Rows sorted by length, those without a reverse last, lest they push the two rows of others apart."""
-        ranked = sorted(units, key=lambda rows: (len(rows) == 1, self.lengths[rows[0]]))
-        return [row for rows in ranked for row in rows]
+    def _stretches(self, units: np.ndarray) -> np.ndarray:
+        """Where the rows of the units stand in `unit_rows`, one unit after the other."""
+        counts = self.counts[units]
+        begins = np.cumsum(counts) - counts
+        return np.repeat(self.starts[units] - begins, counts) + np.arange(counts.sum())

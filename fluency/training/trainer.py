@@ -60,8 +60,8 @@ class _Trainer(Trainer):
         """
         args = self.args
         batches = GlobalBatchSampler(
-            self.train_dataset.lengths().tolist(),
-            self.train_dataset.edits.tolist(),
+            self.train_dataset.lengths(),
+            self.train_dataset.edits,
             batch=args.train_batch_size,
             global_batch=args.train_batch_size * args.gradient_accumulation_steps * args.world_size,
             seed=args.seed,
@@ -75,6 +75,10 @@ class _Trainer(Trainer):
             num_workers=args.dataloader_num_workers,
             pin_memory=args.dataloader_pin_memory,
         )
+
+    def floating_point_ops(self, inputs: dict[str, Any]) -> int:
+        """Not counted: it would look at every weight in each batch, for a figure that nobody reads."""
+        return 0
 
     def _maybe_log_save_evaluate(self, tr_loss: torch.Tensor, grad_norm: Any, *args: Any, **kwargs: Any) -> None:
         if self.control.should_log or self.control.should_evaluate or self.control.should_save:
@@ -157,6 +161,7 @@ def training_arguments(params: TrainParams, plan: Plan, checkpoints: Path) -> Tr
         report_to="wandb" if wandb_wanted(os.environ) else "none",
         run_name=os.environ.get("DVC_EXP_NAME"),
         ddp_find_unused_parameters=False,
+        ddp_broadcast_buffers=False,  # none ever changes
     )
 
 
@@ -213,6 +218,12 @@ def _train_or_go_on(trainer: Trainer, checkpoint: Path | None) -> None:
     trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
 
 
+def compile_each_length() -> None:
+    """Have torch.compile make a graph of each shape; by itself it would make the second one for any length."""
+    torch._dynamo.config.automatic_dynamic_shapes = False
+    torch._dynamo.config.recompile_limit = 4 * len(COMPILED_LENGTHS)  # in training and evaluation, and its last batch
+
+
 def _trainer(
     params: TrainParams, plan: Plan, inputs: Inputs, curves: CurveCallback, checkpoints: Path
 ) -> tuple[_Trainer, Save]:
@@ -221,7 +232,7 @@ def _trainer(
     if plan.processes == 1:
         arguments._n_gpu = min(arguments.n_gpu, 1)  # else the Trainer would spread each batch over all GPUs it sees
     if params.torch_compile:
-        torch._dynamo.config.recompile_limit = 4 * len(COMPILED_LENGTHS)
+        compile_each_length()
     set_seed(params.seed)
     train_pairs, validation_pairs = (EncodedPairs(inputs.encoded / split) for split in ("train", "validation"))
     build = edit_head if inputs.is_edit_head else cross_encoder

@@ -22,7 +22,7 @@ from fluency.training.callbacks import wandb_wanted
 from fluency.training.new_model import new_cross_encoder
 from fluency.training.plan import Devices, plan_for
 from fluency.training.sampler import GlobalBatchSampler
-from fluency.training.trainer import mean_loss, selection_metrics, training_arguments
+from fluency.training.trainer import compile_each_length, mean_loss, selection_metrics, training_arguments
 from tests.helpers.trainings import Training, read_json
 
 # --- the order of rows ---
@@ -91,6 +91,21 @@ def test_compiled_lengths_are_few():
     assert padded(600, COMPILED_LENGTHS) == 600
 
 
+def test_each_length_is_compiled_once(tiny_model):
+    """And none for all lengths, as torch.compile does by itself from the second on."""
+    from torch._dynamo.testing import CompileCounter
+
+    model, counter = new_cross_encoder(tiny_model, 0, 0.0), CompileCounter()
+    with torch._dynamo.config.patch(automatic_dynamic_shapes=True, recompile_limit=8):
+        compile_each_length()
+        compiled = torch.compile(model, backend=counter)
+        graphs = []
+        for length in (*COMPILED_LENGTHS[:3], *COMPILED_LENGTHS[:3]):
+            compiled(**collate([{"input_ids": [5] * length, "attention_mask": [1] * length}] * 2, 0))
+            graphs.append(counter.frame_count)
+    assert graphs == [1, 2, 3, 3, 3, 3]
+
+
 def test_selection_refuses_lucky_positives():
     labels = np.array([1, 1, 1, 1, 0, 0])
 
@@ -157,6 +172,7 @@ def test_the_recipe_is_the_references(tmp_path, more, model, changed):
         "max_grad_norm": 1.0,
         "label_smoothing_factor": 0.0,
         "activation_checkpointing": False,
+        "ddp_broadcast_buffers": False,  # as the reference's model has none that changes
     } | changed
     assert {name: getattr(arguments, name) for name in expected} == expected
     assert params.train.metric_for_best_model == "precision"
@@ -220,6 +236,8 @@ def test_wandb_offline_is_written_with_the_metrics_and_the_plan(tiny_model, tmp_
         values = [float(f"{row[f'eval/{name}']:.6g}") for row in logged if f"eval/{name}" in row]
         assert values == training.curve("validation.csv", name), name
         assert len(values) == 2
+    summary = {item.key: item.value_json for record in records for item in record.summary.update}
+    assert float(summary["train/total_flos"]) == 0  # they are not counted
     assert [row["train/loss"] for row in logged if "train/loss" in row] == pytest.approx(
         training.curve("training.csv", "loss"), rel=1e-5
     )
