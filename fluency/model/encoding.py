@@ -25,10 +25,14 @@ COMPILED_LENGTHS = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 def load_tokenizer(folder: str | Path, config: PreTrainedConfig | None = None) -> PreTrainedTokenizerBase:
     """The tokenizer in a local model folder; nothing is downloaded and no code of the folder is run.
 
+    The name of a special token in a sentence is text to it: `[SEP]` must not end a sentence, nor `<|im_end|>` a turn.
+
     Args:
         config: of the model that it belongs to, where config.json of the folder is another's.
     """
-    return AutoTokenizer.from_pretrained(folder, config=config, local_files_only=True, trust_remote_code=False)
+    return AutoTokenizer.from_pretrained(
+        folder, config=config, local_files_only=True, trust_remote_code=False, split_special_tokens=True
+    )
 
 
 @contextmanager

@@ -41,13 +41,10 @@ def tokenise(tokenizer: PreTrainedTokenizerBase, sentences: Sequence[str]) -> li
     """Tokens of sentences, each a line of its own behind the token that ends a text (or begins one, without such).
 
     Behind its start token, a chat model expects a role's name: there, short mistakes are likelier than what is right.
-    The name of a special token in a sentence is text.
     """
     end = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else tokenizer.bos_token_id
     lines = ["\n", *(f"{sentence}\n" for sentence in sentences)]
-    line_break, *whole = tokenizer(lines, add_special_tokens=False, split_special_tokens=True, verbose=False)[
-        "input_ids"
-    ]
+    line_break, *whole = tokenizer(lines, add_special_tokens=False, verbose=False)["input_ids"]
     return [(end, *line_break, *ids) for ids in whole]
 
 

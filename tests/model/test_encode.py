@@ -27,11 +27,11 @@ PARAMS = {"max_length": 64, "layer": 2, "following": 4}
 
 @pytest.fixture
 def counts(monkeypatch):
-    """The numbers of edits, both ways, that are read at once, in small batches; the one after `None` and 4 fails."""
+    """The numbers of edits, both ways, that are read at once, in small batches; the one after `None` and 2 fails."""
     counts, read = [], EditReader.read_packs
 
     def counting(reader, packs):
-        if counts[-2:] == [None, 4]:
+        if counts[-2:] == [None, 2]:
             raise KeyboardInterrupt
         counts.append(2 * sum(len(pack.branches) for pack in packs))
         return read(reader, packs)
@@ -71,9 +71,9 @@ def test_a_run_that_was_cut_off_reads_only_what_it_has_not(run, counts, reader):
         run()
     counts[:] = []
     found = run()
-    assert counts == [4, 4]
+    assert counts == [4, 4, 2]
     assert run().columns.keys() == {"features", "states"}
-    assert counts == [4, 4]
+    assert counts == [4, 4, 2]
     for row, item in enumerate(reader.read(reader.tokenise(CHANGES, cut=True))):
         for name, value in item.items():
             assert found[row][name] == pytest.approx(value, rel=2e-3, abs=2e-3), name  # one step of a state's float16
@@ -133,6 +133,14 @@ UNSEEN = {
     ],
 }
 WHY = [(change, reason) for reason, changes in UNSEEN.items() for pair in changes for change in (pair, pair[::-1])]
+
+
+@pytest.mark.parametrize("model", ["tiny_model", "language_model"])
+def test_the_name_of_a_special_token_in_a_sentence_is_text(model, request):
+    tokenizer = load_tokenizer(request.getfixturevalue(model))
+    for name in tokenizer.all_special_tokens:
+        ids = tokenizer(f"She {name} goes.", add_special_tokens=False)["input_ids"]
+        assert not {*ids} & {*tokenizer.all_special_ids} - {tokenizer.unk_token_id}
 
 
 @pytest.mark.parametrize("kind", ["cross_encoder", "edit_head"])

@@ -74,12 +74,6 @@ def test_a_sentence_is_a_line_behind_the_token_that_ends_a_text():
     assert tokens() == []
 
 
-def test_the_name_of_a_special_token_in_a_sentence_is_text():
-    ((first, *rest),) = tokens("<s> She goes.<s>")
-    assert first == TOKENIZER.eos_token_id not in rest
-    assert TOKENIZER.decode(rest) == "\n<s> She goes.<s>\n"
-
-
 @pytest.mark.parametrize(
     ("before", "after"),
     [
