@@ -46,6 +46,7 @@ bench: .venv/installed ## Measure speed and memory against the alternatives
 	python -m benchmarks.busy
 	python -m benchmarks.ranks
 	python -m benchmarks.reading
+	python -m benchmarks.context
 	python -m benchmarks.ablation
 	python -m benchmarks.guarantees
 	python -m benchmarks.choosing

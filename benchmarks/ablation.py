@@ -69,7 +69,7 @@ def figures(variant: Variant, test: Path, edits: list[Challenge], challenge: lis
     scores = variant.scores(encoded)
     parts = np.array([row["part"] for row in read_parquet(PAIRS / "test.parquet", columns=["part"])])
     point = points(scores, labels, scores >= variant.threshold)
-    wrong = challenge_figures(edits, variant.scores(challenge), variant.threshold)
+    wrong = challenge_figures(edits, variant.scores(challenge) >= variant.threshold)
     return {
         "average_precision": round(average_precision(scores, labels), 4),
         "precision": round(point["operating_point.precision"], 4),

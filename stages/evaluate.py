@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from fluency.corpus.challenge import read_challenge
 from fluency.evaluation.behaviour import checked_changes, checks
 from fluency.evaluation.calibration import Calibration
@@ -38,7 +40,8 @@ def main() -> None:
     result["checks"] = checks(pairs, scores, calibration.threshold)
     write_json(METRICS / "test.json", result)
     of_edits = more_scores[len(others) :]
-    write_json(METRICS / "challenge.json", challenge_figures(edits, of_edits, calibration.threshold))
+    supported = np.array([not calibration.support.outside(edit.change) for edit in edits])  # as the scorer decides
+    write_json(METRICS / "challenge.json", challenge_figures(edits, (of_edits >= calibration.threshold) & supported))
     write_reference(RESULTS, logits, scored.labels)
     write_predictions(RESULTS / "predictions.parquet", scored)
 

@@ -9,17 +9,17 @@ from fluency.corpus.challenge import LENGTHS, ROLES, Challenge
 from fluency.evaluation.proportions import exact_interval
 
 
-def challenge_figures(edits: Sequence[Challenge], scores: np.ndarray, threshold: float) -> dict[str, Any]:
+def challenge_figures(edits: Sequence[Challenge], accepted: np.ndarray) -> dict[str, Any]:
     """How many edits of each kind are decided wrongly at the operating point.
 
     Args:
-        scores: of the edits, of shape [edits].
+        accepted: whether each edit is, of shape [edits].
 
     Returns:
         For each of `ROLES` the number of `edits`, of those `wrong`, the share `rate` and its exact 95 % interval
         `rate_low`, `rate_high` (Clopper and Pearson 1934), and the same by `lengths` and `kinds`.
     """
-    wrong = (scores >= threshold) != np.array([edit.label for edit in edits], dtype=bool)
+    wrong = accepted != np.array([edit.label for edit in edits], dtype=bool)
     found: dict[str, Any] = {}
     for role in ROLES:
         rows = [row for row, edit in enumerate(edits) if edit.role == role]

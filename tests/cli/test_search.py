@@ -50,7 +50,7 @@ def test_killed_and_started_again_it_runs_each_trial_once(trained_project):
     shutil.rmtree(study)  # as if it had been killed before it heard of any trial
     assert "Running" not in trained_project.run(COMMAND)
     assert read_table(study) == table
-    assert not list(study.glob("*.log"))
+    assert not list(study.glob("search-*.log"))
     assert "a search of another params" in trained_project.run(COMMAND.replace("0.1", "0.2"), fails=True)
 
 

@@ -23,7 +23,7 @@ EDITS = [  # role, kind, words, score
 
 def figures(threshold: float) -> dict:
     edits = [Challenge(("word " * words, "Hm."), role, kind) for role, kind, words, _ in EDITS]
-    return challenge_figures(edits, np.array([score for *_, score in EDITS]), threshold)
+    return challenge_figures(edits, np.array([score for *_, score in EDITS]) >= threshold)
 
 
 def counted(groups: dict) -> dict[str, tuple[int, int]]:
@@ -53,7 +53,7 @@ def test_of_a_role_without_edits_nothing_is_known():
 def test_the_interval_is_clopper_and_pearsons(counts):
     wrong, edits = counts
     scores = np.array([1.0] * wrong + [0.0] * (edits - wrong))
-    found = challenge_figures([Challenge(("a", "b"), "absurd", "unrelated")] * edits, scores, 0.5)["absurd"]
+    found = challenge_figures([Challenge(("a", "b"), "absurd", "unrelated")] * edits, scores >= 0.5)["absurd"]
     expected = binomtest(wrong, edits).proportion_ci(method="exact")
     assert (found["wrong"], found["edits"]) == counts
     assert (found["rate_low"], found["rate_high"]) == pytest.approx((expected.low, expected.high), abs=1e-9)

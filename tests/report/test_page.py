@@ -28,7 +28,7 @@ HOSTILE = (
 )  # fmt: skip
 
 EDITS = [Challenge(("a", "b c"), role, kind) for role in ("absurd", "mistake", "repair") for kind in ("<b>", "article")]
-CHALLENGE = challenge_figures([*EDITS, Challenge(("a b c d e", "a"), "keeping", "tense")], np.linspace(0, 1, 7), 0.5)
+CHALLENGE = challenge_figures([*EDITS, Challenge(("a b c d e", "a"), "keeping", "tense")], np.linspace(0, 1, 7) >= 0.5)
 
 
 def pair(row: int, label: int, removed: str = "go", inserted: str = "goes") -> dict:

@@ -27,7 +27,7 @@ def test_the_summary_sets_the_model_beside_the_baselines_with_intervals(tmp_path
     result = figures(scored(), load_params().evaluate)
     weaker = result | {"average_precision": 0.125}
     edits = [Challenge(("She go.", "She goes."), role, "agreement") for role in ROLES]
-    challenge = challenge_figures(edits, np.array([0.9, 0.1, 0.9, 0.1]), 0.5)
+    challenge = challenge_figures(edits, np.array([True, False, True, False]))
     write_json(tmp_path / "test.json", result | {"certified": at_thresholds(scored(), {0.9: 0.75})})
     certificate = asdict(Certificate("precision", None, 0.95, 0.9, 300))
     write_json(tmp_path / "validation.json", {"operating_point": {"certificate": certificate}})
