@@ -1,10 +1,9 @@
 """Whether a rerun's figures are as good as those committed: `python -m tests.project.committed_results OLD NEW`.
 
-OLD and NEW are folders with test.json and challenge.json. A figure may be worse by its tolerance: about three standard
-errors that it has over test pairs (three quarters of its interval's width). What depends on the threshold may lose
-more: a hair's breadth in a score moves it along a flat stretch of validation's curve, and recall falls by some points.
-`python -m benchmarks.spread` measures how far another seed or processor moves a figure. What is worse by more than its
-tolerance is a loss of the code's; better is never wrong.
+OLD and NEW are folders with test.json, challenge.json and attack.json. A figure may be worse by its tolerance: about
+three standard errors that it has over test pairs (three quarters of its interval's width), and more than another seed
+or processor moves it (`python -m benchmarks.spread`). What is worse by more is a loss of the code's; better is never
+wrong.
 """
 
 import json
@@ -12,17 +11,19 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-AVERAGE_PRECISION, AT_RECALL, OPERATING_POINT = 0.004, 0.01, 0.05
+AVERAGE_PRECISION, AT_RECALL, OPERATING_POINT = 0.004, 0.01, 0.02
 PARTS = 0.015  # the average precision of each
-CHALLENGE = {"absurd": 0.015, "mistake": 0.025, "repair": 0.06, "keeping": 0.1}  # the share that is decided wrongly
+CHALLENGE = {"absurd": 0.015, "mistake": 0.02, "repair": 0.03, "keeping": 0.06}  # the share that is decided wrongly
+
+ATTACK = 0.02  # the share of each kind of nonsense that is accepted
 
 Compared = tuple[str, float, float]  # a figure's name, its value (higher is better), and its tolerance
 
 
 def compared(folder: Path) -> Iterator[Compared]:
     """The figures of a metrics folder that are to hold."""
-    test, challenge = (
-        json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("test", "challenge")
+    test, challenge, attack = (
+        json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("test", "challenge", "attack")
     )
     yield "average precision", test["average_precision"], AVERAGE_PRECISION
     for recall in ("0.7", "0.8", "0.9"):
@@ -34,6 +35,8 @@ def compared(folder: Path) -> Iterator[Compared]:
             yield f"average precision of {part}", its["average_precision"], PARTS
     for role, its in challenge.items():
         yield f"challenge set, {role}: decided rightly", 1 - its["rate"], CHALLENGE[role]
+    for kind, its in attack.items():
+        yield f"nonsense refused, {kind}", 1 - its["rate"], ATTACK
 
 
 def losses(old: Path, new: Path) -> list[str]:

@@ -9,12 +9,12 @@ import pytest
 from fluency.utils.files import read_json, write_json
 from tests.project.committed_results import losses
 
-TEST, CHALLENGE = (read_json(f"metrics/{name}.json") for name in ("test", "challenge"))
+TEST, CHALLENGE, ATTACK = (read_json(f"metrics/{name}.json") for name in ("test", "challenge", "attack"))
 
 
-def written(folder: Path, test: dict[str, Any] = TEST, challenge: dict[str, Any] = CHALLENGE) -> Path:
-    write_json(folder / "test.json", test)
-    write_json(folder / "challenge.json", challenge)
+def written(folder: Path, test: Any = TEST, challenge: Any = CHALLENGE, attack: Any = ATTACK) -> Path:
+    for name, figures in (("test", test), ("challenge", challenge), ("attack", attack)):
+        write_json(folder / f"{name}.json", figures)
     return folder
 
 
@@ -42,7 +42,7 @@ def test_a_loss_of_a_figure_fails_and_what_chance_does_passes(tmp_path, path, na
     old = written(tmp_path / "old")
     assert losses(old, written(tmp_path / "same")) == []
     assert losses(old, written(tmp_path / "chance", changed(TEST, *path, by=-0.003))) == []
-    assert losses(old, written(tmp_path / "loss", changed(TEST, *path, by=-0.06))) == [named]
+    assert losses(old, written(tmp_path / "loss", changed(TEST, *path, by=-0.03))) == [named]
     assert losses(old, written(tmp_path / "gain", changed(TEST, *path, by=0.005))) == []
 
 
@@ -56,8 +56,14 @@ def test_twice_the_wrong_accepts_fail(tmp_path):
 
 @pytest.mark.parametrize("role", CHALLENGE)
 def test_a_loss_on_the_challenge_set_fails(tmp_path, role):
-    worse = written(tmp_path / "new", challenge=changed(CHALLENGE, role, "rate", by=0.15))
+    worse = written(tmp_path / "new", challenge=changed(CHALLENGE, role, "rate", by=0.07))
     assert losses(written(tmp_path / "old"), worse) == [f"challenge set, {role}: decided rightly"]
+
+
+@pytest.mark.parametrize("kind", ATTACK)
+def test_more_nonsense_accepted_fails(tmp_path, kind):
+    worse = written(tmp_path / "new", attack=changed(ATTACK, kind, "rate", by=0.03))
+    assert losses(written(tmp_path / "old"), worse) == [f"nonsense refused, {kind}"]
 
 
 def test_a_part_that_is_gone_fails(tmp_path):
