@@ -42,7 +42,7 @@ def test_a_loss_of_a_figure_fails_and_what_chance_does_passes(tmp_path, path, na
     old = written(tmp_path / "old")
     assert losses(old, written(tmp_path / "same")) == []
     assert losses(old, written(tmp_path / "chance", changed(TEST, *path, by=-0.003))) == []
-    assert losses(old, written(tmp_path / "loss", changed(TEST, *path, by=-0.03))) == [named]
+    assert losses(old, written(tmp_path / "loss", changed(TEST, *path, by=-0.04))) == [named]
     assert losses(old, written(tmp_path / "gain", changed(TEST, *path, by=0.005))) == []
 
 
