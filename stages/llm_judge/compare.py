@@ -39,7 +39,7 @@ def main() -> None:
     report = RESULTS / "report_with_judge.html"
     write_report(
         report, entries, evaluate, calibration=Calibration.load("models/calibration.json"), slices=by_slice,
-        challenge=challenge, pictures=pictures(METRICS / "pictures"),
+        challenge=challenge, attack=read_json(METRICS / "attack.json"), pictures=pictures(METRICS / "pictures"),
     )  # fmt: skip
 
 

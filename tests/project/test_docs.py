@@ -25,7 +25,7 @@ PRINTED = {
     },
     "docs/evaluation.md": {
         "dvc exp run": "Stage 'train' didn't change, skipping",
-        "dvc metrics diff": r"\A(.*(Path|operating_point|metrics/challenge.json).*\n)+\Z",
+        "dvc metrics diff": r"\A(.*(Path|operating_point|metrics/(challenge|attack).json).*\n)+\Z",
         "python -m fluency compare main sure": "40 pairs. Differences are sure less main",
         "python -m fluency verify": "precision",
     },
@@ -73,7 +73,7 @@ def s3():
 def test_commands_do_what_the_page_says(page, trained_project, s3):
     printed = run_session(page, trained_project.folder, **s3)
     for start, pattern in PRINTED.get(page.as_posix(), {}).items():
-        found = next(output for command, output in printed.items() if command.startswith(start))
+        found = next(output for command, output in printed.items() if re.match(rf"{re.escape(start)}(?!\w)", command))
         assert re.search(pattern, found), f"{start}:\n{found}"
     if page.name == "experiments.md":
         assert (trained_project.folder / "../release/fluency/model.safetensors").is_file()

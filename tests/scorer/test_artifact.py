@@ -126,7 +126,10 @@ def code_of_the_tokenizer(folder):
     ("spoil", "message"),
     [
         (no_calibration, r"fluency: no calibration\.json in it or beside it; `dvc repro`"),
-        (empty_calibration, "slope, intercept, threshold, certificate, curve, max_length, files, support are needed"),
+        (
+            empty_calibration,
+            "slope, intercept, threshold, certificate, curve, max_length, files, support, reference are needed",
+        ),
         (calibration_of_nothing, r"config\.json: was not calibrated"),
         (calibration_without_weights, "names no weights"),
         (other_weights, r"model\.safetensors: not the file that was calibrated"),

@@ -125,4 +125,4 @@ def test_nothing_accepted_changes_nothing(scorer):
 def test_what_is_logged_is_the_rewards_own(scorer):
     metrics = {}
     earned(length_neutral(FluencyReward(scorer)), log_metric=metrics.__setitem__)
-    assert metrics.keys() == {"fluency/copied", "fluency/outside_support", "fluency/refused"}
+    assert metrics.keys() == {"fluency/copied", "fluency/drift", "fluency/outside_support", "fluency/refused"}

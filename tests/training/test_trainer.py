@@ -236,8 +236,6 @@ def test_wandb_offline_is_written_with_the_metrics_and_the_plan(tiny_model, tmp_
         values = [float(f"{row[f'eval/{name}']:.6g}") for row in logged if f"eval/{name}" in row]
         assert values == training.curve("validation.csv", name), name
         assert len(values) == 2
-    summary = {item.key: item.value_json for record in records for item in record.summary.update}
-    assert float(summary["train/total_flos"]) == 0  # they are not counted
     assert [row["train/loss"] for row in logged if "train/loss" in row] == pytest.approx(
         training.curve("training.csv", "loss"), rel=1e-5
     )
