@@ -1,4 +1,6 @@
-"""Pairs one behind the other in one row, without padding: a ModernBERT on a GPU computes no token that is not there.
+"""Pairs one behind the other in one row, without padding: no token is computed that is not there. For ModernBERT.
+
+A way to train that `benchmarks.training` measures beside ours, which groups pairs of like length and pads them.
 
 Attention stays within each pair (`cu_seq_lens`, cumulated lengths, as FlashAttention takes them), positions begin
 anew with each, and the classification head gathers the first token of each.
@@ -13,36 +15,24 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, PreTrainedModel
 
 from fluency.model.encoded_pairs import Item
-from fluency.model.encoding import padded_length
 
 ATTENTION = "packed"
 
 
-def pack(
-    items: Sequence[Item], *, pad_token_id: int, lengths: Sequence[int] = (), budget: int = 8
-) -> dict[str, torch.Tensor | int]:
+def pack(items: Sequence[Item]) -> dict[str, torch.Tensor | int]:
     """Put tokenised pairs one behind the other.
 
-    Args:
-        lengths: what the longest pair's length is told as: the next of these (ascending), so that a compiled model
-            sees few of them; none leaves it as it is, in steps of 8.
-        budget: tokens of a row are filled up to a multiple of this, by a last pair of padding that nobody looks at.
-
     Returns:
-        `labels` [pairs], `input_ids` and `position_ids` [1, tokens], `starts` [pairs + 2]: where each pair begins, the
-        padding after them, and the row's end; `longest`: no pair is longer.
+        `labels` [pairs], `input_ids` and `position_ids` [1, tokens], `starts` [pairs + 1]: where each pair begins, and
+        the row's end; `longest`: the tokens of the longest pair.
     """
-    ids = [torch.as_tensor(item["input_ids"]) for item in items]
-    counts = [len(row) for row in ids]
-    total = sum(counts)
-    filled = -(-total // budget) * budget
-    rows = [*ids, torch.full((filled - total,), pad_token_id)]
+    counts = [len(item["input_ids"]) for item in items]
     return {
         "labels": torch.tensor([item["labels"] for item in items]),
-        "input_ids": torch.cat(rows)[None],
-        "position_ids": torch.cat([torch.arange(len(row)) for row in rows])[None],
-        "starts": torch.tensor([0, *counts, filled - total]).cumsum(0).to(torch.int32),
-        "longest": padded_length(max([*counts, filled - total]), lengths),
+        "input_ids": torch.tensor([token for item in items for token in item["input_ids"]])[None],
+        "position_ids": torch.cat([torch.arange(count) for count in counts])[None],
+        "starts": torch.tensor([0, *counts]).cumsum(0).to(torch.int32),
+        "longest": max(counts),
     }
 
 
@@ -62,7 +52,7 @@ def packed_logits(
         cu_seq_lens_q=starts,
         max_length_q=longest,
     ).last_hidden_state
-    first = hidden[0, starts[:-2]]
+    first = hidden[0, starts[:-1]]
     return model.classifier(model.drop(model.head(first)))
 
 
