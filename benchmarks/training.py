@@ -38,9 +38,10 @@ from fluency.utils.files import read_parquet, write_json
 PAIRS, RESULTS = Path("data/pairs"), Path("benchmarks")
 FURTHER = ("dynamic padding", "ours")  # train on after the rounds
 MODERNBERTS = {
-    "small": {"hidden_size": 256, "intermediate_size": 384, "num_hidden_layers": 4, "num_attention_heads": 4},
+    "small": {"vocab_size": 30522, "hidden_size": 256, "intermediate_size": 384, "num_hidden_layers": 4,
+              "num_attention_heads": 4},
     "large": {"hidden_size": 1024, "intermediate_size": 2624, "num_hidden_layers": 28, "num_attention_heads": 16},
-}
+}  # fmt: skip
 
 Batch = dict[str, Any]  # tensors, and of packed pairs a number
 
@@ -265,7 +266,7 @@ def main() -> None:
     def model(way: Way) -> PreTrainedModel:
         torch.manual_seed(1)
         if shape:
-            config = ModernBertConfig(**MODERNBERTS[shape], vocab_size=len(tokenizer), num_labels=2)
+            config = ModernBertConfig(**MODERNBERTS[shape], pad_token_id=tokenizer.pad_token_id, num_labels=2)
             config._attn_implementation = ATTENTION if way.packed else "sdpa"
             return ModernBertForSequenceClassification(config)
         return new_cross_encoder(base, tokenizer.pad_token_id, way.dropout)
