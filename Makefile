@@ -16,6 +16,11 @@ help: ## List the targets
 repro: .venv/installed ## Run the pipeline (fetch, build, train, calibrate, evaluate) and print its results
 	dvc repro
 	@python -m fluency summary
+	@echo
+	@echo 'Next: look at results/report.html, then, after `source .venv/bin/activate`,'
+	@echo '  score your own edits     python -m fluency score EDITS.csv -o scored.csv'
+	@echo '  try another setting      dvc exp run -S decision.min_recall=0.7, and compare: make experiments'
+	@echo '  train on your own data   dvc exp run -S data.source=path:FOLDER (docs/data.md)'
 
 experiments: .venv/installed ## Compare the experiments on validation: what each changed, and its figures, the most precise first
 	dvc exp show --only-changed --hide-failed --sort-by $(FIGURE) --sort-order desc \
@@ -65,10 +70,11 @@ reference: .venv/installed ## Run the reference recipe: ModernBERT-large on the 
 	@python -m fluency summary
 
 clean: ## Remove the environment and everything the pipeline made that is not in git (a judge's paid answers stay)
-	rm -rf .venv .checkpoints data/raw data/pairs models results dvc_plots
+	rm -rf .venv .checkpoints data/raw data/pairs data/encoded models results dvc_plots
 
 .venv/installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11 to 3.13 is needed; say which with PYTHON=...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo 'Installing what requirements.txt lists into .venv; this takes some minutes, torch alone is 200 MB or more.'
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
 	touch $@

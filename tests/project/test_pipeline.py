@@ -66,9 +66,11 @@ def test_repro_writes_everything_and_then_does_nothing(trained_project):
     assert "Data and pipelines are up to date" in project.run("dvc repro")
     assert project.run("dvc status").strip() == "Data and pipelines are up to date."
 
-    # A forced rerun gives the same bytes.
-    project.run("dvc repro --force")
+    # A forced rerun gives the same bytes, and each stage tells its time.
+    printed = project.run("dvc repro --force")
     assert project.run("git status --porcelain") == ""
+    stages = re.findall(r"Running stage '(\w+)'", printed)
+    assert re.findall(r"^(\w+) took \d+ s$", printed, re.MULTILINE) == stages != []
 
 
 def test_another_operating_point_needs_no_training_and_changes_nothing_else(trained_project):
