@@ -3,6 +3,7 @@
 import argparse
 import csv
 import json
+import re
 import shutil
 import sys
 
@@ -49,6 +50,8 @@ def test_killed_and_started_again_it_runs_each_trial_once(trained_project):
     for row in table:
         assert float(row["average_precision"]) == pytest.approx(figures[row["experiment"]]["average_precision"], 1e-5)
     assert (folder / "metrics/test.json").read_bytes() == test
+    logs = "".join(log.read_text(encoding="utf-8") for log in study.glob("search-*.log"))
+    assert set(re.findall("Running stage '(.*)'", logs)) == {"train", "calibrate"}  # never evaluate: the test is unseen
     shutil.rmtree(study)  # as if it had been killed before it heard of any trial
     assert "Running" not in trained_project.run(COMMAND)
     assert read_table(study) == table
