@@ -105,10 +105,10 @@ def main(arguments: list[str] | None = None) -> None:
         "label",
         "have a language model judge the rewrites that the trained one is least sure of, as a corpus to train on",
         description="Have a language model (the block llm of params.yaml) judge the rewrites that the trained one is "
-        "least sure of, and write them to a folder that data.source takes: single edits whose score is nearest to the "
-        "operating point, one of each group of like sentences, and none like the validation pairs, the test pairs or "
-        "the challenge set. It may cost money: llm.max_calls limits it. Answers are kept in .answers/, and a run that "
-        "was cut off goes on without asking twice.",
+        "least sure of, and write them to a folder that data.source takes: single edits within support whose score is "
+        "nearest to the operating point, one of each group of like sentences, and none like the validation pairs, the "
+        "test pairs or the challenge set. It may cost money: llm.max_calls limits it. Answers are kept in "
+        ".answers/, and a run that was cut off goes on without asking twice.",
         epilog="example: python -m fluency label rewrites.jsonl -o ../judged --count 200",
     )
     command.add_argument("table", type=Path, metavar="REWRITES", help="a table of rewrites, as score reads it")
