@@ -1,4 +1,4 @@
-"""Score the test pairs by what is there without training a model: the edits' words, and a language model as it is."""
+"""Score the test pairs without training a model: by the edits' words, a language model as it is, and peers."""
 
 from pathlib import Path
 
@@ -23,6 +23,7 @@ FIGURES, PREDICTIONS = Path("metrics/baseline.json"), Path("results/baseline")
 def main() -> None:
     params = read_params("baseline", BaselineParams)
     train, validation, test = (read_parquet(PAIRS / f"{split}.parquet") for split in ("train", "validation", "test"))
+    by_peers = {name: peers.SCORES[name](test) for name in params.peers}  # first, as one may not be installed
     model = fit(train, params)
     labels, groups = (np.array([pair[name] for pair in validation]) for name in ("label", "group"))
     scores = {
@@ -35,7 +36,7 @@ def main() -> None:
         for name, (on_validation, on_test) in scores.items()
         if on_test is not None
     }
-    judges |= {name: ScoredPairs(test, peers.SCORES[name](test), peers.THRESHOLD) for name in params.peers}
+    judges |= {name: ScoredPairs(test, its, peers.THRESHOLD) for name, its in by_peers.items()}
     result = {}
     with written_aside(PREDICTIONS) as aside:
         for name, scored in judges.items():

@@ -1,4 +1,4 @@
-"""Judges of other projects, by name. Each needs a package that is not among the requirements, and decides by itself."""
+"""Judges of other projects, by name. Each decides by itself, and needs a package that the pipeline does not."""
 
 from collections.abc import Callable
 from functools import cache

@@ -8,7 +8,7 @@ from fluency.utils.errors import UserError, exit_in_one_line
 
 try:
     from fluency.cli import score as score_command
-    from fluency.cli.arguments import add_layout, count
+    from fluency.cli.arguments import add_layout, count, probability
     from fluency.params import load_params
     from fluency.utils.files import read_json, write_text
 except ModuleNotFoundError as missing:
@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
         help="where to look, as `dvc exp run -S` writes it: A,B or interval(LOW,HIGH), int(interval(LOW,HIGH)), "
         "tag(log,interval(LOW,HIGH)); a single value stays; may be repeated",
     )  # fmt: skip
-    command.add_argument("--trials", type=int, default=20, help="experiments in all, earlier ones too (%(default)s)")
+    command.add_argument("--trials", type=count, default=20, help="experiments in all, earlier ones too (%(default)s)")
     command.add_argument(
         "--figure", default="average_precision",
         help="what to raise, in metrics/validation.json, such as precision_at_recall.0.8 (%(default)s)",
@@ -92,22 +92,23 @@ def main(arguments: list[str] | None = None) -> None:
         "name writes them to metrics/attack.json.",
         epilog="example: python -m fluency attack --limit 0.02",
     )
-    command.add_argument("--tries", type=int, default=200, help="of each kind (%(default)s)")
-    command.add_argument("--rounds", type=int, default=8, help="of the search in each of its tries (%(default)s)")
-    command.add_argument("--seed", type=int, default=42, help="of what is tried (%(default)s)")
+    command.add_argument("--tries", type=count, help="of each kind (as attack.tries)")
+    command.add_argument("--rounds", type=count, help="of the search in each of its tries (as attack.rounds)")
+    command.add_argument("--seed", type=int, help="of what is tried (as attack.seed)")
     command.add_argument(
-        "--limit", type=float, help="fail where more than this share of a kind gets through, such as 0.02"
-    )
+        "--limit", type=probability, dest="max_accepted", metavar="SHARE",
+        help="fail where more than this share of a kind gets through, such as 0.02 (as attack.max_accepted)",
+    )  # fmt: skip
     command.set_defaults(run=_attack)
 
     command = add(
         "label",
         "have a language model judge the rewrites that the trained one is least sure of, as a corpus to train on",
         description="Have a language model (the block llm of params.yaml) judge the rewrites that the trained one is "
-        "least sure of, and write them to a folder that data.source takes: single edits whose score is nearest to the "
-        "operating point, one of each group of like sentences, and none like the validation pairs, the test pairs or "
-        "the challenge set. It may cost money: llm.max_calls limits it. Answers are kept in .answers/, and a run that "
-        "was cut off goes on without asking twice.",
+        "least sure of, and write them to a folder that data.source takes: single edits within support whose score is "
+        "nearest to the operating point, one of each group of like sentences, and none like the validation pairs, the "
+        "test pairs or the challenge set. It may cost money: llm.max_calls limits it. Answers are kept in "
+        ".answers/, and a run that was cut off goes on without asking twice.",
         epilog="example: python -m fluency label rewrites.jsonl -o ../judged --count 200",
     )
     command.add_argument("table", type=Path, metavar="REWRITES", help="a table of rewrites, as score reads it")

@@ -3,21 +3,19 @@
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from fluency.params import Params, load_params
+from fluency.cli.checkout import CHECKPOINTS, git
+from fluency.params import Params, params_with
 from fluency.sources.params import ModelParams
 from fluency.utils.errors import UserError
 from fluency.utils.files import read_json
 
 _ENOUGH = 15  # GiB of free disk: checkpoints of ModernBERT-large, with the next one written aside, take 13.3
-_CHECKPOINTS = ".checkpoints"
 
 
 @dataclass(frozen=True)
@@ -87,30 +85,6 @@ def _code() -> Finding:
     return Finding("code", "imported from this checkout")
 
 
-def params_with(overrides: Sequence[str]) -> Params:
-    """The params that `dvc exp run` would give a run.
-
-    Args:
-        overrides: `KEY=VALUE` each.
-
-    Raises:
-        UserError: they are no params.
-    """
-    if not overrides:
-        return load_params()
-    from dvc.exceptions import DvcException
-    from dvc.utils.hydra import apply_overrides
-
-    with TemporaryDirectory() as folder:
-        path = Path(folder, "params.yaml")
-        path.write_bytes(Path(path.name).read_bytes())
-        try:
-            apply_overrides(path, list(overrides))
-            return load_params(path)
-        except (DvcException, UserError) as error:
-            raise UserError(str(error.__cause__ or error).replace(str(path), path.name)) from None
-
-
 def _plan(params: Params) -> Finding:
     import torch
 
@@ -178,24 +152,14 @@ def _git() -> Finding:
         return Finding(
             "git", f"{Path.cwd()}: letters beyond ASCII", "move it: queued experiments hang in such a folder"
         )
-    if _git_says("rev-parse", "--is-shallow-repository") == ["true"]:
+    if git("rev-parse", "--is-shallow-repository").strip() == "true":
         return Finding("git", "a shallow clone", "`git fetch --unshallow`: it loses queued experiments")
-    if untracked := len(_git_says("ls-files", "--others", "--exclude-standard")):
+    if untracked := len(git("ls-files", "--others", "--exclude-standard").splitlines()):
         return Finding(
             "git", f"untracked files: {untracked}", "`git add` what queued experiments need; they see no other"
         )
-    changed = len(_git_says("status", "--porcelain"))
+    changed = len(git("status", "--porcelain").splitlines())
     return Finding("git", f"changed files: {changed}" if changed else "clean")
-
-
-def _git_says(*command: str) -> list[str]:
-    done = subprocess.run(["git", *command], capture_output=True, text=True, check=False)  # noqa: S603, S607
-    if done.returncode:
-        reason = done.stderr.strip().removeprefix("fatal: ")
-        if "dubious ownership" in reason:
-            raise UserError(f"another user's; `git config --global --add safe.directory {Path.cwd()}`, if you trust it")
-        raise UserError(f"{reason}; DVC needs a clone made by git, not an archive of the files")
-    return done.stdout.splitlines()
 
 
 def _dvc() -> Finding:
@@ -214,7 +178,7 @@ def _dvc() -> Finding:
 def _training() -> Finding:
     from fluency.training.checkpoints import held
 
-    folders = [path for path in Path(_CHECKPOINTS).glob("*") if path.is_dir()]
+    folders = [path for path in CHECKPOINTS.glob("*") if path.is_dir()]
     alive = sum(held(path) for path in folders)
     if alive:
         return Finding(
@@ -222,9 +186,9 @@ def _training() -> Finding:
         )
     if not folders:
         return Finding("training", "none alive, none cut off")
-    size = sum(path.stat().st_size for path in Path(_CHECKPOINTS).rglob("*") if path.is_file()) / 2**30
+    size = sum(path.stat().st_size for path in CHECKPOINTS.rglob("*") if path.is_file()) / 2**30
     return Finding(
         "training",
-        f"{len(folders)} cut off, which go on when started again; {size:.1f} GiB in {_CHECKPOINTS}/, of which you may "
+        f"{len(folders)} cut off, which go on when started again; {size:.1f} GiB in {CHECKPOINTS}/, of which you may "
         "remove what you give up",
     )

@@ -6,7 +6,6 @@ import io
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import warnings
@@ -14,6 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import optuna
 import psutil
@@ -23,14 +23,16 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from fluency.cli.doctor import params_with
+from fluency.cli.checkout import CHECKPOINTS, git
 from fluency.cli.search_space import FIGURES, Space, extremes, figure_at, read_space
+from fluency.params import Params, load_params, params_with
+from fluency.utils.config import PARAMS
 from fluency.utils.errors import UserError
 from fluency.utils.files import read_json, write_text, written_aside
 from fluency.utils.markdown import table
 from fluency.utils.processes import die_with_parent, locked
 
-_SEARCHES, _CHECKPOINTS = Path("results/search"), Path(".checkpoints")
+_SEARCHES = Path("results/search")
 _STAGE = "calibrate"  # the last that knows nothing of the test
 _GLANCE = 2.0  # seconds between looks at a trial's curve
 
@@ -46,7 +48,7 @@ def run(chosen: argparse.Namespace) -> None:
     for override in [*fixed, *(f"{key}={value}" for key in space for value in extremes(space[key]))]:
         params_with([override])
     figure_at(read_json(FIGURES), chosen.figure)
-    if _git("status", "--porcelain", "--untracked-files=no"):
+    if git("status", "--porcelain", "--untracked-files=no"):
         raise UserError("some edits are not committed, and every trial would have them; commit them, or take them back")
     folder = _SEARCHES / chosen.name
     folder.mkdir(parents=True, exist_ok=True)
@@ -67,7 +69,7 @@ class Search:
     def __init__(self, folder: Path, space: Space, fixed: Sequence[str], chosen: argparse.Namespace) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.folder, self.space, self.fixed, self.chosen = folder, space, fixed, chosen
-        self.commit = _git("rev-parse", "HEAD").strip()
+        self.commit = git("rev-parse", "HEAD").strip()
         pruners = optuna.pruners
         self.study = optuna.create_study(
             storage=JournalStorage(JournalFileBackend(str(folder / "study.log"))),
@@ -116,20 +118,27 @@ class Search:
         return f"{self.study.study_name}-{trial.number}"
 
     def _carry_out(self, trial: Trial) -> None:
-        """Run a trial as an experiment, unless there is that already, and tell the study what came of it."""
+        """Run a trial as an experiment, unless there is that already, and tell the study what came of it.
+
+        Raises:
+            UserError: an experiment of that name has other params.
+        """
         name, figure = self._name(trial), self.chosen.figure
         overrides = [*self.fixed, *(f"{key}={value}" for key, value in trial.params.items())]
         ref, log = ExpRefInfo(self.commit, name), self.folder / f"{name}.log"
         print(f"{name}: {' '.join(overrides)}", flush=True)
-        if not _git("for-each-ref", str(ref)):
+        if git("for-each-ref", str(ref)):
+            if _params_at(ref) != params_with(overrides):
+                raise UserError(f"{name}: an experiment of other params; `dvc exp remove {name}`, or another --name")
+        else:
             sets = [word for override in overrides for word in ("-S", override)]
             command = [sys.executable, "-m", "dvc", "exp", "run", "--temp", "-n", name, *sets, _STAGE]
-            if _pruned(trial, command, log):
+            if _run(trial, command, log):
                 self.study.tell(trial, state=TrialState.PRUNED)
                 print(f"{name}: pruned", flush=True)
                 return
-        if _git("for-each-ref", str(ref)):
-            value = figure_at(json.loads(_git("show", f"{ref}:./{FIGURES}")), figure)
+        if git("for-each-ref", str(ref)):
+            value = figure_at(json.loads(git("show", f"{ref}:./{FIGURES}")), figure)
             self.study.tell(trial, value)
             print(f"{name}: {figure} {value:.4f}, best so far {self.study.best_value:.4f}", flush=True)
         else:
@@ -168,8 +177,16 @@ class Search:
         plt.close(axes.figure)
 
 
-def _pruned(trial: Trial, command: Sequence[str], log: Path) -> bool:
-    """Run the command of a trial to its end, or until the trial is one to prune; returns whether it was.
+def _params_at(ref: ExpRefInfo) -> Params:
+    """The params that an experiment had."""
+    with NamedTemporaryFile("w", encoding="utf-8") as file:
+        file.write(git("show", f"{ref}:./{PARAMS}"))
+        file.flush()
+        return load_params(file.name)
+
+
+def _run(trial: Trial, command: Sequence[str], log: Path) -> bool:
+    """Run the command of a trial to its end, or until the trial is one to prune; returns whether it was pruned.
 
     Raises:
         UserError: the command was killed.
@@ -179,40 +196,41 @@ def _pruned(trial: Trial, command: Sequence[str], log: Path) -> bool:
             command, stdin=subprocess.DEVNULL, stdout=written, stderr=subprocess.STDOUT,
             preexec_fn=partial(die_with_parent, {"DVC_STAGE": ""}),  # what a search started ends with it
         )  # fmt: skip
-    while True:
+    pruned = None
+    while process.poll() is None:
+        pruned = pruned or _stopped(trial, process.pid)
         with suppress(subprocess.TimeoutExpired):
-            if process.wait(_GLANCE) < 0:
-                raise UserError(f"{log}: DVC was killed by signal {-process.returncode}; started again, it goes on")
-            return False
-        with suppress(psutil.Error, OSError):  # between two stages, or before the first evaluation
-            for trainer in psutil.Process(process.pid).children():
-                curve = Path(trainer.cwd(), "metrics/plots/validation.csv")
-                if "stages.train" in trainer.cmdline() and hopeless(trial, curve.read_text(encoding="utf-8")):
-                    trainer.send_signal(signal.SIGINT)
-                    process.wait()
-                    _remove_checkpoints(trainer.pid)
-                    return True
+            process.wait(_GLANCE)
+    if process.returncode < 0:
+        raise UserError(f"{log}: DVC was killed by signal {-process.returncode}; started again, it goes on")
+    if pruned is None or process.returncode == 0:  # the training may end well before it hears of it
+        return False
+    _remove_checkpoints(pruned)
+    return True
+
+
+def _stopped(trial: Trial, dvc: int) -> int | None:
+    """The training that DVC has under way, if it is one to prune, which it is told to end; None if it goes on."""
+    with suppress(psutil.Error, OSError):  # between two stages, or before the first evaluation
+        for trainer in psutil.Process(dvc).children():
+            curve = Path(trainer.cwd(), "metrics/plots/validation.csv")
+            if "stages.train" in trainer.cmdline() and should_prune(trial, curve.read_text(encoding="utf-8")):
+                trainer.terminate()  # Ctrl-C's signal is not heard where a shell started the search in the background
+                return trainer.pid
+    return None
 
 
 def _remove_checkpoints(trainer: int) -> None:
     """Those of a trial that will not go on."""
-    for holder in _CHECKPOINTS.glob("*/pid"):
+    for holder in CHECKPOINTS.glob("*/pid"):
         if holder.read_text(encoding="utf-8") == str(trainer):
             shutil.rmtree(holder.parent)
 
 
-def hopeless(trial: Trial, curve: str) -> bool:
+def should_prune(trial: Trial, curve: str) -> bool:
     """Whether the evaluations so far, the text of a validation.csv, make a trial one to prune."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # what has been reported already is left as it is
         for number, row in enumerate(csv.DictReader(io.StringIO(curve))):
             trial.report(float(row["average_precision"]), number)
     return trial.should_prune()
-
-
-def _git(*command: str) -> str:
-    """What git prints."""
-    done = subprocess.run(["git", *command], capture_output=True, text=True, check=False)  # noqa: S603, S607
-    if done.returncode:
-        raise UserError(f"git {command[0]}: {done.stderr.strip()}; run at the root of a clone made by git")
-    return done.stdout

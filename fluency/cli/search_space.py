@@ -1,5 +1,6 @@
 """What a search looks for, in the words of its command: params to choose, and the figure to raise."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from fluency.utils.errors import UserError
 
 FIGURES = "metrics/validation.json"
+_FALLING = ("brier", "ece", "log_loss")  # better the lower they are; a search raises its figure
 
 Space = dict[str, BaseDistribution]
 
@@ -48,10 +50,10 @@ def extremes(distribution: BaseDistribution) -> Sequence[Any]:
 
 
 def figure_at(figures: Any, name: str) -> float:
-    """A figure by its path, as `precision_at_recall.0.8`.
+    """A figure to raise, by its path, as `precision_at_recall.0.8`.
 
     Raises:
-        UserError: there is none.
+        UserError: there is none, it is no number, or lower is better.
     """
     found, rest = figures, f"{name}."
     while rest:
@@ -59,4 +61,9 @@ def figure_at(figures: Any, name: str) -> float:
         if key is None:
             raise UserError(f"--figure {name}: {FIGURES} has no such figure")
         found, rest = found[key], rest.removeprefix(f"{key}.")
+    if type(found) not in (int, float) or not math.isfinite(found):
+        inside = f", but holds {', '.join(found)}" if isinstance(found, dict) else ""
+        raise UserError(f"--figure {name}: is no number in {FIGURES}{inside}")
+    if key.startswith(_FALLING):
+        raise UserError(f"--figure {name}: is better the lower it is, and a search raises it; name another")
     return found

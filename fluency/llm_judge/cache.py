@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from fluency.edits.forms import Change
+from fluency.sources.data import local_path
 from fluency.utils.errors import UserError
 from fluency.utils.processes import locked
 
-# outside DVC's outputs, which are deleted before a stage runs, and shared by experiments in temporary copies
-KEPT = Path(os.environ.get("DVC_ROOT", "."), ".answers")
+
+def answers_folder() -> Path:
+    """Where answers are: outside DVC's outputs, which are deleted before a stage runs, and shared by experiments."""
+    return local_path(".answers")
 
 
 class AnswerCache:

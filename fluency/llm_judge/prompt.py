@@ -142,7 +142,7 @@ def _stated(probability: Any, label: int) -> tuple[float, str]:
     except (TypeError, ValueError, OverflowError):
         stated = math.nan
     if not 0 <= stated <= 1:
-        raise ValueError(f"the probability is no number from 0 to 1, but {json.dumps(probability)[:40]}")
+        raise ValueError(f"the probability is no number from 0 to 1; {json.dumps(probability)[:40]}")
     if (stated >= THRESHOLD) != label:
         raise ValueError("verdict and probability contradict each other")
     return stated, "probability"

@@ -42,9 +42,10 @@ class Judgements:
     @property
     def told(self) -> str:
         """What came of it, in a line or two."""
-        without = f"asked without {', '.join(sorted(self.refused))}, which the server does not take\n"
         counts = ", ".join(f"{name.replace('_', ' ')}: {count:,}" for name, count in self.counts.items())
-        return without * bool(self.refused) + counts
+        if self.refused:
+            return f"asked without {', '.join(sorted(self.refused))}, which the server does not take\n{counts}"
+        return counts
 
 
 def judge(pairs: Pairs, params: LLMParams, folder: Path) -> Judgements:

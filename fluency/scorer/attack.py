@@ -167,8 +167,8 @@ def attack(
     return {kind: share(its) for kind, its in through.items()}
 
 
-def refuse_above(limit: float | None, found: Mapping[str, Mapping[str, Any]]) -> None:
-    """Let figures of `attack` pass of which no kind has a larger share accepted than `limit`.
+def refuse_above(limit: float | None, found: Mapping[str, Mapping[str, Any]], key: str = "attack.max_accepted") -> None:
+    """Let figures of `attack` pass of which no kind has a larger share accepted than `limit`, which `key` names.
 
     Raises:
         UserError: one has; it names the kind with the largest share.
@@ -176,7 +176,7 @@ def refuse_above(limit: float | None, found: Mapping[str, Mapping[str, Any]]) ->
     worst = max(found, key=lambda kind: found[kind]["rate"])
     if limit is not None and (rate := found[worst]["rate"]) > limit:
         raise UserError(
-            f"attack: {rate:.1%} of {worst} are accepted, where {limit:.1%} are the most (attack.max_accepted); a "
+            f"attack: {rate:.1%} of {worst} are accepted, where {limit:.1%} are the most ({key}); a "
             "higher threshold refuses more (decision)"
         )
 

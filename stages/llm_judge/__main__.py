@@ -5,7 +5,7 @@ from pathlib import Path
 from fluency.evaluation.params import EvaluateParams
 from fluency.evaluation.predictions import write_predictions
 from fluency.evaluation.scored_pairs import figures
-from fluency.llm_judge.cache import KEPT
+from fluency.llm_judge.cache import answers_folder
 from fluency.llm_judge.params import LLMParams
 from fluency.llm_judge.run import SCHEMA, judge
 from fluency.utils.config import read_params
@@ -21,7 +21,7 @@ def main() -> None:
     if not params.splits:
         raise UserError("llm.splits: names no split to ask about; [test] asks, and may cost money")
     pairs = read_parquet(TEST)
-    judgements = judge(pairs, params, KEPT)
+    judgements = judge(pairs, params, answers_folder())
     counts = judgements.counts
     write_json(FIGURES, figures(judgements.scored, read_params("evaluate", EvaluateParams)) | {"answers": counts})
     write_predictions(PREDICTIONS, judgements.scored)

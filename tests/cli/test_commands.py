@@ -22,6 +22,22 @@ def test_the_help_lists_every_command_in_other_words_than_its_name(capsys):
         assert name[:5] not in told.lower(), name
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(("search", "--trials", wrong) for wrong in ("0", "-1", "2.5")),
+        *(("attack", f"--{name}", "0") for name in ("tries", "rounds")),
+        *(("attack", "--limit", wrong) for wrong in ("-0.1", "2", "nan", "x")),
+    ],
+)
+def test_an_argument_out_of_range_is_named(capsys, arguments):
+    command, name, value = arguments
+    with pytest.raises(SystemExit) as error:
+        main([command, f"{name}={value}"])
+    assert error.value.code == 2
+    assert f"argument {name}: " in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_commands_own_help_describes_it(capsys, command):
     description = helped(capsys, command).split("\n\n")[1]

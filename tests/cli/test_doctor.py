@@ -145,7 +145,7 @@ def test_in_a_fresh_clone_each_command_says_what_fetches_the_outputs(trained_pro
 def test_it_looks_at_whose_the_checkout_is_and_at_its_name(checkup, tmp_path, monkeypatch):
     project, examined = checkup
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
-    assert examined()["git"].found == "another user's"
+    assert examined()["git"].found == "this checkout is another user's"
     assert examined()["git"].remedy.startswith(f"`git config --global --add safe.directory {project.folder}`")
     monkeypatch.delenv("GIT_TEST_ASSUME_DIFFERENT_OWNER")
     project.folder.rename(tmp_path / "größe")

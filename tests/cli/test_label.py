@@ -8,7 +8,8 @@ import pyarrow as pa
 import pytest
 
 from fluency.cli.commands import main
-from fluency.scorer.candidates import single_edits
+from fluency.evaluation.support import Support
+from fluency.labelling.selection import single_edits
 from fluency.scorer.scorer import FluencyScorer
 from fluency.utils.files import read_parquet, write_parquet
 from tests.conftest import ROOT
@@ -116,6 +117,16 @@ def test_what_the_judge_leaves_open_is_left_out_and_counted(label, server):
     assert "1 failed: 400: content policy" in printed
 
 
+def test_answers_that_are_wrong_in_one_way_are_counted_together(label, server):
+    wrong = {change: json.dumps({"verdict": "fluent", "probability": 80 + at}) for at, change in enumerate(NEW[:3])}
+    server.content = lambda change: wrong.get(change) or json.dumps(said(change))
+    rows, printed = label(NEW)
+    assert changes(rows) == {*NEW[3:]}
+    assert "3 unparsed: the probability is no number from 0 to 1\n" in printed
+    card = Path("judged/README.md").read_text(encoding="utf-8")
+    assert "| unparsed: the probability is no number from 0 to 1 | " in card
+
+
 def test_the_costs_are_capped_and_no_answer_is_paid_for_twice(label, server):
     rows, printed = label(NEW, max_calls=2)
     assert (len(rows), server.answered.total()) == (2, 2)
@@ -137,10 +148,22 @@ def test_a_run_that_breaks_off_leaves_no_corpus_and_goes_on(label, server, tmp_p
 
 
 def test_labels_that_were_paid_for_are_never_replaced(label):
-    rows, _ = label(NEW)
+    label(NEW)
+    before = {path.name: path.read_bytes() for path in Path("judged").iterdir()}
     with pytest.raises(SystemExit, match="judged: is there already; name a new folder"):
         label(NEW[:1])
-    assert len(rows) == 5
+    assert {path.name: path.read_bytes() for path in Path("judged").iterdir()} == before
+    assert before["labelled.jsonl"].count(b"\n") == 5
+
+
+def test_edits_outside_support_are_set_aside_unasked(label, server):
+    scorer = FluencyScorer.load("models/fluency")
+    support = Support(1.0, scorer.calibration.support.bounds | {"words": (0, 5)})
+    replace(scorer.calibration, support=support).save("models/calibration.json")
+    long = ("Some burglar kicks the green door.", "Some burglar kick the green door.")
+    rows, printed = label([long, *NEW])
+    assert changes(rows) == {*NEW} == {*server.answered}
+    assert "1 outside support" in printed
 
 
 def test_where_nothing_is_left_the_reasons_are_told_and_nobody_is_asked(label, server):

@@ -27,7 +27,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 DEPENDENCIES = [Requirement(line) for line in PROJECT["dependencies"]]
 EXTRAS = [Requirement(line) for lines in PROJECT["optional-dependencies"].values() for line in lines]
 PINS = dict(re.findall(r"^([\w-]+)==(\S+)$", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE))
-COMES_WITH = {"dvc-data": "dvc", "harper": "harper-py", "hydra-core": "dvc"}
+COMES_WITH = {"dvc-data": "dvc", "hydra-core": "dvc"}
 OWNERS = packages_distributions()
 
 

@@ -30,8 +30,8 @@ STAGES = {
 }
 # A package may import those behind it, never those before it.
 ORDER = (
-    *("cli", "scorer", "report", "llm_judge", "baselines", "training", "evaluation", "model", "pairs", "corpus"),
-    *("sources", "edits", "metrics", "utils"),
+    *("cli", "labelling", "scorer", "report", "llm_judge", "baselines", "training", "evaluation", "model", "pairs"),
+    *("corpus", "sources", "edits", "metrics", "utils"),
 )
 MODULES = sorted(path for path in Path("fluency").rglob("*.py") if path.name != "__init__.py")
 

@@ -117,11 +117,12 @@ def project(tmp_path, monkeypatch, scorer):
     Path("params.yaml").write_text("attack: {tries: 4, rounds: 2, max_accepted: 0.02, seed: 1}\n")
 
 
-FAILED = r"attack: 100\.0% of \w+ are accepted, where 2\.0% are the most \(attack\.max_accepted\); a higher threshold"
+FAILED = r"attack: 100\.0% of \w+ are accepted, where 2\.0% are the most \({}\); a higher threshold"
+OF_PARAMS = FAILED.format(r"attack\.max_accepted")
 
 
 def test_the_stage_writes_the_figures_and_fails_above_its_limit(project):
-    with pytest.raises(UserError, match=FAILED):
+    with pytest.raises(UserError, match=OF_PARAMS):
         run_stage()
     assert json.loads(Path("metrics/attack.json").read_text())["unrelated"]["wrong"] == 4
     params = Path("params.yaml")
@@ -130,8 +131,15 @@ def test_the_stage_writes_the_figures_and_fails_above_its_limit(project):
 
 
 def test_the_command_prints_the_same_and_leaves_the_stages_figures_alone(project, capsys):
-    main(["attack", "--tries", "4", "--rounds", "2"])
+    with pytest.raises(SystemExit, match=f"error: {OF_PARAMS}"):
+        main(["attack"])
     assert "| unrelated      |     4 | 100.0% (39.8%-100.0%) |" in capsys.readouterr().out
     assert not Path("metrics").exists()
-    with pytest.raises(SystemExit, match=f"error: {FAILED}"):
-        main(["attack", "--tries", "4", "--rounds", "2", "--limit", "0.02"])
+
+
+def test_what_the_command_is_given_stands_above_params(project, capsys):
+    main(["attack", "--limit", "1", "--tries", "5", "--rounds", "1"])
+    assert "| unrelated      |     5 |" in capsys.readouterr().out
+    Path("params.yaml").write_text("attack: {tries: 4, rounds: 2, max_accepted: null, seed: 1}\n")
+    with pytest.raises(SystemExit, match=f"error: {FAILED.format('--limit')}"):
+        main(["attack", "--limit", "0.02"])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fluency.edits.forms import CannotScore
-from fluency.scorer.candidates import groups_of, least_sure, like_any, single_edits
+from fluency.labelling.selection import apart, least_sure, single_edits
 
 ONE = ("She go home.", "She goes home.")
 
@@ -35,16 +35,32 @@ def test_single_edits_are_found_and_the_others_counted_by_reason():
 )
 def test_edits_that_share_a_sentence_or_nearly_one_are_in_one_group(change, alike):
     others = [ONE, ("An old man sat on the bench by the river.", "An old man sit on the bench by the river.")]
-    group = groups_of([change, *others], 0.7)
+    _, group = apart([change, *others], [], 0.7)
     assert (group[0] in group[1:]) == alike
     assert group[1] != group[2]
-    exact = groups_of([change, *others], None)
-    assert (exact[0] in exact[1:]) == (alike and "SHE" in change[1])
+    assert apart([change, *others], others, 0.7)[0].tolist() == [0] * (not alike)
+    exact = alike and "SHE" in change[1]
+    _, group = apart([change, *others], [], None)
+    assert (group[0] in group[1:]) == exact
+    assert apart([change, *others], others, None)[0].tolist() == [0] * (not exact)
 
 
-def test_nothing_is_in_no_group_and_like_nothing():
-    assert groups_of([], 0.7).tolist() == like_any([], [ONE], 0.7).tolist() == []
-    assert like_any([ONE], [], 0.7).tolist() == [False]
+def test_what_is_like_one_that_leaks_does_not_leak_itself_and_is_like_no_other_by_it():
+    leaking = ("One black cat and some dogs sit on that mat.", "One black cat and some dogs sits on that mat.")
+    first, last, held_out = (
+        tuple(sentence.replace(word, "") for sentence in leaking) for word in ("black ", "some ", "that ")
+    )
+    kept, group = apart([first, leaking, last], [held_out], 0.85)
+    assert kept.tolist() == [0, 2]
+    assert group[0] != group[1]
+    _, group = apart([first, leaking, last], [], 0.85)
+    assert len({*group}) == 1
+
+
+@pytest.mark.parametrize("near", [0.7, None])
+def test_nothing_is_in_no_group_and_like_nothing(near):
+    assert [its.tolist() for its in apart([], [ONE], near)] == [[], []]
+    assert [len(its) for its in apart([ONE], [ONE], near)] == [0, 0]
 
 
 def test_a_sentence_that_was_written_in_hundreds_of_ways_is_still_like_the_one_held_out():
@@ -53,10 +69,8 @@ def test_a_sentence_that_was_written_in_hundreds_of_ways_is_still_like_the_one_h
     others = [f"{letter}at{end}" for letter in "bcdfghjklm" for end in "abcdefghijklmno"]
     changes = [ONE, *((before, before.replace("sat", other)) for other in others)]
     held_out = [("An old man sat on this bench by the river.", "An old man sit on this bench by the river.")]
-    assert like_any(changes, held_out, 0.7).tolist() == [False] + [True] * 150
-    assert not like_any(changes, held_out, None).any()
-    group = groups_of([*changes, *held_out], 0.7)
-    assert group[-1] not in group[:-1]
+    assert apart(changes, held_out, 0.7)[0].tolist() == [0]
+    assert len(apart(changes, held_out, None)[0]) == 151
 
 
 def test_the_least_sure_are_nearest_to_the_operating_point_in_log_odds():
