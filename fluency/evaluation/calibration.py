@@ -111,8 +111,8 @@ class Calibration:
         except (KeyError, TypeError, ValueError, AttributeError):
             names = ", ".join(f.name for f in fields(cls))
             raise UserError(
-                f"{path}: is of an older version, or broken, as {names} are needed; `dvc repro calibrate` writes it anew, "
-                "and a model that was exported has to be exported again"
+                f"{path}: is of an older version, or broken, as {names} are needed; `dvc repro calibrate` writes it "
+                "anew, and a model that was exported has to be exported again"
             ) from None
 
 

@@ -45,8 +45,8 @@ def length_neutral(reward: FluencyReward) -> Callable[..., Rewards]:
 
     Of the edits that a batch's reward accepts, the least-squares line of their rewards in the characters that each has
     more than what it replaces is taken off, but for its mean. Where one would then earn more than 1, or less than the
-    operating point, all are drawn towards the mean until it does not. What is not accepted keeps what it earned, so that
-    nonsense gains nothing by its length; so do copies.
+    operating point, all are drawn towards the mean until none does. What is not accepted keeps what it earned, so
+    that nonsense gains nothing by its length; so do copies.
     """
 
     def compute(prompts: Sequence[Any], completions: Sequence[Completion], **columns: Any) -> Rewards:

@@ -35,9 +35,7 @@ Progress = Callable[[int, bool], None]  # told how many rows have a score now, a
 Tell = Callable[[str], None]
 
 
-def score_table(
-    scorer: "FluencyScorer", table: Table, *, threshold: float, progress: Progress, tell: Tell
-) -> Counter:
+def score_table(scorer: "FluencyScorer", table: Table, *, threshold: float, progress: Progress, tell: Tell) -> Counter:
     """Score a table, its rows that have no score into `rejected_file(table.target)`.
 
     Rows that the same model scored before are not scored again; another threshold decides anew. A scored table that
