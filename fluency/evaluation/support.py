@@ -59,6 +59,16 @@ class Support:
                 return f"outside support; {value:.4g} {_SAID[name]}, where validation has {low:.4g} to {high:.4g}"
         return ""
 
+    def counts(self, changes: Sequence[Change], accepted: np.ndarray) -> dict[str, int]:
+        """How many `pairs` there are, how many are `outside`, and how many of these are accepted by their score alone.
+
+        Args:
+            accepted: whether the score of each change reaches the operating point, of shape [changes].
+        """
+        outside = np.array([bool(self.outside(change)) for change in changes], dtype=bool)
+        both = int((outside & accepted).sum())
+        return {"pairs": len(changes), "outside": int(outside.sum()), "outside_accepted_at_operating_point": both}
+
     def __str__(self) -> str:
         """One line, as `summary` prints it."""
         bounds = "; ".join(f"{low:.4g} to {high:.4g} {_SAID[name]}" for name, (low, high) in self.bounds.items())

@@ -36,6 +36,14 @@ def test_bounds_are_those_of_fluent_edits_alone():
         of(changes[2:], [0])
 
 
+def test_changes_outside_are_counted_and_those_that_their_score_alone_would_accept():
+    support = of([("a b", "a c"), ("a b c d", "x y c d")], level=1.0)
+    changes = [("a b", "a x"), ("a", "b"), ("a", "c"), ("a b", "a .")]
+    assert support.counts(changes, np.array([True, True, False, True])) == {
+        "pairs": 4, "outside": 2, "outside_accepted_at_operating_point": 1,
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("after", [".", "?!", "***** - *****", "👍"])
 def test_a_sentence_without_letter_or_digit_is_outside_whatever_the_bounds(after):
     """Of a short sentence its full stop alone is left, and a model thought well of it."""
