@@ -1,4 +1,4 @@
-"""How long 100,000 predictions take to evaluate, intervals, plots and report included, and how much memory.
+"""How long 100,000 predictions take to calibrate and evaluate, intervals, plots, report and all, and how much memory.
 
 Run as `python -m benchmarks.evaluation`; writes benchmarks/evaluation.json. Where there is a Chromium, also how long it
 takes to load the report and to look through it.
@@ -14,10 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from fluency.evaluation.calibration import Calibration, calibrate
 from fluency.evaluation.intervals import resampled
-from fluency.evaluation.params import EvaluateParams
+from fluency.evaluation.params import DecisionParams, EvaluateParams
 from fluency.evaluation.scored_pairs import ScoredPairs, figures
 from fluency.evaluation.slices import slices
+from fluency.evaluation.support import measures
 from fluency.report.page import Entry, write_report
 from fluency.report.pictures import write_pictures
 from fluency.report.plot_data import write_plots
@@ -30,23 +32,22 @@ RESULT = Path(__file__).with_suffix(".json")
 def main() -> None:
     rng = np.random.default_rng(0)
     pairs = [_pair(row, rng) for row in range(PAIRS)]
-    scores, others = rng.random(PAIRS), rng.random(PAIRS)
-    params = EvaluateParams(RESAMPLES, 1)
+    labels, groups = (np.array([pair[name] for pair in pairs]) for name in ("label", "group"))
+    logits = np.column_stack([np.zeros(PAIRS), rng.normal(4 * labels - 2, 2)])
+    decision, params = DecisionParams(0.8, None, None, None), EvaluateParams(RESAMPLES, 1)
     seconds: dict[str, float] = {}
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        entries = [
-            Entry(
-                "model", scored := ScoredPairs(pairs, scores, 0.7), _timed(seconds, "figures", figures, scored, params)
-            )
-        ]
-        other = ScoredPairs(pairs, others, 0.7)
-        entries.append(Entry("baseline", other, entries[0].figures))
+        calibration = _timed(seconds, "calibration", _calibrated, pairs, logits, labels, groups, decision)
+        scores = calibration.scores(logits)
+        scored = ScoredPairs(pairs, scores, calibration.threshold)
+        entries = [Entry("model", scored, _timed(seconds, "figures", figures, scored, params))]
+        entries.append(Entry("baseline", ScoredPairs(pairs, rng.random(PAIRS), 0.7), entries[0].figures))
         by_slice = _timed(seconds, "slices", slices, scored, set())
         plots = _timed(seconds, "plots", write_plots, folder, scored, scores, by_slice)
         pictures = _timed(seconds, "pictures", write_pictures, folder / "pictures", plots)
         page = folder / "report.html"
-        more = {"slices": by_slice, "challenge": {}, "pictures": pictures}
+        more = {"calibration": calibration, "slices": by_slice, "challenge": {}, "attack": {}, "pictures": pictures}
         _timed(seconds, "report", write_report, page, entries, params, **more)
         result = {
             "pairs": PAIRS,
@@ -73,6 +74,13 @@ def _pair(row: int, rng: np.random.Generator) -> dict[str, Any]:
         "removed": words[place], "inserted": "other", "edit_type": "replace", "kind": kind, "part": part,
         "corpus": "made",
     }  # fmt: skip
+
+
+def _calibrated(
+    pairs: list[dict[str, Any]], logits: np.ndarray, labels: np.ndarray, groups: np.ndarray, decision: DecisionParams
+) -> Calibration:
+    measured = [measures((pair["before"], pair["after"])) for pair in pairs]
+    return calibrate(logits, labels, groups, decision, max_length=512, files={}, measured=measured)[0]
 
 
 def _timed(seconds: dict[str, float], name: str, call: Any, *arguments: Any, **options: Any) -> Any:

@@ -8,7 +8,7 @@ import numpy as np
 from fluency.evaluation.calibration import calibrate
 from fluency.evaluation.params import DecisionParams, EvaluateParams
 from fluency.evaluation.scored_pairs import ScoredPairs, figures
-from fluency.evaluation.support import measures, support_of
+from fluency.evaluation.support import measures
 from fluency.metrics import probabilities
 from fluency.model.classifier import load_classifier
 from fluency.model.device import device_at_hand, use_cores
@@ -34,7 +34,6 @@ def main() -> None:
         read_params("decision", DecisionParams),
         max_length=classifier.reader.max_length,
         files={path.name: sha256(path) for path in sorted(MODEL.iterdir())},
-        support=support_of(pairs),
         measured=[measures((pair["before"], pair["after"])) for pair in pairs],
     )
     scored = ScoredPairs(pairs, calibration.scores(logits), calibration.threshold)

@@ -30,7 +30,8 @@ def main() -> None:
     classifier = load_classifier(MODEL, device_at_hand())
     logits = classifier.logits(EncodedPairs(ENCODED), progress="test")
     scored = ScoredPairs(pairs, calibration.scores(logits), calibration.threshold)
-    of_pairs = {(pair["before"], pair["after"]): row for pair, row in zip(pairs, scored.scores.tolist(), strict=True)}
+    changes = [(pair["before"], pair["after"]) for pair in pairs]
+    of_pairs = dict(zip(changes, scored.scores.tolist(), strict=True))
     others = [change for change in checked_changes(pairs) if change not in of_pairs]
     more = predict(classifier, [*others, *(edit.change for edit in edits)], progress="challenge set and checks")
     more_scores = calibration.scores(more)
@@ -38,9 +39,10 @@ def main() -> None:
     result = figures(scored, read_params("evaluate", EvaluateParams), uncalibrated=probabilities(logits))
     result["certified"] = at_thresholds(scored, calibration.certified_thresholds())
     result["checks"] = checks(pairs, scores, calibration.threshold)
+    result["checks"]["support"] = calibration.support.counts(changes, scored.accepted)  # figures of pairs are by score
     write_json(METRICS / "test.json", result)
     of_edits = more_scores[len(others) :]
-    supported = np.array([not calibration.support.outside(edit.change) for edit in edits])  # as the scorer decides
+    supported = np.array([not calibration.support.outside(edit.change) for edit in edits])  # `decide` accepts no other
     write_json(METRICS / "challenge.json", challenge_figures(edits, (of_edits >= calibration.threshold) & supported))
     write_reference(RESULTS, logits, scored.labels)
     write_predictions(RESULTS / "predictions.parquet", scored)

@@ -87,13 +87,13 @@ def main(arguments: list[str] | None = None) -> None:
         "attack",
         "try to get nonsense past the model, and tell how much of each kind gets through",
         description="Try to get nonsense past the model: rewrites of the test sentences with noise, symbols, repeated "
-        "words, separators, prompt injections, in another language and so on, chains of harm, and the best of random "
-        "words by the score. Print how many of each kind are accepted at the operating point, as the stage of that "
-        "name writes them to metrics/attack.json.",
+        "words, separators, prompt injections, in another language and so on, chains of harm, and the best of several "
+        "random ones by the score. Print how many of each kind are accepted at the operating point, and how many are "
+        "outside support, as the stage of that name writes them to metrics/attack.json.",
         epilog="example: python -m fluency attack --limit 0.02",
     )
-    command.add_argument("--tries", type=count, help="of each kind (as attack.tries)")
-    command.add_argument("--rounds", type=count, help="of the search in each of its tries (as attack.rounds)")
+    command.add_argument("--tries", type=count, help="of each kind, at most one a sentence (as attack.tries)")
+    command.add_argument("--rounds", type=count, help="draws in each try of best_of_n (as attack.rounds)")
     command.add_argument("--seed", type=int, help="of what is tried (as attack.seed)")
     command.add_argument(
         "--limit", type=probability, dest="max_accepted", metavar="SHARE",

@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,6 @@ from tqdm import tqdm
 from fluency.cli.arguments import add_layout, layout_of, probability
 from fluency.corpus.lines import PIPE, suffix_of
 from fluency.edits.forms import CannotScore
-from fluency.evaluation.monitor import Monitor
 from fluency.evaluation.support import OutsideSupport
 from fluency.scorer.table_source import KNOWN, is_table, look_over, rejected_file
 from fluency.scorer.tables import score_pipe, score_table
@@ -195,7 +194,7 @@ def tables_of(folder: Path, into: Path) -> tuple[list[tuple[Path, Path]], list[P
     files = [
         file for file in sorted(folder.rglob("*")) if file.is_file() and "/." not in f"/{file.relative_to(folder)}"
     ]
-    sources = {file: None for file in files if is_table(file) and not any(map(file.match, NOT_ROWS))}
+    sources = dict.fromkeys(file for file in files if is_table(file) and not any(map(file.match, NOT_ROWS)))
     tables = [(file, into / file.relative_to(folder)) for file in sources]
     if not tables:
         raise UserError(f"{folder}: holds no table; {KNOWN}")
@@ -207,15 +206,26 @@ def tables_of(folder: Path, into: Path) -> tuple[list[tuple[Path, Path]], list[P
 
 
 def _loaded(chosen: argparse.Namespace) -> "tuple[FluencyScorer, dict[str, Any]]":
-    """The scorer, the threshold at which it accepts, and a monitor that tells of drift on standard error, once."""
+    """The scorer, the threshold at which it accepts, and what tells of drift on standard error."""
     from fluency import FluencyScorer
     from fluency.model.device import use_cores
 
     use_cores()
     scorer = FluencyScorer.load(chosen.model, revision=chosen.revision)
     asked = {name: getattr(chosen, name) for name in ("threshold", "min_precision", "confidence")}
-    monitor = Monitor(scorer.calibration.reference, lambda drift: tqdm.write(f"warning: {drift}", file=sys.stderr))
-    return scorer, {"threshold": scorer.calibration.threshold_at(**asked), "monitor": monitor}
+    return scorer, {"threshold": scorer.calibration.threshold_at(**asked), "tell": _warning()}
+
+
+def _warning() -> Callable[[str], None]:
+    """Prints the first warning that it is given, and no other: of a folder's tables, many may drift alike."""
+    told: list[str] = []
+
+    def warn(message: str) -> None:
+        if not told:
+            tqdm.write(f"warning: {message}", file=sys.stderr)
+        told.append(message)
+
+    return warn
 
 
 def _tell(where: str, counts: Counter, aside: Path | str, progress: Progress, *, alone: bool = True) -> None:

@@ -10,7 +10,7 @@ from fluency.evaluation.certificate import SHOWN, Certificate, Curve, certified,
 from fluency.evaluation.monitor import Reference, features, reference_of
 from fluency.evaluation.operating_point import choose, most_recall
 from fluency.evaluation.params import DecisionParams
-from fluency.evaluation.support import Support
+from fluency.evaluation.support import Support, support_of
 from fluency.metrics import probabilities
 from fluency.utils.errors import UserError
 from fluency.utils.files import read_json, write_json
@@ -96,11 +96,6 @@ class Calibration:
             UserError: the file is missing, of an older version, or holds something else.
         """
         values = read_json(path)
-        if isinstance(values, dict) and "temperature" in values:
-            raise UserError(
-                f"{path}: is of an older version, which calibrated by a temperature; `dvc repro calibrate` calibrates "
-                "again, and an exported model is exported again"
-            )
         try:
             return cls(
                 slope=float(values["slope"]),
@@ -115,7 +110,10 @@ class Calibration:
             )
         except (KeyError, TypeError, ValueError, AttributeError):
             names = ", ".join(f.name for f in fields(cls))
-            raise UserError(f"{path}: {names} are needed; `dvc repro calibrate` writes them") from None
+            raise UserError(
+                f"{path}: is of an older version, or broken, as {names} are needed; `dvc repro calibrate` writes it "
+                "anew, and a model that was exported has to be exported again"
+            ) from None
 
 
 def calibrate(
@@ -126,7 +124,6 @@ def calibrate(
     *,
     max_length: int,
     files: Mapping[str, str],
-    support: Support,
     measured: Sequence[Mapping[str, float]],
 ) -> tuple[Calibration, str]:
     """Fit slope, intercept and threshold on validation.
@@ -135,26 +132,36 @@ def calibrate(
         logits: of shape [n, 2].
         labels: of shape [n], 0 or 1.
         groups: of shape [n].
-        max_length, files, support: of the model that gave the logits and of its pairs, as in `Calibration`.
+        max_length, files: of the model that gave the logits, as in `Calibration`.
         measured: `support.measures` of each pair.
 
     Returns:
         The calibration, and in one line why what `decision` asks for is not certified, else "".
 
     Raises:
-        UserError: a logit is no number, or no threshold does what `decision` asks for.
+        UserError: a logit is no number, no pair has label 1, or no threshold does what `decision` asks for.
     """
     if len(broken := np.flatnonzero(~np.isfinite(logits).all(axis=1))):
         raise UserError(
             f"validation: {len(broken)} of {len(logits)} pairs have no score, the first in row {broken[0]}; the model "
             "gives no numbers (NaN), so train it again"
         )
+    support = support_of(measured, labels)
     slope, intercept = fit_platt(logits, labels)
     scores = probabilities(logits, slope, intercept)
     point = choose(scores, labels, groups, decision)
-    reference = reference_of(features(measured, scores), labels, groups)
-    its = slope, intercept, point.threshold, point.certificate, point.curve, max_length, files, support, reference
-    return Calibration(*its), point.note
+    calibration = Calibration(
+        slope=slope,
+        intercept=intercept,
+        threshold=point.threshold,
+        certificate=point.certificate,
+        curve=point.curve,
+        max_length=max_length,
+        files=files,
+        support=support,
+        reference=reference_of(features(measured, scores), labels, groups),
+    )
+    return calibration, point.note
 
 
 def fit_platt(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from fluency.corpus.challenge import LENGTHS, ROLES, Challenge
-from fluency.evaluation.proportions import exact_interval
+from fluency.evaluation.proportions import rate
 
 
 def challenge_figures(edits: Sequence[Challenge], accepted: np.ndarray) -> dict[str, Any]:
@@ -23,20 +23,13 @@ def challenge_figures(edits: Sequence[Challenge], accepted: np.ndarray) -> dict[
     found: dict[str, Any] = {}
     for role in ROLES:
         rows = [row for row, edit in enumerate(edits) if edit.role == role]
-        found[role] = share(wrong[rows])
+        found[role] = _share(wrong[rows])
         kinds = sorted({edits[row].kind for row in rows})
         for name, attribute, groups in (("lengths", "length", LENGTHS), ("kinds", "kind", kinds)):
             members = {group: [row for row in rows if getattr(edits[row], attribute) == group] for group in groups}
-            found[role][name] = {group: share(wrong[its]) for group, its in members.items() if its}
+            found[role][name] = {group: _share(wrong[its]) for group, its in members.items() if its}
     return found
 
 
-def share(wrong: np.ndarray) -> dict[str, Any]:
-    """How many of some edits are decided wrongly, and the share with its exact 95 % interval.
-
-    Args:
-        wrong: of shape [edits], bool.
-    """
-    count, edits = int(wrong.sum()), len(wrong)
-    low, high = exact_interval(wrong, np.ones(edits))
-    return {"edits": edits, "wrong": count, "rate": count / max(edits, 1), "rate_low": low, "rate_high": high}
+def _share(wrong: np.ndarray) -> dict[str, Any]:
+    return {"edits": len(wrong), "wrong": int(wrong.sum()), **rate(wrong)}

@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from fluency.edits.forms import Change
 from fluency.evaluation.proportions import effective_size, lower_bound
 
 FEATURES = ("words", "changed", "score")  # of an edit, in this order
 LEVEL = 0.05  # of false alarms, however long it runs
-_OF_BOUNDS = 0.01  # of it, that a bound of validation's shares is too low
+_OF_BOUNDS = 0.01  # of these, for bounds of validation's shares that are too low
 TOLERANCE = 1.25  # by which a range may be fuller: no text is quite like another
 _BINS = 20  # of a feature, at most
 _ODDS = np.array([1.3, 2.0, 4.0, 16.0, 64.0])  # of the alternatives, in those of the most that the null allows
@@ -35,12 +36,12 @@ class Reference:
     Attributes:
         edges: of each feature, the upper ends of its bins but the last, ascending; an end belongs to its bin.
         shares: of validation's edits in each range.
-        most: the share of edits that the null hypothesis allows there.
+        allowed: the share of edits that the null hypothesis allows there, at most.
     """
 
     edges: Mapping[str, Sequence[float]]
     shares: Mapping[str, Sequence[float]]
-    most: Mapping[str, Sequence[float]]
+    allowed: Mapping[str, Sequence[float]]
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "Reference":
@@ -49,11 +50,11 @@ class Reference:
         Raises:
             KeyError, TypeError, ValueError: the values are of something else.
         """
-        names = ("edges", "shares", "most")
+        names = ("edges", "shares", "allowed")
         read = cls(*({its: [float(one) for one in values[name][its]] for its in FEATURES} for name in names))
         for its in FEATURES:
-            if not len(read.shares[its]) == len(read.most[its]) == len(read.ranges(its)):
-                raise ValueError(f"{its}: a share and the most of each range are needed")
+            if not len(read.shares[its]) == len(read.allowed[its]) == len(read.ranges(its)):
+                raise ValueError(f"{its}: a share of each range and what is allowed there are needed")
         return read
 
     def counts(self, values: np.ndarray) -> np.ndarray:
@@ -73,7 +74,7 @@ class Reference:
         if not ends:
             return ["any number of"]
         below, above = [f"at most {end}" for end in ends], [f"more than {end}" for end in ends]
-        between = [f"{low} to {high}" for low, high in pairwise(ends)]
+        between = [f"more than {low} and at most {high}" for low, high in pairwise(ends)]
         return [below[0], *between, above[-1], *below[1:], *above[:-1]]
 
 
@@ -98,17 +99,19 @@ def reference_of(values: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> 
         values: of shape [edits, features].
         labels, groups: of shape [edits].
     """
-    edges, shares, most = {}, {}, {}
+    edges, shares, allowed = {}, {}, {}
     confidence = 1 - _OF_BOUNDS / (2 * 3 * _BINS * len(FEATURES))
     for name, column in zip(FEATURES, values.T, strict=True):
         ends = np.quantile(column, np.linspace(0, 1, _BINS + 1)[1:-1], method="inverted_cdf")
         ends = np.unique(np.round(ends, 3))  # a score nearer to 0 or 1 differs by the processor
         ends = ends[(ends >= column.min()) & (ends < column.max())]
         bins = np.searchsorted(ends, column)
-        found = [_bounded(bins[kept], groups[kept], len(ends) + 1, confidence) for kept in (labels >= 0, labels == 1)]
-        edges[name], shares[name] = ends.tolist(), found[0][0].tolist()
-        most[name] = np.minimum(TOLERANCE * np.maximum(found[0][1], found[1][1]), 1.0).tolist()
-    return Reference(edges, shares, most)
+        number, fluent = len(ends) + 1, labels == 1
+        its, most = _bounded(bins, groups, number, confidence)
+        _, most_of_fluent = _bounded(bins[fluent], groups[fluent], number, confidence)
+        edges[name], shares[name] = ends.tolist(), its.tolist()
+        allowed[name] = np.minimum(TOLERANCE * np.maximum(most, most_of_fluent), 1.0).tolist()
+    return Reference(edges, shares, allowed)
 
 
 def _bounded(bins: np.ndarray, groups: np.ndarray, number: int, confidence: float) -> tuple[np.ndarray, np.ndarray]:
@@ -124,10 +127,15 @@ def _bounded(bins: np.ndarray, groups: np.ndarray, number: int, confidence: floa
 class Monitor:
     """Running sums of the edits that are scored, and a test of them that may be looked at any time.
 
+    A scorer shows it edits by `watch`. The edits of one sentence have its number of words, so they are no evidence by
+    themselves, however many: of each sentence, one counts.
+
     Attributes:
         reference: what validation's edits look like.
-        tell: is called once with `drift`, as soon as there is one.
-        edits: how many were seen.
+        tell: is called once with `drift`, as soon as there is one; no scorer may be asked in it.
+        once: a batch holds draws of the same policy for each sentence, as a reward's does: of each sentence, the first
+            counts, once. Else its first edit counts as often as it comes again, so that one copied edit is noticed.
+        edits: how many have counted.
         drift: in one line, in what they are unlike validation; empty where they are not.
 
     Example:
@@ -139,20 +147,36 @@ class Monitor:
 
     reference: Reference
     tell: Callable[[str], None] | None = None
-    edits: int = 0
-    drift: str = ""
-    _batches: int = field(default=0, repr=False)
+    once: bool = False
+    edits: int = field(default=0, init=False)
+    drift: str = field(default="", init=False)
+    _batches: int = field(default=0, init=False, repr=False)
+    _counted: dict[str, str] = field(default_factory=dict, init=False, repr=False)  # of the last batch's sentences
 
     def __post_init__(self) -> None:
-        allowed = np.concatenate([self.reference.most[name] for name in FEATURES])
+        allowed = np.concatenate([self.reference.allowed[name] for name in FEATURES])
         allowed = np.clip(allowed, 1e-9, 1 - 1e-9)[:, None]
         odds = _ODDS * allowed / (1 - allowed)
         share = odds / (1 + odds)
         self._hit, self._miss = np.log(share / allowed), np.log((1 - share) / (1 - allowed))
         self._wealth = np.full(self._hit.shape, -np.inf)  # its logarithm, by bin and alternative
 
+    def watch(self, changes: Sequence[Change], values: np.ndarray) -> None:
+        """Take in the edits of a batch that count. Those of a sentence may be spread over batches that follow.
+
+        Args:
+            changes: of shape [edits].
+            values: their `FEATURES`, of shape [edits, features].
+        """
+        if self.once:
+            rows = list({before: row for row, (before, _) in reversed(list(enumerate(changes)))}.values())
+        else:
+            self._counted = {before: self._counted.get(before, after) for before, after in reversed(changes)}
+            rows = [row for row, (before, after) in enumerate(changes) if self._counted[before] == after]
+        self.update(values[rows])
+
     def update(self, values: np.ndarray) -> None:
-        """Take in a batch of edits; their order in it does not count.
+        """Take in a batch of edits, each of which counts; their order in it does not.
 
         Args:
             values: their `FEATURES`, of shape [edits, features].

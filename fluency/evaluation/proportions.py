@@ -53,6 +53,16 @@ def exact_interval(hits: np.ndarray, trials: np.ndarray) -> tuple[float, float]:
     return float(lower_bound(share, size, 0.975)), 1 - float(lower_bound(1 - share, size, 0.975))
 
 
+def rate(hits: np.ndarray) -> dict[str, float]:
+    """The share of hits among independent trials, `rate`, and its exact 95 % interval, `rate_low` and `rate_high`.
+
+    Args:
+        hits: of shape [trials], bool.
+    """
+    low, high = exact_interval(hits, np.ones(len(hits)))
+    return {"rate": int(hits.sum()) / max(len(hits), 1), "rate_low": low, "rate_high": high}
+
+
 def p_of_fewer(share: float, size: float, expected: float) -> float:
     """The chance to find a share of hits of at most this in `size` trials that hit with a probability of `expected`."""
     from scipy.special import betainc

@@ -46,7 +46,7 @@ class Support:
     def outside(self, change: Change, measured: Mapping[str, float] | None = None) -> str:
         """In what the change is out of bounds, in words; empty where it is within all of them.
 
-        A sentence without letter or digit is none that validation could tell of, as it has no words.
+        A sentence without a letter or digit is out of bounds too: it has no words, so validation tells nothing of it.
 
         Args:
             measured: its `measures`, if they are known.
@@ -59,10 +59,21 @@ class Support:
                 return f"outside support; {value:.4g} {_SAID[name]}, where validation has {low:.4g} to {high:.4g}"
         return ""
 
+    def counts(self, changes: Sequence[Change], accepted: np.ndarray) -> dict[str, int]:
+        """How many `pairs` there are, how many are `outside`, and how many of these are accepted by their score alone.
+
+        Args:
+            accepted: whether the score of each change reaches the operating point, of shape [changes].
+        """
+        outside = np.array([bool(self.outside(change)) for change in changes], dtype=bool)
+        both = int((outside & accepted).sum())
+        return {"pairs": len(changes), "outside": int(outside.sum()), "outside_accepted_at_operating_point": both}
+
     def __str__(self) -> str:
         """One line, as `summary` prints it."""
         bounds = "; ".join(f"{low:.4g} to {high:.4g} {_SAID[name]}" for name, (low, high) in self.bounds.items())
-        return f"supported edits (each bound holds {self.level:.1%} of validation's fluent ones): {bounds}"
+        held = f"each bound holds {self.level:.1%} of validation's fluent ones"
+        return f"supported edits ({held}): {bounds}; a letter or digit in each sentence"
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "Support":
@@ -91,20 +102,21 @@ def _tokens(text: str) -> int:
     return sum(not token.isspace() for token in tokenize(text))
 
 
-def support_of(pairs: Sequence[Mapping[str, Any]], level: float = LEVEL) -> Support:
-    """The support that validation pairs give.
+def support_of(measured: Sequence[Mapping[str, float]], labels: np.ndarray, level: float = LEVEL) -> Support:
+    """The support that validation's edits give.
 
     Only fluent edits count: those that harm are no evidence that an edit like them can be accepted, and absurd ones
     reach from one end to the other. Least words have a bound, as the model is worst where there is least context;
     what else an edit has little of harms nothing.
 
     Args:
-        pairs: rows as data/pairs/ has them.
+        measured: `measures` of each edit.
+        labels: of shape [edits], 0 or 1.
 
     Raises:
-        UserError: no pair has label 1.
+        UserError: no edit has label 1.
     """
-    fluent = [measures((pair["before"], pair["after"])) for pair in pairs if pair["label"] == 1]
+    fluent = [its for its, label in zip(measured, labels.tolist(), strict=True) if label == 1]
     if not fluent:
         raise UserError("validation has no pair with label 1, which would tell what a fluent edit looks like")
     bounds = {}

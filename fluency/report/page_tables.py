@@ -123,7 +123,7 @@ def _side_by_side(judges: Mapping[str, Figures], names: Iterable[str]) -> list[R
 def challenge_table(challenge: Figures, by: str) -> list[Table]:
     """How much of the challenge set is decided wrongly, by what the edits do and then `by`: `lengths` or `kinds`."""
     groups = {
-        CHALLENGE[role]: [("all", _wrong(its)), *((name, _wrong(one)) for name, one in its[by].items())]
+        CHALLENGE[role]: [(name, _counted(one, "wrong")) for name, one in {"all": its, **its[by]}.items()]
         for role, its in challenge.items()
     }
     caption = "Hand-written edits that training never sees, and the share that is decided wrongly"
@@ -131,14 +131,14 @@ def challenge_table(challenge: Figures, by: str) -> list[Table]:
 
 
 def attack_table(attack: Figures) -> list[Table]:
-    """How much nonsense of each kind is accepted at the operating point."""
-    rows = [(_title(kind), _wrong(its)) for kind, its in attack.items()]
-    caption = "Nonsense, made of test sentences by rule or by search, and the share that is accepted"
-    return [_table(caption, ["", "Tries", "Accepted", "Share"], {"": rows})] if rows else []
+    """How much nonsense of each kind is outside support, and how much is accepted at the operating point."""
+    rows = [(_title(kind), _counted(its, "outside_support", "accepted")) for kind, its in attack.items()]
+    caption = "Nonsense by rule, or the best of several by the score; outside support, it is refused and no model asked"
+    return [_table(caption, ["", "Tries", "Outside support", "Accepted", "Share"], {"": rows})] if rows else []
 
 
-def _wrong(its: Figures) -> list[Cell]:
-    return [_plain(its["edits"]), _plain(its["wrong"]), _cell(its, "rate", mark=0.0)]
+def _counted(its: Figures, *counts: str) -> list[Cell]:
+    return [*(_plain(its[name]) for name in ("edits", *counts)), _cell(its, "rate", mark=0.0)]
 
 
 def checks_table(checks: Figures) -> list[Table]:

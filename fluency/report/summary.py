@@ -93,7 +93,7 @@ def challenge_table(figures: Mapping[str, Any]) -> str:
         (
             title,
             figures[role]["edits"],
-            f"{figures[role]['rate']:.1%} ({figures[role]['rate_low']:.1%}-{figures[role]['rate_high']:.1%})",
+            _rate(figures[role]),
             *(f"{figures[role]['lengths'][length]['rate']:.1%}" for length in lengths),
         )
         for role, title in CHALLENGE.items()
@@ -102,16 +102,18 @@ def challenge_table(figures: Mapping[str, Any]) -> str:
 
 
 def attack_table(figures: Mapping[str, Any]) -> str:
-    """How much nonsense of each kind is accepted at the operating point.
+    """How much nonsense of each kind is outside support, where no model is asked, and accepted at the operating point.
 
     Args:
         figures: as metrics/attack.json has them.
     """
-    rows = [
-        (spoken(kind), its["edits"], f"{its['rate']:.1%} ({its['rate_low']:.1%}-{its['rate_high']:.1%})")
-        for kind, its in figures.items()
-    ]
-    return table(("nonsense", "tries", "accepted"), rows) + "\n"
+    rows = [(spoken(kind), its["edits"], its["outside_support"], _rate(its)) for kind, its in figures.items()]
+    return table(("nonsense", "tries", "outside support", "accepted"), rows) + "\n"
+
+
+def _rate(its: Mapping[str, Any]) -> str:
+    """A share with its interval."""
+    return f"{its['rate']:.1%} ({its['rate_low']:.1%}-{its['rate_high']:.1%})"
 
 
 def spoken(name: str) -> str:

@@ -1,13 +1,17 @@
-"""Attacks on the scorer: rewrites that nobody would accept, made by rule or found with the score as the only guide."""
+"""Attacks on the scorer: rewrites that nobody would accept, made by rule, or the best of several by the score."""
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from itertools import chain, cycle, islice
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fluency.evaluation.challenge import share
+from fluency.edits.forms import CannotScore, Change
+from fluency.evaluation.proportions import rate
+from fluency.evaluation.support import OutsideSupport
+from fluency.scorer.inputs import change_of
+from fluency.scorer.outcome import Outcome
 from fluency.scorer.params import AttackParams
 from fluency.utils.errors import UserError
 
@@ -35,12 +39,12 @@ _FOREIGN = (
 )  # fmt: skip
 _STUBS = (".", "...", "-", "?!", "N/A", "of the", "the", "a a", "1.")
 
-# no English has one of the first before one of the second
+# none of the first may stand right before one of the second
 _ARTICLES = ("the", "a", "an", "my", "every")
 _AFTER_NO_ARTICLE = ("of", "and", "is", "to", "but", "was", "because", "than", "the", "if")
 
 Made = Callable[[str, Sequence[str], random.Random], str]
-Path = list[str]  # a sentence, and what it is turned into step by step
+Steps = list[str]  # a sentence, and what it is turned into step by step
 
 
 def _noise(sentence: str, _: Sequence[str], rng: random.Random) -> str:
@@ -134,14 +138,20 @@ def attack(
 
     Beside `KINDS`: `separated_harm`, harmful edits with a separator behind them; `chain`, three harmful edits one after
     the other, and `erosion`, words lost one by one from the beginning until one is left, which get through where each
-    step is accepted; `search`, the best of several `random_words`, by the score. All kinds take the same sentences, of
-    the shorter half, so that the model reads each once.
+    step is accepted; `best_of_n`, several independent draws of `random_words`, the best of them by the score, so that
+    it gets through where any of them does. All kinds take the same sentences, each once, of the shorter half, so that
+    the model reads each once.
+
+    Much of some kinds lies outside the support of the calibration: it is refused before the model is asked, and tells
+    nothing of the model.
 
     Args:
         pairs: rows as data/pairs/ has them; what they do to a sentence with label 0 is a harm.
 
     Returns:
-        By kind the number of `edits`, of those `wrong` (accepted), the share `rate`, and its exact 95 % interval.
+        By kind the number of `edits` (`params.tries`, or as many as there are sentences), how many of them are
+        `accepted`, how many end at a step that is `outside_support` (of `best_of_n`: all draws), the share that is
+        accepted, `rate`, and its exact 95 % interval.
 
     Raises:
         UserError: fewer than two sentences have a pair with label 0.
@@ -151,8 +161,8 @@ def attack(
         raise UserError("attack: needs two sentences that have a pair with label 0; the test pairs have fewer")
     others = sorted(harms, key=lambda sentence: (len(sentence), sentence))
     short = others[: len(others) // 2 + 1]
-    chosen = list(islice(cycle(random.Random(params.seed).sample(short, len(short))), params.tries))
-    tried: dict[str, list[Path]] = {}
+    chosen = random.Random(params.seed).sample(short, len(short))[: params.tries]
+    tried: dict[str, list[Steps]] = {}
     more = [f"random_words {turn}" for turn in range(1, params.rounds)]
     for kind, make in (KINDS | dict.fromkeys(more, _random_words)).items():
         rng = random.Random(f"{params.seed} {kind}")
@@ -162,9 +172,15 @@ def attack(
     tried["chain"] = [[its, harms[its], *_worse(harms[its], rng)] for its in chosen]
     tried["erosion"] = [_eroded(its) for its in chosen]
     by_sentence = list(chain.from_iterable(zip(*tried.values(), strict=True)))
-    through = dict(zip(tried, _gets_through(scorer, by_sentence).reshape(len(chosen), len(tried)).T, strict=True))
-    through["search"] = np.any([through["random_words"], *map(through.pop, more)], axis=0)
-    return {kind: share(its) for kind, its in through.items()}
+    accepted, outside = (
+        dict(zip(tried, its.reshape(len(chosen), -1).T, strict=True)) for its in _ends(scorer, by_sentence)
+    )
+    accepted["best_of_n"] = np.any([accepted["random_words"], *map(accepted.pop, more)], axis=0)
+    outside["best_of_n"] = np.all([outside["random_words"], *map(outside.pop, more)], axis=0)
+    return {
+        kind: {"edits": len(its), "accepted": int(its.sum()), "outside_support": int(outside[kind].sum()), **rate(its)}
+        for kind, its in accepted.items()
+    }
 
 
 def refuse_above(limit: float | None, found: Mapping[str, Mapping[str, Any]], key: str = "attack.max_accepted") -> None:
@@ -181,7 +197,7 @@ def refuse_above(limit: float | None, found: Mapping[str, Mapping[str, Any]], ke
         )
 
 
-def _worse(sentence: str, rng: random.Random) -> Path:
+def _worse(sentence: str, rng: random.Random) -> Steps:
     """The sentence without one of its words, and that with two words in each other's place."""
     words = sentence.split()
     if len(words) < 3:
@@ -192,22 +208,31 @@ def _worse(sentence: str, rng: random.Random) -> Path:
     return [shorter, " ".join(words)]
 
 
-def _eroded(sentence: str) -> Path:
+def _eroded(sentence: str) -> Steps:
     words = sentence.split()
     return [" ".join(words[lost:]) for lost in range(len(words))]
 
 
-def _gets_through(scorer: "FluencyScorer", paths: Sequence[Path]) -> np.ndarray:
-    """Of each path whether every step is accepted, of shape [paths]; a step that changes nothing is no success.
+def _ends(scorer: "FluencyScorer", tried: Sequence[Steps]) -> tuple[np.ndarray, np.ndarray]:
+    """Of each try whether every step is accepted, and whether it ends at one outside support, both of shape [tries].
 
-    What follows a refused step is not asked about.
+    A step that changes nothing is no success. What follows a refused step is not asked about.
     """
-    through = np.array([len(path) > 1 for path in paths])
-    for step in range(max(map(len, paths)) - 1):
-        going = [row for row in np.flatnonzero(through) if step + 1 < len(paths[row])]
+    accepted, outside = np.array([len(steps) > 1 for steps in tried]), np.zeros(len(tried), dtype=bool)
+    for step in range(max(map(len, tried)) - 1):
+        going = [row for row in np.flatnonzero(accepted) if step + 1 < len(tried[row])]
         if not going:
             break
-        changes = [(paths[row][step], paths[row][step + 1]) for row in going]
-        real = np.array([before != after for before, after in changes], dtype=bool)
-        through[going] = scorer.decide(changes, errors="nan") & real
-    return through
+        changes = [(tried[row][step], tried[row][step + 1]) for row in going]
+        outcomes = list(scorer.score_stream(changes, ask_outside=False))
+        accepted[going] = [_succeeds(*its, scorer.calibration.threshold) for its in zip(changes, outcomes, strict=True)]
+        outside[going] = [isinstance(outcome, OutsideSupport) for outcome in outcomes]
+    return accepted, outside
+
+
+def _succeeds(change: Change, outcome: Outcome, threshold: float) -> bool:
+    """Whether the scorer accepts a change, and a reader sees one."""
+    if isinstance(outcome, CannotScore) or outcome < threshold:
+        return False
+    before, after = change_of(change)
+    return before != after

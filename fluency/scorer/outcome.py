@@ -1,15 +1,18 @@
 """What comes of scoring an edit: its score, or the reason why it has none."""
 
-from collections.abc import Iterable, Sequence
-from typing import Literal, get_args
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from fluency.edits.forms import CannotScore, Change
+from fluency.edits.forms import CannotScore, Change, TooLong
 from fluency.evaluation.calibration import Calibration
 from fluency.evaluation.monitor import features
 from fluency.evaluation.support import OutsideSupport, measures
 from fluency.utils.errors import UserError
+
+if TYPE_CHECKING:
+    from fluency.model.encoding import Item, Unseen
 
 Outcome = float | CannotScore
 Errors = Literal["raise", "nan"]
@@ -20,13 +23,38 @@ class UnseenChange(CannotScore):
     """The model's tokenizer gives both sentences the same tokens, though a reader sees that they differ."""
 
 
+class Readable(NamedTuple):
+    """What the model is asked about: the tokens of a change, and its `support.measures`."""
+
+    item: "Item"
+    measured: Mapping[str, float]
+
+
+def readable_or_error(
+    change: Change, item: "Item", length: int, unseen: "Unseen | None", calibration: Calibration, ask_outside: bool
+) -> Readable | CannotScore:
+    """What the model is to be asked about a change, or why it is not asked.
+
+    Args:
+        item, length, unseen: what the model's reader gives of it: its tokens, how many, and what it does not see.
+        ask_outside: whether the model is asked about what is outside support.
+    """
+    if unseen == "invisible":
+        return UnseenChange("the model's tokenizer sees no change")
+    if length > calibration.max_length:
+        return TooLong(f"too long; {length} tokens, where {calibration.max_length} are the most")
+    measured = measures(change)
+    amiss = "" if ask_outside else calibration.support.outside(change, measured)
+    return OutsideSupport(amiss) if amiss else Readable(item, measured)
+
+
 def outcomes_of(
-    changes: Sequence[Change], logits: np.ndarray, calibration: Calibration
+    asked: Mapping[Change, Readable], logits: np.ndarray, calibration: Calibration
 ) -> tuple[dict[Change, Outcome], np.ndarray]:
     """What comes of each change that the model was asked about, and what a `Monitor` looks at in it.
 
     Args:
-        logits: of shape [changes, 2].
+        logits: of shape [changes, 2], in the order of `asked`.
 
     Returns:
         The outcomes, and an array of shape [changes, features].
@@ -37,14 +65,14 @@ def outcomes_of(
     finite = np.isfinite(logits).all(axis=1)
     if not finite.all():
         raise UserError(
-            f"{changes[int(np.argmin(finite))]!r:.200}: the model gives no number; its weights are broken, or "
+            f"{list(asked)[int(np.argmin(finite))]!r:.200}: the model gives no number; its weights are broken, or "
             "bfloat16 is too coarse for them (bf16=False)"
         )
-    scores, measured = calibration.scores(logits), [measures(change) for change in changes]
-    amiss = map(calibration.support.outside, changes, measured)
+    scores, measured = calibration.scores(logits), [its.measured for its in asked.values()]
+    amiss = map(calibration.support.outside, asked, measured)
     outcomes = {
         change: OutsideSupport(why, score) if why else score
-        for change, score, why in zip(changes, scores.tolist(), amiss, strict=True)
+        for change, score, why in zip(asked, scores.tolist(), amiss, strict=True)
     }
     return outcomes, features(measured, scores)
 

@@ -4,6 +4,7 @@ A part has the outcomes of one chunk of rows and is finished or not there. They 
 
     .scored.csv.parts/lock                held by the one run that writes scored.csv
     .scored.csv.parts/KEY/000000.parquet  of the first rows
+    .scored.csv.parts/KEY/drift.txt       in what the edits in them no longer look like validation, once it was seen
     .scored.csv.parts/KEY/written.json    what scored.csv was like when it was written from these parts
 
 KEY stands for the table and for what scores it. A killed run goes on with the parts that are missing; another threshold
@@ -21,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fluency.utils.errors import UserError
-from fluency.utils.files import read_json, write_json, written_aside
+from fluency.utils.files import read_json, write_json, write_text, written_aside
 from fluency.utils.processes import locked
 
 
@@ -38,7 +39,7 @@ class Note(NamedTuple):
 
 
 _SCHEMA = pa.schema([("score", pa.float64()), ("reason", pa.string())])
-_WRITTEN = "written.json"
+_DRIFT, _WRITTEN = "drift.txt", "written.json"
 
 
 @contextmanager
@@ -87,6 +88,15 @@ class Parts:
         except (OSError, pa.ArrowException):
             return []
         return list(map(Note, scores, reasons))
+
+    def keep_drift(self, drift: str) -> None:
+        """Keep, for later runs, in what the edits in the parts no longer look like validation."""
+        write_text(self._folder / _DRIFT, drift)
+
+    def drift(self) -> str:
+        """What `keep_drift` was given last; empty if nothing was."""
+        file = self._folder / _DRIFT
+        return file.read_text(encoding="utf-8") if file.exists() else ""
 
     def written(self) -> Any:
         """What `write_down` was given last; None if nothing was."""

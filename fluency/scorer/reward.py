@@ -1,7 +1,6 @@
 """The scorer as a reward for language models that rewrite sentences, in the form that TRL's trainers call."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from fluency.edits.forms import AnyEdit, CannotScore, EditNotFound, check_sentence
@@ -32,8 +31,8 @@ class FluencyReward:
         unscorable: what a completion earns that has no score, as it is empty, too long, no text, or an edit outside
             the calibration's support; with None, TRL leaves this reward out. Where the data set's row is at fault, it
             is None in any case, and TRL warns.
-        copied: what a completion earns that changes nothing. At the operating point's threshold, an edit earns more
-            than a copy just where it is accepted: a margin over copying.
+        copied: what a completion earns that changes nothing. At the operating point's threshold, no refused edit earns
+            as much as a copy, and an accepted one earns as much or more: a margin over copying.
         name: by which TRL logs it; two rewards need two names.
         completion_text: gives a completion's text, or None; `written_text` takes off what stands in think tags.
 
@@ -68,16 +67,18 @@ class FluencyReward:
         self.completion_text = completion_text
         self.__name__ = name
 
+        self._monitor = Monitor(scorer.calibration.reference, once=True)
+
     @property
     def drift(self) -> str:
         return self._monitor.drift
 
-    @cached_property
-    def _monitor(self) -> Monitor:
-        return Monitor(self.scorer.calibration.reference)
-
     def __getstate__(self) -> dict[str, Any]:
-        return {name: its for name, its in vars(self).items() if name != "_monitor"}  # a worker begins its own
+        return {name: its for name, its in vars(self).items() if name != "_monitor"}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        vars(self).update(state)
+        self._monitor = Monitor(self.scorer.calibration.reference, once=True)  # a worker begins its own
 
     def __call__(self, prompts: Sequence[Any], completions: Sequence[Completion], **columns: Any) -> list[float | None]:
         """The reward of each completion.
@@ -93,6 +94,16 @@ class FluencyReward:
         Raises:
             ValueError: the data set has no such column, or not as many of its rows as there are completions.
         """
+        return self.judged(prompts, completions, **columns)[0]
+
+    def judged(
+        self, prompts: Sequence[Any], completions: Sequence[Completion], **columns: Any
+    ) -> tuple[list[float | None], list[bool]]:
+        """What a call gives, and which completions are accepted: edits that `decide` accepts, and no copies.
+
+        Args:
+            prompts, completions, columns: as for a call, which logs the same.
+        """
         log_metric, log_extra = columns.get("log_metric"), columns.get("log_extra")
         columns = {name: values for name, values in columns.items() if _is_column(name, values)}
         texts = [_stripped(self.completion_text(completion)) for completion in completions]
@@ -105,31 +116,25 @@ class FluencyReward:
             edits = list(zip(sentences, parts, texts, occurrences, strict=True))
         outcomes = list(self.scorer.score_stream(edits, monitor=self._monitor))
         copies = [_is_copy(edit) for edit in edits]
+        threshold = self.scorer.calibration.threshold
+        reached = [not isinstance(outcome, CannotScore) and outcome >= threshold for outcome in outcomes]
         if log_metric and outcomes:
-            for name, share in self._shares(copies, outcomes).items():
-                log_metric(f"{self.__name__}/{name}", share)
+            outside = [isinstance(outcome, OutsideSupport) for outcome in outcomes]
+            flags = {"copied": copies, "outside_support": outside, "refused": [not its for its in reached]}
+            for name, its in flags.items():
+                log_metric(f"{self.__name__}/{name}", sum(its) / len(its))
             log_metric(f"{self.__name__}/drift", float(bool(self.drift)))
         if log_extra:
             reasons = [str(outcome) if isinstance(outcome, CannotScore) else "" for outcome in outcomes]
             log_extra(f"{self.__name__}_reason", reasons)
         earned = [self._reward(sentence, outcome) for sentence, outcome in zip(sentences, outcomes, strict=True)]
-        return [self.copied if copy else value for copy, value in zip(copies, earned, strict=True)]
-
-    def accepts(self, earned: float | None) -> bool:
-        """Whether a reward that this one gave is that of a completion at the operating point or above."""
-        return earned is not None and earned >= self.scorer.calibration.threshold
+        rewards = [self.copied if copy else value for copy, value in zip(copies, earned, strict=True)]
+        return rewards, [its and not copy for its, copy in zip(reached, copies, strict=True)]
 
     def _reward(self, sentence: Any, outcome: Outcome) -> float | None:
         if not isinstance(outcome, CannotScore):
             return outcome
         return None if isinstance(outcome, EditNotFound) or not _is_sentence(sentence) else self.unscorable
-
-    def _shares(self, copies: Sequence[bool], outcomes: Sequence[Outcome]) -> dict[str, float]:
-        threshold = self.scorer.calibration.threshold
-        refused = [isinstance(outcome, CannotScore) or outcome < threshold for outcome in outcomes]
-        outside = [isinstance(outcome, OutsideSupport) for outcome in outcomes]
-        flags = {"copied": copies, "outside_support": outside, "refused": refused}
-        return {name: sum(its) / len(its) for name, its in flags.items()}
 
 
 def _is_column(name: str, values: Any) -> bool:

@@ -12,16 +12,14 @@ from threading import Lock
 import numpy as np
 import torch
 
-from fluency.edits.forms import AnyEdit, CannotScore, Change, TooLong
+from fluency.edits.forms import AnyEdit, CannotScore, Change
 from fluency.evaluation.calibration import Calibration
 from fluency.evaluation.monitor import Monitor
-from fluency.evaluation.support import OutsideSupport
 from fluency.model.classifier import Classifier, load_classifier
 from fluency.model.device import device_at_hand
-from fluency.model.encoding import Item, Unseen
 from fluency.scorer.artifact import checked, locate, whole_name
 from fluency.scorer.inputs import change_of, change_or_error, each_edit
-from fluency.scorer.outcome import Errors, Outcome, Outside, UnseenChange, outcomes_of, scores_of
+from fluency.scorer.outcome import Errors, Outcome, Outside, Readable, outcomes_of, readable_or_error, scores_of
 from fluency.scorer.rewrite import MAX_SHARE, Rewrite, judged, plan_of
 from fluency.utils.processes import PROCESS
 
@@ -124,7 +122,7 @@ class FluencyScorer:
 
         Args:
             ask_outside: whether the model is asked about edits outside support; it takes time.
-            monitor: is shown each edit that the model is asked about, with its score.
+            monitor: watches the edits that the model is asked about.
 
         Yields:
             The score of an edit, or instead of it the CannotScore that says why it has none; of an OutsideSupport,
@@ -146,7 +144,7 @@ class FluencyScorer:
         Args:
             chunks: of edits; a CannotScore among them keeps its place. A chunk's scores leave once the next chunk
                 is there, which is tokenised while the model is busy: an empty one lets them go.
-            monitor: as for `score_stream`.
+            ask_outside, monitor: as for `score_stream`.
 
         Yields:
             What `score_stream` yields of each edit, for one chunk after the other.
@@ -198,41 +196,35 @@ class FluencyScorer:
 
     def _prepared(
         self, edits: Sequence[AnyEdit | CannotScore], ask_outside: bool
-    ) -> tuple[list[Change | CannotScore], dict[Change, Item | CannotScore]]:
+    ) -> tuple[list[Change | CannotScore], dict[Change, Readable | CannotScore]]:
         """What each edit stands for, and once each of the changes that the model is to be asked about."""
         asked = [change_or_error(edit) for edit in edits]
         changes = list(dict.fromkeys(its for its in asked if isinstance(its, tuple) and its[0] != its[1]))
         if not changes:
             return asked, {}
+        reader = self.classifier.reader
         with self._tokenising:
-            items = self.classifier.reader.tokenise(changes, cut=False)
-            unseen = self.classifier.reader.unseen(changes)
-        readable = (self._readable(*read, ask_outside) for read in zip(changes, items, unseen, strict=True))
-        return asked, dict(zip(changes, readable, strict=True))
-
-    def _readable(self, change: Change, item: Item, unseen: Unseen | None, ask_outside: bool) -> Item | CannotScore:
-        if unseen == "invisible":
-            return UnseenChange("the model's tokenizer sees no change")
-        length, most = self.classifier.reader.length(item), self.calibration.max_length
-        if length > most:
-            return TooLong(f"too long; {length} tokens, where {most} are the most")
-        amiss = "" if ask_outside else self.calibration.support.outside(change)
-        return OutsideSupport(amiss) if amiss else item
+            items, unseen = reader.tokenise(changes, cut=False), reader.unseen(changes)
+        rows = zip(changes, items, map(reader.length, items), unseen, strict=True)
+        return asked, {row[0]: readable_or_error(*row, self.calibration, ask_outside) for row in rows}
 
     def _outcomes(
-        self, asked: list[Change | CannotScore], encoded: dict[Change, Item | CannotScore], monitor: Monitor | None
+        self,
+        asked: list[Change | CannotScore],
+        prepared: dict[Change, Readable | CannotScore],
+        monitor: Monitor | None,
     ) -> list[Outcome]:
-        known: dict[Change, Outcome] = {its: item for its, item in encoded.items() if isinstance(item, CannotScore)}
-        rest = [change for change in encoded if change not in known]
+        known: dict[Change, Outcome] = {its: item for its, item in prepared.items() if isinstance(item, CannotScore)}
+        rest = {its: item for its, item in prepared.items() if isinstance(item, Readable)}
         if rest:
             with self._predicting:
-                reader = self.classifier.reader
-                logits = self.classifier.logits(reader.read([encoded[change] for change in rest]))
-            found, values = outcomes_of(rest, logits, self.calibration)
+                logits = self.classifier.logits(self.classifier.reader.read([its.item for its in rest.values()]))
+                found, values = outcomes_of(rest, logits, self.calibration)
+                if monitor is not None:
+                    rows = {change: row for row, change in enumerate(rest)}
+                    shown = [its for its in asked if its in rows]
+                    monitor.watch(shown, values[[rows[its] for its in shown]])
             known |= found
-            if monitor is not None:
-                rows = {change: row for row, change in enumerate(rest)}
-                monitor.update(values[[rows[its] for its in asked if its in rows]])
         # only identities are not asked
         return [item if isinstance(item, CannotScore) else known.get(item, 1.0) for item in asked]
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fluency.scorer.completion import Completion
+from fluency.scorer.inputs import values_of
 from fluency.scorer.reward import FluencyReward
 
 Rewards = list[float | None]
@@ -24,41 +25,51 @@ def awaited(reward: Callable[..., Rewards]) -> Callable[..., Any]:
 def gated(reward: FluencyReward, *others: Callable[..., Rewards]) -> Callable[..., Rewards]:
     """The reward, and on top of it what the others give, but only where it accepts the completion.
 
-    It accepts what earns the operating point or more. With the reward's `copied` below that, copies open no gate. An
-    other's None counts nothing.
+    It accepts an edit within support that reaches the operating point, and no copy, whatever either earns. An other's
+    None counts nothing.
     """
 
     def compute(prompts: Sequence[Any], completions: Sequence[Completion], **columns: Any) -> Rewards:
-        earned = reward(prompts, completions, **columns)
+        earned, accepted = reward.judged(prompts, completions, **columns)
         added = [other(prompts=prompts, completions=completions, **columns) for other in others]
         return [
-            value + sum(its or 0.0 for its in theirs) if reward.accepts(value) else value
-            for value, *theirs in zip(earned, *added, strict=True)
+            value + sum(its or 0.0 for its in theirs) if opened else value
+            for value, opened, *theirs in zip(earned, accepted, *added, strict=True)
         ]
 
     return _named(compute, f"gated_{reward.__name__}")
 
 
 def length_neutral(reward: FluencyReward) -> Callable[..., Rewards]:
-    """The reward without what goes with length: among accepted completions, longer ones earn no more and no less.
+    """The reward without what goes with length: among accepted edits, longer ones earn no more and no less.
 
-    Of those that a batch's reward accepts, the least-squares line of their rewards in the characters that each has more
-    than what it replaces is taken off, but for its mean. None falls below the operating point, and what is not
-    accepted keeps what it earned, so that nonsense gains nothing by its length.
+    Of the edits that a batch's reward accepts, the least-squares line of their rewards in the characters that each has
+    more than what it replaces is taken off, but for its mean. Where one would then earn more than 1, or less than the
+    operating point, all are drawn towards the mean until none does. What is not accepted keeps what it earned, so
+    that nonsense gains nothing by its length; so do copies.
     """
 
     def compute(prompts: Sequence[Any], completions: Sequence[Completion], **columns: Any) -> Rewards:
-        earned = reward(prompts, completions, **columns)
-        rows = [row for row, value in enumerate(earned) if reward.accepts(value)]
-        replaced = columns[reward.part or reward.before]
-        longer = np.array([len(reward.completion_text(completions[row]) or "") - len(replaced[row]) for row in rows])
-        longer = longer - longer.mean() if rows else longer
+        earned, accepted = reward.judged(prompts, completions, **columns)
+        written, replaced = values_of(completions), values_of(columns[reward.part or reward.before])
+        rows = np.flatnonzero(accepted).tolist()
+        longer = np.array([len(reward.completion_text(written[row]) or "") - len(replaced[row]) for row in rows])
         values = np.array([earned[row] for row in rows])
-        slope = longer @ values / max(longer @ longer, 1)  # whole characters: below 1, all are as long
-        straight = np.maximum(values - slope * longer, reward.scorer.calibration.threshold)
-        return [dict(zip(rows, straight.tolist(), strict=True)).get(row, value) for row, value in enumerate(earned)]
+        straight = _straightened(values, longer, least=reward.scorer.calibration.threshold) if rows else values
+        new = dict(zip(rows, straight.tolist(), strict=True))
+        return [new.get(row, value) for row, value in enumerate(earned)]
 
     return _named(compute, f"length_neutral_{reward.__name__}")
+
+
+def _straightened(values: np.ndarray, longer: np.ndarray, *, least: float) -> np.ndarray:
+    """Values from `least` to 1, of shape [edits], without their line in `longer`, and still within these bounds."""
+    mean, longer = values.mean(), longer - longer.mean()
+    slope = longer @ values / max(longer @ longer, 1)  # whole characters: below 1, all are as long
+    rest = values - mean - slope * longer
+    room = np.where(rest < 0, mean - least, 1 - mean)
+    drawn = min(1.0, float((room / np.maximum(np.abs(rest), 1e-12)).min()))
+    return np.clip(mean + drawn * rest, least, 1.0)  # which the last digit may leave
 
 
 def _named(compute: Callable[..., Any], name: str) -> Callable[..., Any]:

@@ -32,11 +32,10 @@ if TYPE_CHECKING:
     from fluency.scorer.scorer import FluencyScorer
 
 Progress = Callable[[int, bool], None]  # told how many rows have a score now, and whether they had one before
+Tell = Callable[[str], None]
 
 
-def score_table(
-    scorer: "FluencyScorer", table: Table, *, threshold: float, progress: Progress, monitor: Monitor | None = None
-) -> Counter:
+def score_table(scorer: "FluencyScorer", table: Table, *, threshold: float, progress: Progress, tell: Tell) -> Counter:
     """Score a table, its rows that have no score into `rejected_file(table.target)`.
 
     Rows that the same model scored before are not scored again; another threshold decides anew. A scored table that
@@ -44,7 +43,8 @@ def score_table(
 
     Args:
         threshold: scores from it on are accepted.
-        monitor: is shown each edit that is scored now, and what an earlier run has found in those that were before.
+        tell: is told once, by the name of the table, in what its edits no longer look like validation; also where that
+            was seen by an earlier run, which was killed or has scored it all.
 
     Returns:
         How many rows were `scored` and how many `rejected`.
@@ -54,16 +54,21 @@ def score_table(
     """
     with claimed(table.target) as folder:
         parts = Parts(folder, _key(scorer, table))
-        written = parts.written() or {}
-        monitor = monitor or Monitor(scorer.calibration.reference)
-        monitor.note(written.get("drift", ""))
-        if written and written == _written(table.target, threshold, written["counts"], written.get("drift")):
+
+        def told(drift: str) -> None:
+            parts.keep_drift(drift)
+            tell(f"{table.source}: {drift}")
+
+        monitor = Monitor(scorer.calibration.reference, told)
+        monitor.note(parts.drift())
+        written = parts.written()
+        if written and written == _written(table.target, threshold, written["counts"]):
             progress(table.rows, True)
             return Counter(written["counts"])
         numbers = _finish(parts, scorer, table, progress, monitor)
         table.check_unchanged()
         counts = write_scored(table, (note for part in numbers for note in parts.notes(part)), threshold)
-        parts.write_down(_written(table.target, threshold, counts, monitor.drift))
+        parts.write_down(_written(table.target, threshold, counts))
     return counts
 
 
@@ -74,16 +79,16 @@ def score_pipe(
     *,
     threshold: float,
     progress: Progress,
+    tell: Tell,
     layout: Layout = AS_NAMED,
-    monitor: Monitor | None = None,
 ) -> Counter:
     """Score a table as it comes, from or to a pipe: what is scored leaves at once, as JSON Lines.
 
     Args:
         source, target: one of them is a pipe, or both are.
         threshold: scores from it on are accepted.
+        tell: is told once in what the edits no longer look like validation.
         layout: how the rows hold edits.
-        monitor: is shown each edit that is scored.
 
     Returns:
         How many rows were `scored` and how many `rejected`.
@@ -100,6 +105,7 @@ def score_pipe(
             waiting.append(chunk)
             yield [layout.edit_of(item) for _, item in chunk]
 
+    monitor = Monitor(scorer.calibration.reference, tell)
     held = nullcontext() if target == PIPE else claimed(target)
     with held, scored_rows(target, pa.schema([]), threshold) as (put, counts):
         for outcomes in scorer.score_chunks(edits(), monitor=monitor):
@@ -158,10 +164,10 @@ def _finish(parts: Parts, scorer: "FluencyScorer", table: Table, progress: Progr
     return range(len(sizes))
 
 
-def _written(target: Path, threshold: float, counts: Counter, drift: str | None) -> dict[str, object]:
+def _written(target: Path, threshold: float, counts: Counter) -> dict[str, object]:
     """What is noted of a table that was written, in the values that JSON gives back."""
     files = [list(state_of(file)) if file.exists() else None for file in (target, rejected_file(target))]
-    return {"threshold": threshold, "counts": dict(counts), "files": files, "drift": drift}
+    return {"threshold": threshold, "counts": dict(counts), "files": files}
 
 
 def _key(scorer: "FluencyScorer", table: Table) -> str:

@@ -1,5 +1,6 @@
 """Slope, intercept and threshold come from validation and do what they say."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -8,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fluency.evaluation.calibration import Calibration, calibrate, fit_platt
+from fluency.evaluation.support import measures
 from fluency.metrics import negative_log_likelihood, probabilities
 from fluency.utils.errors import UserError
 from tests.evaluation.test_operating_point import decision
-from tests.helpers.models import SUPPORT
 
 
 def drawn(slope: float = 0.5, intercept: float = 0.0, count: int = 2_000) -> tuple[np.ndarray, np.ndarray]:
@@ -26,8 +27,8 @@ def drawn(slope: float = 0.5, intercept: float = 0.0, count: int = 2_000) -> tup
 def fitted(logits, labels, rule) -> Calibration:
     groups = np.arange(len(labels))
     files = {"model.safetensors": "0" * 64}
-    measured = [{"words": 3, "changed": 1}] * len(labels)
-    return calibrate(logits, labels, groups, rule, max_length=128, files=files, support=SUPPORT, measured=measured)[0]
+    measured = [measures(("She go home.", "She goes home." if label else "She goes to a home.")) for label in labels]
+    return calibrate(logits, labels, groups, rule, max_length=128, files=files, measured=measured)[0]
 
 
 @pytest.mark.parametrize(("slope", "intercept"), [(0.5, 0.0), (1.0, 0.7), (4.0, -1.5)])
@@ -97,27 +98,31 @@ def test_a_precision_is_asked_for_as_found_or_with_a_confidence():
             calibration.threshold_at(min_precision=0.9, confidence=wrong)
 
 
+def test_support_and_reference_are_of_what_was_measured():
+    calibration = fitted(*drawn(), decision(threshold=0.7))
+    assert calibration.support.bounds == {"words": (3, 3), "characters": (0, 14), "changed": (0, 1), "share": (0, 0.25)}
+    assert calibration.reference.edges["words"] == [3.0]
+
+
 def test_a_calibration_is_the_same_after_saving(tmp_path):
     calibration = fitted(*drawn(), decision(min_recall=0.6))
     calibration.save(tmp_path / "c.json")
     assert Calibration.load(tmp_path / "c.json") == calibration
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (
-            '{"slope": "steep"}',
-            "slope, intercept, threshold, certificate, curve, max_length, files, support, reference are needed",
-        ),
-        ("[]", "slope, intercept, threshold, certificate, curve, max_length, files, support, reference are needed"),
-        (
-            '{"temperature": 1.4, "threshold": 0.9}',
-            "older version, .* temperature; `dvc repro calibrate` calibrates again",
-        ),
-    ],
-)
-def test_a_foreign_file_and_an_older_one_are_refused(tmp_path, text, message):
-    (tmp_path / "c.json").write_text(text)
-    with pytest.raises(UserError, match=message):
-        Calibration.load(tmp_path / "c.json")
+@pytest.mark.parametrize("change", ["text", "temperature", "no reference"])
+def test_a_foreign_file_and_an_older_one_are_refused_with_what_helps_who_made_it_and_who_has_it(tmp_path, change):
+    path = tmp_path / "c.json"
+    fitted(*drawn(), decision(min_recall=0.6)).save(path)
+    values = json.loads(path.read_text())
+    if change == "no reference":
+        del values["reference"]
+    path.write_text(json.dumps({"text": [], "temperature": {"temperature": 1.4, "threshold": 0.9}}.get(change, values)))
+    names = "slope, intercept, threshold, certificate, curve, max_length, files, support, reference"
+    with pytest.raises(
+        UserError, match=rf"c\.json: is of an older version, or broken, as {names} are needed; `dvc"
+    ) as no:
+        Calibration.load(path)
+    assert str(no.value).endswith(
+        "`dvc repro calibrate` writes it anew, and a model that was exported has to be exported again"
+    )

@@ -6,6 +6,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
+from fluency.edits.forms import Change
 from fluency.evaluation.monitor import LEVEL, TOLERANCE, Monitor, Reference, features, reference_of
 
 ONE = {"words": [], "changed": [], "score": [0.5]}
@@ -88,8 +89,42 @@ def test_validation_itself_and_one_with_more_fluent_edits_look_like_validation()
 def test_one_copied_edit_is_noticed():
     values, labels, groups = validation()
     monitor = Monitor(reference_of(values, labels, groups))
-    monitor.update(np.repeat(values[:1], 100, axis=0))
+    monitor.watch([("a", "b")] * 100, np.repeat(values[:1], 100, axis=0))
     assert monitor.drift
+
+
+def rewrites(sentences: int, each: int, rng: np.random.Generator) -> tuple[list[Change], np.ndarray]:
+    """Edits of sentences like validation's, `each` of every sentence; all of a sentence have its number of words."""
+    values = np.repeat(validation()[0][rng.integers(1200, size=sentences)], each, axis=0)
+    drawn = validation()[0][rng.integers(1200, size=len(values)), 1:]
+    changes = [
+        (f"sentence {row // each} of {rng.integers(2**60)}", f"edit {row}") for row in range(0, len(values), each)
+    ]
+    return [(before, f"{its} {n}") for before, its in changes for n in range(each)], np.c_[values[:, 0], drawn]
+
+
+@pytest.mark.parametrize(("once", "batch"), [(True, 8), (True, 64), (False, 64), (False, 3)])
+def test_many_edits_of_each_sentence_are_no_alarm_by_themselves(once, batch):
+    """They come in batches of whole sentences, as a reward's do, or in any, as a table's and a pipe's do."""
+    reference, told = reference_of(*validation()), 0
+    for seed in range(20):
+        monitor = Monitor(reference, once=once)
+        changes, values = rewrites(100, 8, np.random.default_rng(seed))
+        for first in range(0, len(changes), batch):
+            monitor.watch(changes[first : first + batch], values[first : first + batch])
+        assert monitor.edits == 100
+        told += bool(monitor.drift)
+    assert told == 0
+
+
+def test_of_a_sentence_one_edit_counts_as_often_as_it_comes_again_or_once():
+    batches = [[("a", "b"), ("a", "c"), ("a", "b"), ("d", "e")], [("a", "c"), ("a", "b")], [("d", "e")], [("a", "c")]]
+    for once, counted in ((False, [3, 4, 5, 6]), (True, [2, 3, 4, 5])):
+        monitor, found = Monitor(AT_MOST_THREE_TENTHS, once=once), []
+        for changes in batches:
+            monitor.watch(changes, scored(np.zeros(len(changes), dtype=bool)))
+            found.append(monitor.edits)
+        assert found == counted
 
 
 def test_the_most_that_is_allowed_lies_above_the_share_and_further_where_groups_are_alike():
@@ -98,16 +133,16 @@ def test_the_most_that_is_allowed_lies_above_the_share_and_further_where_groups_
     alike = reference_of(np.repeat(values[:300], 4, axis=0), np.repeat(labels[:300], 4), np.arange(1200) // 4)
     fewer = reference_of(values[:300], labels[:300], np.arange(300))
     for name in ("words", "changed", "score"):
-        assert len(alone.shares[name]) == len(alone.most[name]) == len(alone.ranges(name))
-        assert (np.array(alone.most[name]) >= np.minimum(TOLERANCE * np.array(alone.shares[name]), 1)).all()
-        assert alike.most[name] == pytest.approx(fewer.most[name])
+        assert len(alone.shares[name]) == len(alone.allowed[name]) == len(alone.ranges(name))
+        assert (np.array(alone.allowed[name]) >= np.minimum(TOLERANCE * np.array(alone.shares[name]), 1)).all()
+        assert alike.allowed[name] == pytest.approx(fewer.allowed[name])
 
 
 def test_ranges_are_counted_as_they_are_called():
     reference = Reference({"words": [3, 5], "changed": [], "score": []}, {}, {})
     values = features([{"words": words, "changed": 1} for words in (2, 3, 4, 5, 6, 6)], np.full(6, 0.5))
     assert dict(zip(reference.ranges("words"), reference.counts(values)[:5].tolist(), strict=True)) == {
-        "at most 3": 2, "3 to 5": 2, "more than 5": 2, "at most 5": 4, "more than 3": 4,
+        "at most 3": 2, "more than 3 and at most 5": 2, "more than 5": 2, "at most 5": 4, "more than 3": 4,
     }  # fmt: skip
 
 
@@ -115,6 +150,6 @@ def test_a_reference_is_the_same_after_json_and_a_broken_one_is_refused():
     reference = reference_of(*validation())
     written = json.loads(json.dumps(asdict(reference)))
     assert Reference.of(written) == reference
-    written["most"]["words"].pop()
-    with pytest.raises(ValueError, match="words: a share and the most"):
+    written["allowed"]["words"].pop()
+    with pytest.raises(ValueError, match="words: a share of each range and what is allowed"):
         Reference.of(written)

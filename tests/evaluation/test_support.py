@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,8 +15,9 @@ from fluency.utils.files import read_json
 WORDS = st.lists(st.sampled_from(["a", "b", "c,", "don't"]), min_size=1, max_size=9).map(" ".join)
 
 
-def pair(before, after, label=1):
-    return {"before": before, "after": after, "label": label}
+def of(changes, labels=None, **level):
+    """The support of changes, which are fluent where no label says otherwise."""
+    return support_of(list(map(measures, changes)), np.array(labels or [1] * len(changes)), **level)
 
 
 def test_an_edit_is_measured_in_words_characters_and_what_changes():
@@ -24,14 +26,22 @@ def test_an_edit_is_measured_in_words_characters_and_what_changes():
 
 
 def test_bounds_are_those_of_fluent_edits_alone():
-    pairs = [pair("a b", "a c"), pair("a b c d", "x y c d"), pair("a", "v w x y z", label=0)]
-    support = support_of(pairs, level=1.0)
+    changes = [("a b", "a c"), ("a b c d", "x y c d"), ("a", "v w x y z")]
+    support = of(changes, [1, 1, 0], level=1.0)
     assert support.bounds == {"words": (2, 4), "characters": (0, 7), "changed": (0, 2), "share": (0, 0.5)}
     assert support.outside(("a b", "a x")) == ""
     assert support.outside(("a", "b")).startswith("outside support; 1 words in the longer sentence, where validation")
     assert "where validation has 0 to 2" in support.outside(("a b c d", "x y z d"))
     with pytest.raises(UserError, match="no pair with label 1"):
-        support_of(pairs[2:])
+        of(changes[2:], [0])
+
+
+def test_changes_outside_are_counted_and_those_that_their_score_alone_would_accept():
+    support = of([("a b", "a c"), ("a b c d", "x y c d")], level=1.0)
+    changes = [("a b", "a x"), ("a", "b"), ("a", "c"), ("a b", "a .")]
+    assert support.counts(changes, np.array([True, True, False, True])) == {
+        "pairs": 4, "outside": 2, "outside_accepted_at_operating_point": 1,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("after", [".", "?!", "***** - *****", "👍"])
@@ -45,20 +55,21 @@ def test_a_sentence_without_letter_or_digit_is_outside_whatever_the_bounds(after
 
 @given(st.lists(st.tuples(WORDS, WORDS), min_size=1))
 def test_at_level_one_every_fluent_edit_of_validation_is_inside(changes):
-    support = support_of([pair(*change) for change in changes], level=1.0)
+    support = of(changes, level=1.0)
     assert not any(map(support.outside, changes))
 
 
 def test_the_level_leaves_the_rarest_out():
-    pairs = [pair("a b", "a c")] * 98 + [pair("a b c", "x y z")] * 2
-    assert support_of(pairs, level=0.97).bounds["changed"] == (0, 1)
-    assert support_of(pairs, level=0.99).bounds["changed"] == (0, 3)
+    changes = [("a b", "a c")] * 98 + [("a b c", "x y z")] * 2
+    assert of(changes, level=0.97).bounds["changed"] == (0, 1)
+    assert of(changes, level=0.99).bounds["changed"] == (0, 3)
 
 
 def test_a_support_tells_itself_and_is_the_same_after_json():
-    support = support_of([pair("a b", "a c")], level=0.99)
+    support = of([("a b", "a c")], level=0.99)
     assert Support.of({"level": 0.99, "bounds": support.bounds}) == support
     assert "each bound holds 99.0% of validation's fluent ones): 2 to 2 words" in str(support)
+    assert str(support).endswith("; a letter or digit in each sentence")
 
 
 def test_the_support_of_the_sample_holds_honest_edits_of_the_challenge_set_and_few_absurd_ones():

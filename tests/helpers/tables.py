@@ -84,6 +84,8 @@ class Watched:
         self.asked += len(items)
         return self.classifier.logits(items)
 
-    def score(self, source: str, target: str, *, threshold: float = 0.5) -> None:
-        table = look_over(Path(source), Path(target))
-        score_table(self.scorer, table, threshold=threshold, progress=Progress())
+    def score(self, source: str, target: str, *, threshold: float = 0.5) -> list[str]:
+        """Score a table; returns what was told of drift."""
+        table, told = look_over(Path(source), Path(target)), []
+        score_table(self.scorer, table, threshold=threshold, progress=Progress(), tell=told.append)
+        return told

@@ -4,8 +4,8 @@ import json
 import random
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
-import numpy as np
 import pytest
 
 from fluency import FluencyScorer
@@ -27,7 +27,7 @@ PAIRS = [
     )
 ]
 OTHERS = [pair["before"] for pair in PAIRS]
-PARAMS = AttackParams(tries=12, rounds=3, max_accepted=None, seed=1)
+PARAMS = AttackParams(tries=2, rounds=3, max_accepted=None, seed=1)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -45,10 +45,11 @@ def with_threshold(scorer, threshold, **more):
 
 def test_what_the_scorer_accepts_gets_through(scorer):
     found = attack(with_threshold(scorer, 0.0), PAIRS, PARAMS)
-    assert set(found) == {*KINDS, "separated_harm", "chain", "erosion", "search"}
-    assert all(its["edits"] == 12 for its in found.values())
+    assert set(found) == {*KINDS, "separated_harm", "chain", "erosion", "best_of_n"}
+    assert all(its["edits"] == 2 for its in found.values())
+    assert found["unrelated"]["accepted"] == 2
     assert found["separated_harm"]["rate"] == found["chain"]["rate"] == found["unrelated"]["rate"] == 1.0
-    assert found["unrelated"]["rate_low"] == pytest.approx(0.025 ** (1 / 12))
+    assert found["unrelated"]["rate_low"] == pytest.approx(0.025 ** (1 / 2))
     assert attack(with_threshold(scorer, 0.0), PAIRS, PARAMS) == found
     assert {its["rate"] for its in attack(with_threshold(scorer, 1.0), PAIRS, PARAMS).values()} == {0.0}
 
@@ -57,29 +58,45 @@ def test_nothing_outside_support_gets_through_and_the_model_is_not_asked_about_i
     none = Support(1.0, {"words": (0, 0), "characters": (0, 0), "changed": (0, 0), "share": (0, 0)})
     outside = with_threshold(scorer, 0.0, support=none)
     monkeypatch.setattr(outside.classifier, "logits", None)
-    assert {its["rate"] for its in attack(outside, PAIRS, PARAMS).values()} == {0.0}
+    found = attack(outside, PAIRS, PARAMS)
+    assert {its["rate"] for its in found.values()} == {0.0}
+    assert {found[kind]["outside_support"] for kind in ("unrelated", "chain", "erosion", "best_of_n")} == {2}
+
+
+def test_what_is_outside_support_is_counted_by_kind_where_it_ends_there(scorer):
+    """Not where an earlier step is refused; of the best of several, where none of them is within."""
+    narrow = Support(1.0, {"words": (1, 99), "characters": (0, 999), "changed": (0, 3), "share": (0, 1)})
+    found = attack(with_threshold(scorer, 0.0, support=narrow), PAIRS, PARAMS)
+    counts = {kind: its["outside_support"] for kind, its in found.items()}
+    assert (counts["doubled"], counts["noise"], counts["left_open"]) == (1, 0, 0)  # 5 words more, and 3
+    assert (found["doubled"]["accepted"], found["erosion"]["accepted"], counts["erosion"]) == (1, 2, 0)
+    refused = attack(with_threshold(scorer, 1.0, support=narrow), PAIRS, PARAMS)
+    assert (refused["chain"]["outside_support"], refused["doubled"]["outside_support"]) == (0, 1)
 
 
 class Deciding:
     """A scorer that accepts what `accepts` says, and keeps what it was asked."""
 
+    calibration = Mock(threshold=1.0)
+
     def __init__(self, accepts):
         self.accepts, self.asked = accepts, []
 
-    def decide(self, changes, **_):
+    def score_stream(self, changes, **_):
         self.asked.append(changes)
-        return np.array([self.accepts(*change) for change in changes], dtype=bool)
+        return [float(self.accepts(*change)) for change in changes]
 
 
 def test_all_kinds_take_the_same_sentences_of_the_shorter_half():
-    """So the model reads what they share once, and the gate is fast."""
+    """So the model reads what they share once, and the gate is fast; none comes twice, however many are asked for."""
     scorer = Deciding(lambda *_: False)
-    attack(scorer, PAIRS, PARAMS)
+    attack(scorer, PAIRS, replace(PARAMS, tries=12))
     (changes,) = scorer.asked  # a chain ends at its first refused step
     its = [before for before, _ in changes]
     assert set(its) == {"the cat runs", "the cat is very big"}
-    assert len(its) == 12 * (len(KINDS) + 3 + PARAMS.rounds - 1)
-    assert all(len(set(its[start : start + len(its) // 12])) == 1 for start in range(0, len(its), len(its) // 12))
+    half = len(KINDS) + 3 + PARAMS.rounds - 1
+    assert len(its) == 2 * half
+    assert len(set(its[:half])) == len(set(its[half:])) == 1
 
 
 def test_a_chain_gets_through_only_as_a_whole():
@@ -88,17 +105,18 @@ def test_a_chain_gets_through_only_as_a_whole():
     assert found["chain"]["rate"] == found["erosion"]["rate"] == 0.0
 
 
-def test_of_a_search_one_of_its_ways_is_enough(monkeypatch):
+def test_of_the_best_of_several_draws_one_is_enough(monkeypatch):
     """The first of them is the random words that count by themselves too."""
-    ways = iter([False, False, True] * 12)
+    ways = iter([False, False, True] * 2)
     monkeypatch.setitem(KINDS, "random_words", lambda sentence, *_: f"{sentence} way")
     monkeypatch.setattr("fluency.scorer.attack._random_words", KINDS["random_words"])
     found = attack(Deciding(lambda _, after: after.endswith("way") and next(ways)), PAIRS, PARAMS)
-    assert (found["search"]["rate"], found["random_words"]["rate"]) == (1.0, 0.0)
+    assert (found["best_of_n"]["rate"], found["random_words"]["rate"]) == (1.0, 0.0)
 
 
-def test_a_step_that_changes_nothing_is_no_success(monkeypatch):
-    monkeypatch.setitem(KINDS, "noise", lambda sentence, *_: sentence)
+@pytest.mark.parametrize("unseen", ["", " ", "\u200b"])
+def test_a_step_that_no_reader_sees_is_no_success(monkeypatch, unseen):
+    monkeypatch.setitem(KINDS, "noise", lambda sentence, *_: sentence + unseen)
     assert attack(Deciding(lambda *_: True), PAIRS, PARAMS)["noise"]["rate"] == 0.0
 
 
@@ -124,7 +142,7 @@ OF_PARAMS = FAILED.format(r"attack\.max_accepted")
 def test_the_stage_writes_the_figures_and_fails_above_its_limit(project):
     with pytest.raises(UserError, match=OF_PARAMS):
         run_stage()
-    assert json.loads(Path("metrics/attack.json").read_text())["unrelated"]["wrong"] == 4
+    assert json.loads(Path("metrics/attack.json").read_text())["unrelated"]["accepted"] == 2
     params = Path("params.yaml")
     params.write_text(params.read_text().replace("0.02", "null"))
     run_stage()  # nothing is too much
@@ -133,13 +151,13 @@ def test_the_stage_writes_the_figures_and_fails_above_its_limit(project):
 def test_the_command_prints_the_same_and_leaves_the_stages_figures_alone(project, capsys):
     with pytest.raises(SystemExit, match=f"error: {OF_PARAMS}"):
         main(["attack"])
-    assert "| unrelated      |     4 | 100.0% (39.8%-100.0%) |" in capsys.readouterr().out
+    assert "| unrelated      |     2 |               0 | 100.0% (15.8%-100.0%) |" in capsys.readouterr().out
     assert not Path("metrics").exists()
 
 
 def test_what_the_command_is_given_stands_above_params(project, capsys):
-    main(["attack", "--limit", "1", "--tries", "5", "--rounds", "1"])
-    assert "| unrelated      |     5 |" in capsys.readouterr().out
+    main(["attack", "--limit", "1", "--tries", "1", "--rounds", "1"])
+    assert "| unrelated      |     1 |" in capsys.readouterr().out
     Path("params.yaml").write_text("attack: {tries: 4, rounds: 2, max_accepted: null, seed: 1}\n")
     with pytest.raises(SystemExit, match=f"error: {FAILED.format('--limit')}"):
         main(["attack", "--limit", "0.02"])

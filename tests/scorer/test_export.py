@@ -38,8 +38,9 @@ def finished(tiny_model, tmp_path_factory):
     )
     for name in ("data", "challenge"):
         shutil.copyfile(ROOT / f"metrics/{name}.json", folder / f"metrics/{name}.json")
-    accepted = {"edits": 200, "wrong": 3, "rate": 0.015, "rate_low": 0.0031, "rate_high": 0.0432}
-    write_json(folder / "metrics/attack.json", {"left_open": accepted})
+    of_a_kind = {"edits": 200, "accepted": 3, "outside_support": 117}
+    of_a_kind |= {"rate": 0.015, "rate_low": 0.0031, "rate_high": 0.0432}
+    write_json(folder / "metrics/attack.json", {"left_open": of_a_kind})
     shutil.copyfile(ROOT / "CITATION.cff", folder / "CITATION.cff")
     source = {"corpus": "edits", "revision": "c0ffee", "ignored": [], "files": {"a": "1", "b": "2"}}
     write_json(
@@ -112,7 +113,7 @@ def test_the_card_says_what_the_files_say(repository):
     assert "| `hub:owner/edits@v1` | c0ffee | 2 | 1234 | 5 |" in text
     assert "Base model: `hub:owner/base` at `f00d`, whose weights have the SHA-256\n`5afe`." in text
     assert f"| train | {read_json('metrics/data.json')['splits']['train']['pairs']} |" in text
-    assert "| left open | 200 | 1.5% (0.3%-4.3%) |" in text
+    assert "| left open | 200 | 117 | 1.5% (0.3%-4.3%) |" in text
     assert "timonziegenbein/fluency-agumented-edits" in text
     assert "no benchmark" not in text
 

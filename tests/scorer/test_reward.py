@@ -3,7 +3,10 @@
 import pickle
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Lock
+from time import sleep
 
 import numpy as np
 import pandas as pd
@@ -12,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fluency import FluencyScorer
+from fluency.evaluation.monitor import Monitor
 from fluency.evaluation.support import Support
 from fluency.scorer.completion import written_text
 from fluency.scorer.reward import FluencyReward
@@ -156,11 +160,32 @@ def test_completions_unlike_validation_are_told_by_an_attribute_and_in_trls_log(
     reward([""], WRITTEN[:1], before=SENTENCES[:1], log_metric=metrics.__setitem__)
     assert (reward.drift, metrics["fluency/drift"]) == ("", 0)
     reward([""] * 40, SENTENCES[:1] * 40, before=SENTENCES[:1] * 40)  # copies are no edits
-    assert reward.drift == ""
-    reward([""] * 40, WRITTEN[:1] * 40, before=SENTENCES[:1] * 40, log_metric=metrics.__setitem__)
-    assert "after 41 edits" in reward.drift
+    several = [f"{WRITTEN[0]} {end}" for end in ("a", "the", "in", "is", "sat", "saw")]
+    reward([""] * 6, several, before=SENTENCES[:1] * 6)
+    assert reward.drift == ""  # of the completions of a sentence, one counts in each call
+    sentences = [f"{one} {other}" for one in SENTENCES for other in ("sat", "saw", "runs", "is", "in")]
+    reward([""] * 15, [f"{its} a" for its in sentences], before=sentences, log_metric=metrics.__setitem__)
+    assert "after 17 edits" in reward.drift
     assert "too many have at most 50 words" in reward.drift
     assert metrics["fluency/drift"] == 1
+
+
+def test_threads_that_share_a_reward_show_its_monitor_one_batch_after_the_other(scorer, monkeypatch):
+    at_work, together = Lock(), []
+
+    class Slow(Monitor):
+        def update(self, values):
+            together.append(not at_work.acquire(blocking=False))
+            sleep(0.02)
+            super().update(values)
+            if not together[-1]:
+                at_work.release()
+
+    monkeypatch.setattr("fluency.scorer.reward.Monitor", Slow)
+    reward = FluencyReward(scorer)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: reward([""] * 3, WRITTEN, before=SENTENCES), range(8)))
+    assert together == [False] * 8
 
 
 def test_two_rewards_have_two_names(scorer):

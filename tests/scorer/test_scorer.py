@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from fluency import FluencyScorer
 from fluency.edits.edit import Edit
 from fluency.edits.forms import EditNotFound, EmptySentence, TooLong
+from fluency.evaluation import support
+from fluency.evaluation.monitor import Monitor
 from fluency.model.device import Device
 from fluency.model.encoding import PairReader, batches, collate, load_tokenizer
 from fluency.utils.errors import UserError
@@ -54,6 +56,24 @@ def test_no_edits_give_no_scores(scorer):
 def test_each_form_of_an_edit_scores_as_its_sentences_do(scorer):
     forms = [("the cat", "the dog"), ("the cat", "cat", "dog"), ("the cat", Edit(4, "cat", "dog"))]
     assert len(set(scorer.score_edits(forms).tolist())) == 1
+
+
+@pytest.mark.parametrize("outside", ["score", "nan", "refuse"])
+def test_the_words_of_an_edit_are_counted_once(scorer, monkeypatch, outside):
+    """By aligning its sentences, which takes time."""
+    aligned = []
+    extract = support.extract
+    monkeypatch.setattr(support, "extract", lambda *change: aligned.append(change) or extract(*change))
+    scorer.score_edits(PAIRS[:4], outside=outside)
+    assert aligned == PAIRS[:4]
+
+
+def test_of_the_rewrites_of_a_sentence_one_counts_for_a_monitor_as_often_as_it_comes(scorer):
+    rewrites = [("the cat sat", f"the cat sat {word}") for word in ("a", "in", "is", "the")]
+    for edits, counted in ((rewrites, 1), ([*rewrites, ("a cat", "the cat")], 2), (rewrites[:2] * 3, 3)):
+        monitor = Monitor(scorer.calibration.reference)
+        assert len(list(scorer.score_stream(edits, monitor=monitor))) == len(edits)
+        assert monitor.edits == counted
 
 
 def test_an_edit_that_changes_nothing_scores_one(scorer):

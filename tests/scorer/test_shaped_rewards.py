@@ -5,9 +5,11 @@ import threading
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from fluency import FluencyReward, FluencyScorer
+from fluency.evaluation.support import Support
 from fluency.scorer.shaped_rewards import awaited, gated, length_neutral
 
 SENTENCE = "the cat sat"
@@ -63,21 +65,30 @@ def test_others_count_only_where_the_reward_accepts(scorer, scores):
     threshold = (scores[1] + scores[2]) / 2
     low, high = (1, 2) if scores[1] < scores[2] else (2, 1)
     found = earned(gated(FluencyReward(at(scorer, threshold)), short, one))
-    assert found[0] == scores[0] + 1.0  # a None counts nothing
     assert found[high] == scores[high] + 11.0
     assert [found[low], found[3]] == [scores[low], 0.0]
     assert gated(FluencyReward(scorer)).__name__ == "gated_fluency"
+    assert earned(gated(FluencyReward(at(scorer, 0.0)), short, one))[1:3] == [value + 11.0 for value in scores[1:3]]
+    assert earned(gated(FluencyReward(at(scorer, 0.0)), lambda **_: [None] * 4)) == scores  # a None counts nothing
 
 
-def test_a_copy_opens_no_gate_where_it_earns_less_than_an_accepted_edit(scorer):
-    reward = FluencyReward(at(scorer, 0.01), copied=0.005)
-    found = earned(gated(reward, lambda **_: [1.0] * 4))
-    assert found[0] == 0.005
+@pytest.mark.parametrize("copied", [0.005, 0.01, 1.0])
+def test_a_copy_opens_no_gate_whatever_it_earns(scorer, copied):
+    found = earned(gated(FluencyReward(at(scorer, 0.01), copied=copied), lambda **_: [1.0] * 4))
+    assert found[0] == copied
     assert min(found[1:3]) > 1
 
 
+def test_what_has_no_score_or_is_outside_support_opens_no_gate_whatever_it_earns(scorer):
+    narrow = Support(0.99, {"words": (1, 9), "characters": (0, 99), "changed": (0, 1), "share": (0, 1)})
+    sure = FluencyScorer(scorer.classifier, replace(scorer.calibration, threshold=0.0, support=narrow))
+    found = earned(gated(FluencyReward(sure, unscorable=0.5), lambda **_: [1.0] * 4))
+    assert found[1] > 1
+    assert found[2:] == [0.5, 0.5]
+
+
 @pytest.mark.parametrize("blank", ["", " ", "\u200b"])
-def test_an_edit_earns_more_than_a_copy_just_where_it_is_accepted(scorer, scores, blank):
+def test_no_refused_edit_earns_as_much_as_a_copy_at_the_operating_point(scorer, scores, blank):
     threshold = (scores[1] + scores[2]) / 2
     reward = FluencyReward(at(scorer, threshold), copied=threshold)
     copy, *edits = earned(reward, [f"{SENTENCE}{blank}", *WRITTEN[1:3]])
@@ -86,12 +97,13 @@ def test_an_edit_earns_more_than_a_copy_just_where_it_is_accepted(scorer, scores
 
 
 class Leaning(FluencyReward):
-    """A reward of given values."""
+    """A reward of given values, which accepts all from its operating point on."""
 
     values = (0.9, 0.8, 0.7, 0.1, None)
 
-    def __call__(self, *_, **__):
-        return list(self.values)
+    def judged(self, *_, **__):
+        least = self.scorer.calibration.threshold
+        return list(self.values), [value is not None and value >= least for value in self.values]
 
 
 def test_among_what_is_accepted_length_earns_nothing_and_the_rest_stays(scorer):
@@ -103,11 +115,30 @@ def test_among_what_is_accepted_length_earns_nothing_and_the_rest_stays(scorer):
     assert np.mean(found[:3]) == pytest.approx(0.8)
 
 
-def test_no_accepted_completion_falls_below_the_operating_point(scorer):
+@pytest.mark.parametrize("values", [(0.79, 0.99, 0.99, 0.99, 0.79), (1.0, 0.99, 0.99, 0.99, 1.0), (0.79,) * 5])
+def test_what_is_accepted_earns_from_the_operating_point_to_all_and_still_nothing_by_length(scorer, values):
     reward = Leaning(at(scorer, 0.79))
-    reward.values = (0.79, 0.99, 0.99, 0.99, 0.79)
-    found = earned(length_neutral(reward), ["a", "the cat", "the cat", "the cat", "the house " * 20])
+    reward.values = values
+    written = ["a", "the cat", "the cat", "the cat", " ".join(["the house"] * 20)]
+    found = earned(length_neutral(reward), written)
     assert min(found) >= 0.79
+    assert max(found) <= 1
+    assert np.mean(found) == pytest.approx(np.mean(values))
+    assert np.cov([len(text) for text in written], found)[0, 1] == pytest.approx(0, abs=1e-12)
+
+
+def test_copies_do_not_tilt_the_line(scorer, scores):
+    """All that earn 1 and are as long as their sentence would draw the line to it."""
+    edits = [*WRITTEN[1:3], "the cat"]
+    neutral = length_neutral(FluencyReward(at(scorer, 0.0)))
+    among_copies = earned(neutral, [*edits, *[SENTENCE] * 9])
+    assert among_copies == pytest.approx([*earned(neutral, edits), *[1.0] * 9])
+
+
+def test_columns_may_be_series_of_any_index(scorer):
+    columns = [pd.Series(its, index=range(7, 11)) for its in (WRITTEN, [SENTENCE] * 4)]
+    neutral = length_neutral(FluencyReward(at(scorer, 0.0)))
+    assert neutral([""] * 4, columns[0], before=columns[1]) == earned(neutral)
 
 
 def test_length_is_that_of_the_part_where_a_part_is_replaced(scorer):

@@ -24,6 +24,7 @@ from fluency.scorer.table_source import look_over
 from fluency.scorer.tables import score_table
 from fluency.utils.errors import UserError
 from tests.conftest import ROOT
+from tests.helpers.models import LONG
 from tests.helpers.processes import ended_within, wait_until
 from tests.helpers.tables import BAD, Watched, edits, records, write
 
@@ -68,6 +69,21 @@ def test_a_scored_table_that_was_lost_or_changed_is_written_again(cut_off, score
     assert Path("scored.jsonl").read_bytes() == whole
     assert [record["row"] for record in records(Path("scored.jsonl.rejected.jsonl"))] == [BAD]
     assert again.asked == 100 - 4 * 16
+
+
+def test_a_drift_that_was_seen_before_a_kill_is_told_by_the_run_that_goes_on(scorer, tmp_path, monkeypatch):
+    """Its own edits look like validation, and are fewer than drift would take."""
+    monkeypatch.chdir(tmp_path)
+    calibration = scorer.calibration
+    write(Path("edits.jsonl"), edits(65))
+    monkeypatch.setattr(scorer, "calibration", replace(calibration, reference=LONG))
+    with pytest.raises(KeyboardInterrupt):
+        Watched(scorer, chunks=4).score("edits.jsonl", "scored.jsonl")
+    monkeypatch.setattr(scorer, "calibration", calibration)
+    for _ in range(2):  # and by one that scores no row
+        (told,) = Watched(scorer).score("edits.jsonl", "scored.jsonl")
+        assert re.match(r"edits\.jsonl: after \d+ edits they no longer look like validation", told)
+    assert Watched(scorer).score("edits.jsonl", "another.jsonl") == []
 
 
 @pytest.mark.parametrize("left", ["", "PAR1 and no more", "\0" * 4096, None])
@@ -128,7 +144,7 @@ def test_a_table_that_changes_while_it_is_scored_is_not_written(scorer, tmp_path
     table = look_over(Path("edits.jsonl"), Path("s.jsonl"))
     write(Path("edits.jsonl"), edits(41))
     with pytest.raises(UserError, match=r"edits\.jsonl: changed while it was scored"):
-        score_table(scorer, table, threshold=0.5, progress=Progress())
+        score_table(scorer, table, threshold=0.5, progress=Progress(), tell=print)
     assert not Path("s.jsonl").exists()
     assert list(Path().rglob("[0-9]*.parquet")) == []  # nor are its scores kept
 
@@ -191,7 +207,7 @@ def test_few_rows_are_in_memory_at_a_time(scorer, tmp_path, monkeypatch):
     monkeypatch.setattr("fluency.scorer.table_source.read_records", counted)
     monkeypatch.setattr("fluency.scorer.table_files._json_line", line)
     progress = lambda rows, before: gave(rows)  # noqa: E731
-    score_table(Watched(scorer).scorer, table, threshold=0.5, progress=progress)
+    score_table(Watched(scorer).scorer, table, threshold=0.5, progress=progress, tell=print)
     assert taken == given == 400
     assert 16 < most <= 3 * 16
 
@@ -271,6 +287,18 @@ def test_a_folder_becomes_a_folder_and_what_is_done_is_left_alone(run, shards, s
     run("shards", "-o", "scored", "--threshold", "0.1")
     assert watched.asked == 110
     assert pq.read_table("scored/1.parquet")["accepted"].to_pylist() == [True] * 10
+
+
+def test_drift_is_of_the_table_that_has_it_and_is_told_once(run, shards, scorer, monkeypatch):
+    """One that comes after another starts anew; each table of short sentences has enough for an alarm."""
+    long = [{"before": "the cat " * 30 + its["before"], "after": "the cat " * 30 + its["after"]} for its in edits(200)]
+    for name in (shards[0], shards[2]):
+        write(Path("shards") / name, long[:100] if name == shards[0] else long[100:])
+    monkeypatch.setattr(scorer, "calibration", replace(scorer.calibration, reference=LONG))
+    told = run("shards", "-o", "scored")[1]
+    assert re.findall("warning: .*? they", told) == ["warning: shards/1.parquet: after 16 edits they"]
+    for name, warnings in ((shards[0], 0), (shards[1], 1), (shards[2], 0)):  # what was written with each
+        assert run(f"shards/{name}", "-o", f"scored/{name}")[1].count("warning: ") == warnings
 
 
 @pytest.mark.parametrize(("rank", "processes"), [("3", ""), ("2", "2"), ("x", "2"), ("0", "-1")])
