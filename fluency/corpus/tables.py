@@ -65,7 +65,6 @@ class Tables:
         beside = {column: column for column in _BESIDE if column not in own}
         if not place.said:
             beside["split"] = _split_column(file, head, own)
-        value = _field if "." in beside["split"] else dict.get
         task = "labels" if "before_sent" in own else "task"
         for line, record in chain(head, records):
             if isinstance(record, BadLine):
@@ -75,7 +74,7 @@ class Tables:
             if self.tasks and task in record and record[task] not in self.tasks:
                 yield place.rejected(f"task: not among data.tasks; found {record[task]!r}"[:200], line, text())
             else:
-                columns = {ours: value(record, its) for ours, its in beside.items()}
+                columns = {ours: _field(record, its) for ours, its in beside.items()}
                 yield from place.rows(line, text, partial(reader, record, meaning), columns)
 
     def fits(self, file: Path) -> bool:
@@ -197,6 +196,7 @@ def _may_be_empty(file: Path) -> bool:
 def _names_in_schema(schema: pa.Schema | None) -> dict[str, list[str]]:
     """The names of classes in the metadata that `datasets` writes into a schema."""
     try:
-        return names_in(json.loads(schema.metadata[b"huggingface"])["info"]["features"])
+        features = json.loads(schema.metadata[b"huggingface"])["info"]["features"]
     except (AttributeError, ValueError, KeyError, TypeError):  # there is none
         return {}
+    return names_in(features)
