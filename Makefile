@@ -19,7 +19,7 @@ repro: .venv/installed ## Run the pipeline (fetch, build, train, calibrate, eval
 
 experiments: .venv/installed ## Compare the experiments on validation: what each changed, and its figures, the most precise first
 	dvc exp show --only-changed --hide-failed --sort-by $(FIGURE) --sort-order desc \
-	  --drop 'metrics|data|models|results|checks|certified|parts|operating_point.certificate|ece|training|validation|absurd|mistake|repair|keeping|words_alone|language_model|Created|State|Executor' \
+	  --drop 'metrics|data|models|results|checks|certified|parts|operating_point.certificate|ece|training|validation|absurd|mistake|repair|keeping|words_alone|language_model|harper|[.](edits|wrong|accepted|outside_support|rate)|Created|State|Executor' \
 	  --keep '$(FIGURE)$$|metrics/validation.json:average_precision(_low|_high)?$$|operating_point.certificate.bound$$'
 
 test: .venv/installed ## Run the tests

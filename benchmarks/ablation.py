@@ -13,6 +13,7 @@ import numpy as np
 
 from benchmarks.variants import Kept, Masked, Variant, encode_all, minilm, trained, write_some
 from fluency.corpus.challenge import Challenge, read_challenge
+from fluency.evaluation.calibration import Calibration
 from fluency.evaluation.challenge import challenge_figures
 from fluency.metrics import RECALLS, average_precision, points
 from fluency.model.device import use_cores
@@ -23,8 +24,9 @@ from fluency.params import load_params
 from fluency.utils.files import read_parquet, write_json
 
 PAIRS, ENCODED, BASE = Path("data/pairs"), Path("data/encoded"), Path("models/base")
-CHALLENGE, RESULT = Path("data/sample/challenge"), Path("benchmarks/ablation.json")
-EDGES = ("absurd", "keeping", "learner", "short")  # the parts that teach short, odd and fluent edits
+CALIBRATION, CHALLENGE = Path("models/calibration.json"), Path("data/sample/challenge")
+RESULT = Path("benchmarks/ablation.json")
+EDGES = ("absurd", "keeping", "learner", "long", "short")  # the parts that teach short, long, odd and fluent edits
 
 
 def without(*names: str) -> Masked:
@@ -69,7 +71,9 @@ def figures(variant: Variant, test: Path, edits: list[Challenge], challenge: lis
     scores = variant.scores(encoded)
     parts = np.array([row["part"] for row in read_parquet(PAIRS / "test.parquet", columns=["part"])])
     point = points(scores, labels, scores >= variant.threshold)
-    wrong = challenge_figures(edits, variant.scores(challenge) >= variant.threshold)
+    support = Calibration.load(CALIBRATION).support  # of the pairs, which all variants share
+    supported = np.array([not support.outside(edit.change) for edit in edits])
+    wrong = challenge_figures(edits, (variant.scores(challenge) >= variant.threshold) & supported)
     return {
         "average_precision": round(average_precision(scores, labels), 4),
         "precision": round(point["operating_point.precision"], 4),

@@ -29,7 +29,8 @@ def pairs_per_second(way: str, steps: int) -> float:
     import torch
     import transformers
 
-    from benchmarks.training import MINILM, Data, Run, ways
+    from benchmarks.training import Data, Run, ways
+    from benchmarks.variants import MINILM
     from fluency.model.encoding import load_tokenizer
     from fluency.sources.model import fetch_model
     from fluency.training.new_model import new_cross_encoder

@@ -1,4 +1,4 @@
-"""What should stand before a sentence that a language model reads: untrained, how well it orders the test pairs.
+"""What should stand before a sentence that a language model reads: untrained, how well it orders the validation pairs.
 
 `python -m benchmarks.context` needs `make repro` first; writes benchmarks/context.json.
 """
@@ -30,7 +30,7 @@ CONTEXTS = {  # in SmolLM2's special tokens
 def main() -> None:
     use_cores()
     reader = EditReader(BASE, device_at_hand(), load_params().encode)
-    rows = [row for row in read_parquet(PAIRS / "test.parquet") if row["part"] in PARTS]
+    rows = [row for row in read_parquet(PAIRS / "validation.parquet") if row["part"] in PARTS]
     labels, parts = np.array([row["label"] for row in rows]), np.array([row["part"] for row in rows])
     found = {}
     for name, context in CONTEXTS.items():

@@ -2,7 +2,8 @@
 
 The pairs of the pipeline (`make repro` makes them) are repeated under new numbers, and once encoded their arrays are
 repeated for more pairs. Each process does what a rank does before its first step and takes some batches, without a
-model; its own memory is what it shares with nobody. The old way, some 10 kB a pair and process, is run on the fewest.
+model; its own memory is what it shares with nobody, so of one process alone the arrays that it has mapped too. The old
+way is run on the fewest.
 """
 
 import argparse
@@ -21,7 +22,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.training import MINILM
+from benchmarks.variants import MINILM
 from fluency.model.encode import encode_pairs
 from fluency.model.encoded_pairs import EncodedPairs
 from fluency.model.encoding import PairReader, collate, load_tokenizer
@@ -117,7 +118,13 @@ def main() -> None:
     chosen = parser.parse_args()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     base = fetch_model(*MINILM).root
-    result: dict[str, Any] = {"model": MINILM[0], "versions": {"numpy": np.__version__}, "runs": []}
+    result: dict[str, Any] = {
+        "model": MINILM[0],
+        "versions": {"numpy": np.__version__},
+        "pairs": chosen.pairs,
+        "times": chosen.times,
+        "runs": [],
+    }
     with TemporaryDirectory() as made:
         folder = Path(made)
         path, encoded = folder / "pairs.parquet", folder / "encoded"

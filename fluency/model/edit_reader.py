@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,14 @@ import numpy as np
 import torch
 from safetensors.numpy import load_file, save_file
 from tqdm import tqdm
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
 from fluency.edits.forms import Change
 from fluency.model.device import Device
 from fluency.model.edit_features import features, states
 from fluency.model.edit_head import stack
 from fluency.model.encoding import Item, Unseen, load_tokenizer, without_bar
-from fluency.model.likelihood import Pack, Side, Tokens, batches_of_packs, nothing, read_batch, shared_ends, tokenise
+from fluency.model.likelihood import Pack, Side, Tokens, batches_of_packs, read_batch, shared_ends, tokenise, unchanged
 from fluency.model.params import EncodeParams
 from fluency.utils.files import written_aside
 from fluency.utils.processes import die_with_parent
@@ -44,18 +44,22 @@ class EditReader:
     def __init__(
         self, folder: Path, device: Device, params: EncodeParams, *, config: Mapping[str, Any] | None = None
     ) -> None:
-        self.folder, self.device, self.params = folder, device, params
+        self.folder, self.device, self.params, self.given = folder, device, params, config
         self.config = (
             AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
             if config is None
             else AutoConfig.for_model(**config)
         )
-        self.tokenizer = load_tokenizer(folder, self.config)
         self.max_length = params.max_length
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """For another process, which loads the language model itself, once."""
-        return _own, (self.folder, self.device, self.params, json.dumps(self.config.to_dict()))
+        """For another process, which loads what it needs itself, once."""
+        return _own, (self.folder, self.device, self.params, json.dumps(self.given))
+
+    @cached_property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The language model's tokenizer, loaded when it is first needed."""
+        return load_tokenizer(self.folder, self.config)
 
     @cached_property
     def model(self) -> PreTrainedModel:
@@ -70,6 +74,11 @@ class EditReader:
                 dtype=torch.bfloat16 if self.device.bf16 else torch.float32,
             )
         return model.to(self.device.name).eval()
+
+    def load(self) -> "EditReader":
+        """Load both now, and not by the first of several threads that needs them; returns the reader."""
+        _ = self.model, self.tokenizer
+        return self
 
     def tokenise(self, changes: Sequence[Change], *, cut: bool) -> list[Item]:
         """The tokens of changes.
@@ -104,12 +113,12 @@ class EditReader:
         wanted = set(edits)
         found = {edit: self._unchanged(edit) for edit in wanted if edit[0] == edit[1]}
         batches = batches_of_packs(edits, self.device.batch_tokens)
-        total = sum(len(_edits(packs)) for packs in batches)
-        with tqdm(total=total, desc=progress, unit="edit", disable=progress is None) as bar:
+        with tqdm(total=len(wanted), initial=len(found), desc=progress, unit="edit", disable=progress is None) as bar:
             done = ((packs, self.read_packs(packs)) for packs in batches)
             for packs, read in done if parts is None else self._in_parts(batches, parts):
-                found |= {edit: item for edit, item in zip(_edits(packs), read, strict=True) if edit in wanted}
-                bar.update(len(read))
+                its = {edit: item for edit, item in zip(_edits(packs), read, strict=True) if edit in wanted}
+                found |= its
+                bar.update(len(its))
         return [found[edit] for edit in edits]
 
     def read_packs(self, packs: Sequence[Pack]) -> list[Item]:
@@ -125,7 +134,7 @@ class EditReader:
         }
 
     def _unchanged(self, edit: _Edit) -> Item:
-        side = nothing(len(edit[0]), self.config.hidden_size)
+        side = unchanged(len(edit[0]), self.config.hidden_size)
         return self._item(side, side)
 
     def _in_parts(self, batches: Sequence[list[Pack]], parts: Path) -> Iterator[tuple[list[Pack], list[Item]]]:
@@ -151,7 +160,7 @@ class EditReader:
         return stack(items)
 
 
-@cache
+@lru_cache(maxsize=1)
 def _own(folder: Path, device: Device, params: EncodeParams, config: str) -> EditReader:
     """A worker's own reader."""
     die_with_parent(os.environ)

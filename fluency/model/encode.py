@@ -1,12 +1,10 @@
 """Encoding the pairs of a split once, for training, calibration and evaluation; a run that was cut off goes on."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
-
-from tqdm import tqdm
 
 from fluency.edits.forms import Change
 from fluency.model import edit_features, edit_reader, likelihood
@@ -14,7 +12,7 @@ from fluency.model.classifier import Reader
 from fluency.model.device import device_at_hand
 from fluency.model.edit_reader import EditReader
 from fluency.model.encoded_pairs import write_encoded
-from fluency.model.encoding import PairReader, Unseen, load_tokenizer
+from fluency.model.encoding import Item, PairReader, Unseen, load_tokenizer
 from fluency.model.params import EncodeParams
 from fluency.utils.errors import UserError
 from fluency.utils.files import read_json, read_parquet, sha256
@@ -76,11 +74,14 @@ def encode_pairs(
                 "those have not both labels; choose another model.source, or raise encode.max_length"
             )
     changes, labels = _changes(rows), [row["label"] for row in rows]
-    chunks = _chunks(changes)
-    bar = tqdm(chunks, progress, unit="chunk", disable=None if len(chunks) > 1 else True)
-    read = (reader.read(reader.tokenise(chunk, cut=True), progress=progress, parts=parts) for chunk in bar)
-    write_encoded(folder, read, labels, changes)
+    write_encoded(folder, _read(reader, _chunks(changes), parts, progress), labels, changes)
     return figures | {"encoded": len(rows)}, unseen
+
+
+def _read(reader: Reader, chunks: Sequence[Sequence[Change]], parts: Path, progress: str) -> Iterator[Sequence[Item]]:
+    for number, chunk in enumerate(chunks, 1):
+        label = f"{progress} {number} of {len(chunks)}" if len(chunks) > 1 else progress
+        yield reader.read(reader.tokenise(chunk, cut=True), progress=label, parts=parts)
 
 
 def _changes(rows: Sequence[dict[str, Any]]) -> list[Change]:

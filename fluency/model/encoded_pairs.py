@@ -59,20 +59,27 @@ def write_encoded(
         edits: the sentences of each pair.
     """
     folder.mkdir(parents=True)
-    columns: dict[str, list[np.ndarray]] = {}
-    ends: dict[str, list[np.ndarray]] = {}
+    arrays: dict[str, np.ndarray] = {}  # of one shape: filled on the disk, as they may be larger than memory
+    tokens: dict[str, list[np.ndarray]] = {}
+    lengths: dict[str, list[int]] = {}
+    start = 0
     for chunk in items:
-        for name in chunk[0]:
+        for name, first in chunk[0].items():
             values = [item[name] for item in chunk]
-            if isinstance(values[0], list):
-                ends.setdefault(name, []).append(np.array([len(value) for value in values]))
-                columns.setdefault(name, []).append(np.concatenate(values).astype(np.int32))
-            else:
-                columns.setdefault(name, []).append(np.stack(values))
-    for name, parts in columns.items():
+            if isinstance(first, list):
+                lengths.setdefault(name, []).extend(map(len, values))
+                tokens.setdefault(name, []).append(np.concatenate(values).astype(np.int32))
+                continue
+            if name not in arrays:
+                shape = len(labels), *first.shape
+                arrays[name] = np.lib.format.open_memmap(folder / f"{name}.npy", "w+", first.dtype, shape)
+            arrays[name][start : start + len(chunk)] = values
+        start += len(chunk)
+    for array in arrays.values():
+        array.flush()
+    for name, parts in tokens.items():
         np.save(folder / f"{name}.npy", np.concatenate(parts))
-    for name, parts in ends.items():
-        np.save(folder / f"{name}.ends.npy", np.cumsum(np.concatenate(parts)))
+        np.save(folder / f"{name}.ends.npy", np.cumsum(lengths[name]))
     np.save(folder / "labels.npy", np.array(labels, dtype=np.int8))
     numbers: dict[frozenset[str], int] = {}
     np.save(folder / "edits.npy", np.array([numbers.setdefault(frozenset(edit), len(numbers)) for edit in edits]))

@@ -38,9 +38,9 @@ class Side:
 
 
 def tokenise(tokenizer: PreTrainedTokenizerBase, sentences: Sequence[str]) -> list[Tokens]:
-    """Tokens of sentences, each a line of its own behind the token that ends a text (or begins one, without such).
+    """Tokens of sentences, each a line of its own behind the tokenizer's end token (or its start token, without one).
 
-    Behind its start token, a chat model expects a role's name: there, short mistakes are likelier than what is right.
+    Behind its start token a chat model expects a role's name, and short mistakes are likelier than what is right.
     """
     end = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else tokenizer.bos_token_id
     lines = ["\n", *(f"{sentence}\n" for sentence in sentences)]
@@ -58,7 +58,7 @@ def _alike(one: Sequence[int], other: Sequence[int]) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
-def nothing(shared: int, width: int) -> Side:
+def unchanged(shared: int, width: int) -> Side:
     """A side of an edit that changes nothing, of which nothing need be read."""
     none = np.zeros(width, dtype=np.float32)
     return Side(np.zeros(0, dtype=np.float32), np.zeros(0, dtype=np.int64), 0, shared, none, none)

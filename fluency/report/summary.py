@@ -17,7 +17,7 @@ CHALLENGE = {
     "absurd": "absurd edits, to be refused",
     "mistake": "mistakes made, to be refused",
     "repair": "mistakes mended, to be accepted",
-    "keeping": "fluent before and after, to be accepted",
+    "keeping": "edits that keep fluency, to be accepted",
 }
 
 

@@ -192,7 +192,7 @@ def train(
     try:
         if plan.device == "cpu" and plan.processes > 1:  # accelerate would start it without the time limit
             torch.distributed.init_process_group("gloo", timeout=timedelta(seconds=params.ddp_timeout))
-        trainer, save = _trainer(params, plan, inputs, CurveCallback(curves, figures), checkpoints)
+        trainer, save = trainer_of(params, plan, inputs, CurveCallback(curves, figures), checkpoints)
         _train_or_go_on(trainer, checkpoint_to_resume(checkpoints))
         # where the model is sharded, its weights come from all processes
         weights = trainer.accelerator.get_state_dict(trainer.model_wrapped) if plan.sharded else None
@@ -224,7 +224,7 @@ def compile_each_length() -> None:
     torch._dynamo.config.recompile_limit = 4 * len(COMPILED_LENGTHS)  # in training and evaluation, and its last batch
 
 
-def _trainer(
+def trainer_of(
     params: TrainParams, plan: Plan, inputs: Inputs, curves: CurveCallback, checkpoints: Path
 ) -> tuple[_Trainer, Save]:
     """The trainer, and what writes its model into a folder."""

@@ -59,6 +59,16 @@ def test_the_reverse_of_an_edit_changes_the_sign_of_the_differences_and_swaps_th
     assert forth["states"].any(1).all()
 
 
+def test_edits_read_together_are_each_in_its_place_as_if_read_alone(reader):
+    other, same = ("She goes home.", "He goes home."), ("It rains.", "It rains.")
+    changes = [CHANGE, other, CHANGE[::-1], same, CHANGE, (CHANGE[0], other[1]), other[::-1]]
+    items = reader.tokenise(changes, cut=True)
+    for item, together in zip(items, reader.read(items), strict=True):
+        (alone,) = reader.read([item])
+        for name, value in alone.items():
+            assert together[name] == pytest.approx(value, rel=2e-3, abs=2e-3), name
+
+
 @pytest.mark.parametrize("place", [0, 1, 30, 58, 59])
 @pytest.mark.parametrize("words", [[], ["changed"], ["changed", "too"]])
 def test_a_long_sentence_is_cut_around_the_edit_alike_on_both_sides(language_model, place, words):

@@ -76,7 +76,7 @@ def test_another_operating_point_needs_no_training_and_changes_nothing_else(trai
     assert "Stage 'train' didn't change, skipping" in printed
     changed = json.loads(trained_project.run("dvc metrics diff --json"))
     # of the challenge set and of attacks, what is decided at that point; nothing else of them
-    decided = {*changed.pop("metrics/challenge.json"), *changed.pop("metrics/attack.json", {})}
+    decided = {*changed.pop("metrics/challenge.json"), *changed.pop("metrics/attack.json")}
     assert "wrong" in {name.rpartition(".")[2] for name in decided} <= {"wrong", "rate", "rate_low", "rate_high"}
     names = [name for file in changed.values() for name in file]
     assert names
