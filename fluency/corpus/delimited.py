@@ -19,6 +19,7 @@ csv.field_size_limit(sys.maxsize)  # an endless field is a row to reject, not a 
 _QUOTED = re.compile(r'"((?:[^"]|"")*)"')
 # a row's line, the row, and whether it has fewer cells than there are columns
 _Row = tuple[int, dict[str, str] | BadLine, bool]
+_END: _Row = (0, BadLine("", ""), False)
 
 
 def read_delimited(file: Path, delimiter: str | None = None) -> Iterator[tuple[int, dict[str, str] | BadLine]]:
@@ -43,12 +44,13 @@ def _whole(rows: Iterable[_Row]) -> Iterator[tuple[int, dict[str, str] | BadLine
     Whatever cuts a row, as a line break in a cell without quotes does, leaves a part with too few cells, and beside it
     a part that looks whole.
     """
-    end = (0, BadLine("", ""), False)
-    for ((*_, before), (line, row, _)), (_, (*_, after)) in pairwise(pairwise(chain([end], rows, [end]))):
-        if (before or after) and isinstance(row, dict):
-            yield line, BadLine("it stands beside a row of too few cells, so it may be a part of it", json.dumps([*row.values()]))
-        else:
-            yield line, row
+    beside = False
+    for (line, row, short), (*_, next_is_short) in pairwise(chain(rows, [_END])):
+        if isinstance(row, dict) and (beside or next_is_short):
+            cells = json.dumps([*row.values()])
+            row = BadLine("it stands beside a row of too few cells, so it may be a part of it", cells)
+        yield line, row
+        beside = short
 
 
 def _csv(file: Path, delimiter: str) -> Iterator[_Row]:

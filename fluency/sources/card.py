@@ -113,7 +113,7 @@ def _in_order(column: str, names: Any) -> Any:
     try:
         return [by_number[str(number)] for number in range(len(names))]
     except KeyError:
-        raise UserError(f"data.source: the classes of {column!r} are not numbered from 0 in the card; mend it") from None
+        raise UserError(f"data.source: the card does not number the classes of {column!r} from 0; mend it") from None
 
 
 def _json(path: Path) -> dict[str, Any]:
