@@ -163,15 +163,6 @@ def test_the_key_of_a_list_in_json_says_the_split(tmp_path, content, splits):
     assert [row.split for row in rows(write(tmp_path / "x.json", json.dumps(content)))] == splits
 
 
-def test_a_folder_that_is_named_itself_says_the_split(tmp_path):
-    for name in ("test/x.jsonl", "test/train.jsonl", "Dev02/x.jsonl", "testimony/x.jsonl"):
-        write_jsonl(tmp_path / name, GOOD)
-    assert [(row.file, row.split) for row in rows(tmp_path / "test")] == [("train.jsonl", "train"), ("x.jsonl", "test")]
-    assert [row.split for row in rows(tmp_path / "test/x.jsonl")] == ["test"]
-    assert [row.split for row in rows(tmp_path / "Dev02")] == ["validation"]
-    assert [row.split for row in rows(tmp_path / "testimony")] == [None]
-
-
 def test_a_card_may_begin_with_a_byte_order_mark(tmp_path):
     write_jsonl(tmp_path / "a.jsonl", GOOD)
     card = "---\nconfigs:\n- config_name: default\n  data_files:\n  - {split: test, path: a.jsonl}\n---\n"
