@@ -145,9 +145,22 @@ def test_a_column_of_nothing_but_splits_says_the_split(tmp_path, name):
 
 def test_two_columns_of_splits_are_refused_until_one_is_named(tmp_path):
     write_jsonl(tmp_path / "x.jsonl", GOOD | {"set": "train", "part_of": "test", "kind": "train and test"})
-    with pytest.raises(UserError, match=r"each of the columns set, part_of may say the split; .*columns: \{split: set"):
+    with pytest.raises(UserError, match=r"a column may say the split \(set, part_of\); .*columns: \{split: set\}"):
         items(tmp_path)
     assert [row.split for row in rows(tmp_path, columns={"split": "part_of"})] == ["test"]
+
+
+@pytest.mark.parametrize("column", ["env", "stage", "user", "meta.by"])
+def test_a_column_called_for_something_else_says_no_split_by_chance(tmp_path, column):
+    outer, _, inner = column.partition(".")
+    by_chance = [GOOD | {outer: {inner: value} if inner else value} for value in ("dev", "dev", "test")]
+    write_jsonl(tmp_path / "data/x.jsonl", *by_chance)
+    with pytest.raises(UserError, match=rf"x\.jsonl: a column may say the split \({column}\); say it .* or cut"):
+        items(tmp_path / "data")
+    assert [row.split for row in rows(tmp_path / "data", columns={"split": column})] == ["validation"] * 2 + ["test"]
+    assert {row.split for row in rows(tmp_path / "data", split="cut")} == {None}
+    write_jsonl(tmp_path / "train/x.jsonl", *by_chance)
+    assert {row.split for row in rows(tmp_path / "train")} == {"train"}
 
 
 @pytest.mark.parametrize(
