@@ -19,7 +19,7 @@ from fluency.corpus.lines import BadLine, read_lines, suffix_of
 from fluency.corpus.places import Items, Place
 from fluency.corpus.readers import Record, Records, read_records, schema_of
 from fluency.corpus.split_names import says_split, split_of
-from fluency.corpus.tasks import instructions_in
+from fluency.corpus.tasks import instructions_in, task_in
 from fluency.sources.card import class_names, names_in
 from fluency.sources.data import Fetched
 from fluency.utils.errors import UserError
@@ -62,18 +62,18 @@ class Tables:
         labels = self._labels(file)
         labels.check("expected_score" if name == "reference" else "label")
         has = self._has if name == "reference" else bool
-        meaning = Meaning(labels, has, self.relations, instructions_in(_changes(head, own)))
+        tasks = ("labels",) if "before_sent" in own else ("task", "instruction")
+        meaning = Meaning(labels, has, self.relations, tasks, instructions_in(_changes(head, own)))
         beside = {column: column for column in _BESIDE if column not in own}
         if not place.said:
             beside["split"] = _split_column(file, head, own, place.split)
-        task = "labels" if "before_sent" in own else "task"
         for line, record in chain(head, records):
             if isinstance(record, BadLine):
                 yield place.rejected(record.reason, line, record.text)
                 continue
             text = partial(json.dumps, record, ensure_ascii=False, default=str)
-            if self.tasks and task in record and record[task] not in self.tasks:
-                yield place.rejected(f"task: not among data.tasks; found {record[task]!r}"[:200], line, text())
+            if self.tasks and (said := task_in(record, tasks)) and said[1] not in self.tasks:
+                yield place.rejected("{}: not among data.tasks; found {!r}".format(*said)[:200], line, text())
             else:
                 columns = {ours: _field(record, its) for ours, its in beside.items()}
                 yield from place.rows(line, text, partial(reader, record, meaning), columns)

@@ -257,7 +257,7 @@ def test_an_instruction_beside_source_and_target_says_what_they_are(tmp_path):
     write_jsonl(tmp_path / "x.jsonl", texts, other, other | {"instruction": ""})
     found = list(read_corpus(fetch_data(f"path:{tmp_path}"), "mine", relations={"Fix it.": "correction"}))
     assert [item.after if isinstance(item, Row) else item.reason for item in found] == [
-        AFTER, "task: not known, say in data.task_relations what it means; found 'Spoil it.'", BEFORE,
+        AFTER, "instruction: not known, say in data.task_relations what it means; found 'Spoil it.'", BEFORE,
     ]  # fmt: skip
 
 
