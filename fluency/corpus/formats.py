@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fluency.corpus.drafts import Draft, offset
-from fluency.corpus.essays import sentences_of
+from fluency.corpus.drafts import Draft
+from fluency.corpus.essays import offset, sentences_of
 from fluency.corpus.labels import Labels
 from fluency.corpus.m2 import Block, corrected, joined
 from fluency.corpus.readers import Record
@@ -137,8 +137,10 @@ def _essays(record: Record, _: Meaning) -> Iterator[Draft | ValueError]:
 def _labelled(before: str, after: str) -> Reader:
     def read(record: Record, meaning: Meaning) -> Iterator[Draft]:
         sentences = _text(record, before), _text(record, after)
-        edit = None
-        if (start := offset("edit_start", record.get("edit_start"))) is not None and record.get("removed") is not None:
+        edit, start = None, record.get("edit_start")
+        given = start not in (None, "") and start == start  # a table may have NaN for nothing
+        if given and record.get("removed") is not None:
+            start = offset("edit_start", start)
             edit = Edit(start, str(record["removed"]), _text(record, "inserted", blank=True))
             spliced = sentences[0][:start] + edit.inserted + sentences[0][edit.end :]
             if not sentences[0].startswith(edit.removed, start) or spliced != sentences[1]:

@@ -310,11 +310,31 @@ def test_offsets_of_essays_count_characters_or_are_refused(tmp_path, text, unit,
         assert edits(tmp_path) == [(text, text.replace("go", "goes"), None)]
 
 
-@pytest.mark.parametrize("start", [4.5, -1, None, "x"])
-def test_an_offset_of_an_essay_is_a_whole_number(tmp_path, start):
-    write_jsonl(tmp_path / "x.jsonl", {"text": "She go home.", "edits": [[0, [[start, 6, "goes"]]]]})
-    (reason,) = reasons(tmp_path)
-    assert reason.startswith("edits: expected [[annotator,")
+@pytest.mark.parametrize(("text", "start"), [("“Yes,” he sayd it.", 11), ("É cat here.", 3), ("😀 she hs it.", 7)])
+def test_a_letter_may_be_put_into_a_word_of_an_essay(tmp_path, text, start):
+    write_jsonl(tmp_path / "x.jsonl", {"text": text, "edits": [[0, [[start, start, "o"]]]]})
+    assert edits(tmp_path) == [(text, f"{text[:start]}o{text[start:]}", None)]
+
+
+@pytest.mark.parametrize(
+    ("edit", "reason"),
+    [
+        *(([start, 6, "goes"], f"edits: no offset; found {start!r}") for start in (4.5, -1, None, "x", "")),
+        ([4, 6, 7], "edits: expected text; found 7"),
+        ([4, 6], "edits: expected [[annotator, [[start, end, correction], ...]], ...]"),
+    ],
+)
+def test_an_edit_of_an_essay_is_two_whole_numbers_and_a_text(tmp_path, edit, reason):
+    write_jsonl(tmp_path / "x.jsonl", {"text": "She go home.", "edits": [[0, [edit]]]})
+    assert reasons(tmp_path) == [reason]
+
+
+def test_the_kind_of_an_essays_edit_is_a_text_or_none(tmp_path):
+    edits = [[0, [[4, 6, "goes", 5]]], [1, [["4", 6.0, "went", "R:VERB", "more"]]]]
+    write_jsonl(tmp_path / "x.jsonl", {"text": "She go home.", "edits": edits})
+    assert [(row.after, row.kind) for row in rows(tmp_path)] == [
+        ("She goes home.", "unknown"), ("She went home.", "R:VERB"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("start", "removed", "inserted"), [(50, "", "x"), (13, "", "x"), (99, "go", "goes")])
