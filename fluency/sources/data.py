@@ -194,12 +194,19 @@ def _folder(path: Path, source: Source, config: str | None) -> Fetched:
 
 
 def _walked(root: Path) -> Iterator[Path]:
-    """The files of a folder but hidden ones; a link to a folder is followed, but not to one that it stands in."""
-    for folder, folders, names in os.walk(root, followlinks=True):
-        here = Path(folder).resolve()
-        inner = (name for name in folders if Path(folder, name).resolve() not in (here, *here.parents))
-        folders[:] = [name for name in inner if not name.startswith(".")]
-        yield from (Path(folder, name) for name in names if not name.startswith("."))
+    """The files of a folder but hidden ones; links to folders are followed last, and each folder is read once."""
+    seen: set[Path] = set()
+    starts = [root]
+    for start in starts:  # which grow
+        for folder, folders, names in os.walk(start):
+            here = Path(folder)
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            if here.resolve() in seen:
+                folders.clear()
+                continue
+            seen.add(here.resolve())
+            starts += [here / name for name in folders if (here / name).is_symlink()]
+            yield from (here / name for name in names if not name.startswith("."))
 
 
 def _configured(

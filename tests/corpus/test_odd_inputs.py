@@ -183,11 +183,32 @@ def test_a_card_may_begin_with_a_byte_order_mark(tmp_path):
     assert [row.split for row in rows(tmp_path)] == ["test"]
 
 
-def test_a_link_to_the_folder_it_stands_in_gives_no_row_twice(tmp_path):
-    write_jsonl(tmp_path / "c/train/x.jsonl", GOOD)
-    for place in ("c/loop", "c/train/up"):
-        (tmp_path / place).symlink_to(tmp_path / "c")
-    assert [row.file for row in rows(tmp_path / "c")] == ["train/x.jsonl"]
+@pytest.mark.parametrize(
+    "links",
+    [
+        {"loop": ".", "train/up": "c"},
+        {"a/x": "c/test", "test/y": "c/a"},
+        {"a/x": "c/test", "train/x": "c/test", "train/y": "c/a"},
+        {"all": "c/train", "0": "c/train", "train/in/deep": "c"},
+    ],
+)
+def test_a_folder_is_read_once_by_its_own_name_whatever_links_lead_to_it(tmp_path, links):
+    for name in ("train/x.jsonl", "a/train.jsonl", "test/x.jsonl"):
+        write_jsonl(tmp_path / "c" / name, GOOD)
+    for place, target in links.items():
+        (tmp_path / "c" / place).parent.mkdir(exist_ok=True)
+        (tmp_path / "c" / place).symlink_to(tmp_path / target)
+    assert [(row.file, row.split) for row in rows(tmp_path / "c")] == [
+        ("a/train.jsonl", "train"), ("test/x.jsonl", "test"), ("train/x.jsonl", "train"),
+    ]  # fmt: skip
+
+
+def test_a_folder_elsewhere_is_read_once_though_several_links_lead_to_it(tmp_path):
+    write_jsonl(tmp_path / "elsewhere/x.jsonl", GOOD)
+    for place in ("a", "b"):
+        (tmp_path / "c").mkdir(exist_ok=True)
+        (tmp_path / "c" / place).symlink_to(tmp_path / "elsewhere")
+    assert [row.file for row in rows(tmp_path / "c")] == ["a/x.jsonl"]
 
 
 def test_what_systems_leave_in_folders_is_no_data(tmp_path):
