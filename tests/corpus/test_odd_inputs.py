@@ -221,13 +221,32 @@ def test_what_systems_leave_in_folders_is_no_data(tmp_path):
 # Labels.
 
 
-def test_a_field_twice_in_a_record_is_no_choice(tmp_path):
-    write(tmp_path / "x.jsonl", f'{json.dumps(GOOD)[:-1]}, "label": 0}}\n{json.dumps(BAD)}\n')
+TWICE = f'{json.dumps(GOOD)[:-1]}, "label": 0}}'
+INSIDE = f'{json.dumps(GOOD)[:-1]}, "by": [[{{"n": 1, "n": 1}}]]}}'
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [("x.jsonl", "{}\n{}\n"), ("x.json", "{}\n{}\n"), ("x.json", "[{}, {}]"), ("x.json", '{{"data": [{}, {}]}}')],
+)
+@pytest.mark.parametrize(("record", "field"), [(TWICE, "label"), (INSIDE, "n")])
+def test_a_field_twice_in_a_record_is_no_choice_and_spoils_that_record_alone(
+    tmp_path, first, name, shape, record, field
+):
+    records = [record, json.dumps(BAD)]
+    write(tmp_path / name, shape.format(*(records if first else records[::-1])))
     assert [row.label for row in rows(tmp_path)] == [0]
-    assert reasons(tmp_path) == ["not JSON; two fields are called 'label'"]
-    write(tmp_path / "x.jsonl", "").unlink()
-    with pytest.raises(UserError, match=r"x\.json: not JSON \(two fields are called 'label'\)"):
-        items(write(tmp_path / "x.json", f'[{json.dumps(GOOD)[:-1]}, "label": 0}}]'))
+    (item,) = (item for item in items(tmp_path) if not isinstance(item, Row))
+    assert item.reason == f"a field twice; two fields are called {field!r}"
+    assert BEFORE in item.row
+    assert item.row.count(field) >= 2
+
+
+def test_a_field_twice_in_a_whole_file_is_no_choice(tmp_path):
+    lists = f'{{"train": [{json.dumps(GOOD)}], "train": [{json.dumps(BAD)}]}}'
+    with pytest.raises(UserError, match=r"x\.json: holds no record \(.*two fields are called 'train'\)"):
+        items(write(tmp_path / "x.json", lists))
 
 
 NESTED = {"by": {"people": {"names": ["correct", "incorrect"], "_type": "ClassLabel"}}, "before": {"dtype": "string"}}
