@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fluency.corpus.delimited import check_columns, read_delimited
-from fluency.corpus.lines import BadLine, explained, opened, read_lines, suffix_of
+from fluency.corpus.lines import BadLine, check_is_text, explained, opened, read_lines, suffix_of
 from fluency.corpus.split_names import splits_in
 from fluency.utils.errors import UserError
 
@@ -159,8 +159,10 @@ def _json_record(line: str) -> Record | BadLine:
 
 
 def _json(file: Path) -> Records:
-    with opened(file) as content:
-        text = content.read().decode("utf-8-sig")
+    with opened(file) as lines:
+        content = lines.read()
+    check_is_text(file, content)
+    text = content.decode("utf-8-sig")
     try:
         whole = _DECODER.decode(text)
     except json.JSONDecodeError as error:

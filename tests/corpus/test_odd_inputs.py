@@ -1,13 +1,19 @@
 """What people really have: each file is read as what it is, or refused in one line; nothing is guessed or cut."""
 
+import bz2
 import csv
 import gzip
 import json
+import lzma
+import re
 import tarfile
 import zipfile
 from dataclasses import replace
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from pyarrow import feather
 
 from fluency.corpus.ingest import read_corpus
 from fluency.corpus.rows import Row
@@ -61,20 +67,56 @@ def test_the_header_tells_what_stands_between_cells(tmp_path, name, mark):
 LINES = "before,after,label\nShe go.,She goes.,1\n"
 
 
+def parquet(content):
+    pq.write_table(pa.Table.from_pylist([GOOD]), sink := pa.BufferOutputStream())
+    return sink.getvalue().to_pybytes()
+
+
+def feather_file(content):
+    feather.write_feather(pa.Table.from_pylist([GOOD]), sink := pa.BufferOutputStream())
+    return sink.getvalue().to_pybytes()
+
+
+def stream(content):
+    table = pa.Table.from_pylist([GOOD])
+    with pa.ipc.new_stream(sink := pa.BufferOutputStream(), table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+def zst(content):
+    return pa.compress(content, codec="zstd", asbytes=True)
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.tsv", "x.json", "x.jsonl", "x.m2", "x.src", "x.csv.gz", "x.json.gz"])
 @pytest.mark.parametrize(
-    ("name", "content", "what"),
+    ("made", "what"),
     [
-        ("x.csv", LINES.encode("utf-16"), "UTF-16; save it as UTF-8"),
-        ("x.jsonl", json.dumps(GOOD).encode("utf-16"), "UTF-16; save it as UTF-8"),
-        ("x.m2", "S a\n".encode("utf-16-be").join([b"\xfe\xff", b""]), "UTF-16; save it as UTF-8"),
-        ("x.csv", gzip.compress(LINES.encode()), r"compressed; let its name end in \.gz"),
-        ("x.jsonl", gzip.compress(json.dumps(GOOD).encode()), r"compressed; let its name end in \.gz"),
-        ("x.tsv", b"PK\x03\x04 and more", "a zip archive; unpack it"),
+        (lambda content: content.decode().encode("utf-16"), "UTF-16; save it as UTF-8"),
+        (gzip.compress, "compressed; let its name end in .gz"),
+        (bz2.compress, "compressed; let its name end in .bz2"),
+        (lzma.compress, "compressed; let its name end in .xz"),
+        (zst, "compressed; let its name end in .zst"),
+        (parquet, "Parquet; let its name end in .parquet"),
+        (feather_file, "Arrow; let its name end in .arrow"),
+        (stream, "Arrow; let its name end in .arrow"),
+        (lambda content: b"PK\x03\x04 and more", "a zip archive; unpack it"),
     ],
 )
-def test_what_is_no_text_is_told_by_how_it_begins(tmp_path, name, content, what):
-    with pytest.raises(UserError, match=rf"{name}: it is {what}"):
+def test_what_is_no_text_is_told_by_how_it_begins(tmp_path, name, made, what):
+    content = made(LINES.encode())
+    if name.endswith(".gz"):
+        content, what = gzip.compress(content), re.sub("compressed; .*", "compressed again; decompress it once", what)
+    write(tmp_path / "x.tgt", "A .\n")
+    with pytest.raises(UserError, match=f"{name}: it is {what}"):
         items(write(tmp_path / name, content))
+
+
+def test_a_text_may_begin_as_the_name_of_a_container_does(tmp_path):
+    for word in ("PAR1", "ARROW1", "BZh9", "PK", "7z", "Rar!"):
+        write(tmp_path / "x.src", f"{word} are it .\n")
+        write(tmp_path / "x.tgt", f"{word} is it .\n")
+        assert edits(tmp_path) == [(f"{word} are it .", f"{word} is it .", None)]
 
 
 def test_an_archive_is_to_be_unpacked(tmp_path):
