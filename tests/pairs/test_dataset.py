@@ -3,6 +3,7 @@
 import json
 import random
 import re
+import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,8 @@ from fluency.pairs.splits import NOT_GIVEN, cut_splits, lacking
 from fluency.params import load_params
 from fluency.utils import files
 from fluency.utils.errors import UserError
-from fluency.utils.files import parquet_sink
+from fluency.utils.files import parquet_sink, write_json
+from stages import build_pairs
 
 PARAMS = replace(load_params().pairs, near_duplicates=None)
 ABSURD = replace(PARAMS.augment.absurd, share=1.0)  # of every plain sentence
@@ -208,6 +210,24 @@ def test_a_benchmark_is_not_diluted_by_a_source_without_splits(tmp_path, brought
     assert [its["corpora"].get("d", 0) for its in audit["splits"].values()] == pytest.approx(expected, abs=2)
     said = re.findall(r"d is not cut into (.*), which other sources bring", (tmp_path / "pairs/AUDIT.md").read_text())
     assert said == ([told] if told else [])
+
+
+def test_the_stage_says_what_was_decided(tmp_path, monkeypatch, capsys):
+    build(tmp_path / "data", [*many(200, "train"), *many(200, "test", seed=1), *many(100, seed=2, corpus="d")])
+    shutil.copy("params.yaml", tmp_path)
+    write_json(tmp_path / "data/raw/manifest.json", [{"corpus": name, "split": None} for name in "cd"])
+    monkeypatch.chdir(tmp_path)
+    build_pairs.main()
+    assert capsys.readouterr().err == (
+        "d is not cut into test, which other sources bring: it would be another benchmark (split: cut of the source "
+        "cuts it)\n"
+    )
+
+
+@pytest.mark.parametrize("text", ["a&Eacute;b", "a &frac12; b", "a&#X27;s", "a&#39;s", "a &amp; b", "a <del>b</del>"])
+def test_entities_of_any_kind_are_counted_as_markup(tmp_path, text):
+    _, _, audit = build(tmp_path, [*many(60), labelled(f"{text} c", f"{text} d", 1)])
+    assert audit["corpora"]["c"]["all"]["markup"] == 1
 
 
 def test_what_the_cut_must_not_take_leaks_from_train(tmp_path):
