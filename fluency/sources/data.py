@@ -171,10 +171,10 @@ def targets_of(file: Path) -> list[Path]:
 
 
 def _folder(path: Path, source: Source, config: str | None) -> Fetched:
-    if path.is_file() and not _matches(path.name.lower(), _ARCHIVES):
-        return Fetched([path, *targets_of(path)], path.parent, None, source=source)
     if path.is_file():
-        raise UserError(f"data.source: {path} is an archive; unpack it, and name the folder")
+        if _matches(path.name.lower(), _ARCHIVES):
+            raise UserError(f"data.source: {path} is an archive; unpack it, and name the folder")
+        return Fetched([path, *targets_of(path)], path.parent, None, source=source)
     if not path.is_dir():
         raise UserError(f"data.source: {path} does not exist; give path:FILE-OR-FOLDER relative to the repository")
     everything = sorted(_walked(path))
@@ -185,9 +185,9 @@ def _folder(path: Path, source: Source, config: str | None) -> Fetched:
     if not files:
         known = "Parquet, Arrow, JSON, JSON Lines, CSV, TSV, M2 or parallel plain text such as .src and .tgt"
         named = f" that matches {source.files}" if source.files else ""
-        there = ", ".join(file.name for file in everything)[:200]
-        there = f"; it holds {there}, of which archives are to be unpacked" if there else ""
-        raise UserError(f"data.source: {path} holds no file of a known kind{named} ({known}){there}")
+        archives = ", ".join(file.name for file in wanted if _matches(file.name.lower(), _ARCHIVES))[:200]
+        unpack = f"; unpack {archives}" if archives else ""
+        raise UserError(f"data.source: {path} holds no file of a known kind{named} ({known}){unpack}")
     beside = {*files, *(path / name for name in card.FILES)}
     ignored = tuple(file.relative_to(path).as_posix() for file in everything if file not in beside and not source.files)
     return Fetched(files, path, None, ignored, source, splits, config)

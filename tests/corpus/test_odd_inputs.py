@@ -127,7 +127,12 @@ def test_an_archive_is_to_be_unpacked(tmp_path):
     for name in ("data.zip", "data.tar.gz"):
         with pytest.raises(UserError, match=rf"{name} is an archive; unpack it"):
             items(tmp_path / name)
-    with pytest.raises(UserError, match=r"it holds data\.tar\.gz, data\.zip, of which archives are to be unpacked"):
+    write(tmp_path / "README.md", "# It\n")
+    with pytest.raises(UserError, match=r"\); unpack data\.tar\.gz, data\.zip$"):
+        items(tmp_path)
+    for name in ("data.zip", "data.tar.gz"):
+        (tmp_path / name).unlink()
+    with pytest.raises(UserError, match=r"plain text such as \.src and \.tgt\)$"):
         items(tmp_path)
 
 
@@ -438,6 +443,12 @@ EDIT = "A 1 2|||{}|||{}|||REQUIRED|||-NONE-|||0"
         ("She\u00a0x go .", EDIT.format("R:VERB", "goes"), "M2: white space that is no space"),
         ("She go .", EDIT.format("R:VERB", "-NONE-"), "M2: a mistake without its correction"),
         ("She go .", EDIT.format("M:DET", ""), "M2: a mistake without its correction"),
+        *(
+            ("She go .", EDIT.format("R:VERB", f"1{space}000"), "M2: white space that is no space in a correction")
+            for space in ("\u00a0", "\u202f", "\t", "\u2009", "\u3000")
+        ),
+        ("She go .", EDIT.format("R:VERB", "goes to"), None),
+        ("She go .", EDIT.format("R:VERB", "\u00a0 goes "), None),
         ("She go .", EDIT.format("U:VERB", ""), None),
         ("She go .", EDIT.format("Wci", "-NONE-"), None),  # so CoNLL writes what is taken out
         ("She go \u00a0 .", EDIT.format("R:VERB", "goes"), None),  # a token of its own, as spaCy has it
