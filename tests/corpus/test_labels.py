@@ -125,7 +125,7 @@ TEXT = {"dtype": "string", "_type": "Value"}
 )
 def test_a_field_of_any_name_and_type_leaves_the_classes_as_they_are(tmp_path, names):
     """`names`, say, of a column beside the label: in the Parquet file itself, or in a description beside it."""
-    features = INFO["features"] | {"by": {"names": names, "class_label": names, "dtype": TEXT}}
+    features = INFO["features"] | {"by": {"names": names}, "of": {"class_label": names, "dtype": TEXT}}
     write_jsonl(tmp_path / "x.jsonl", 0, 1)
     (tmp_path / "dataset_info.json").write_text(json.dumps({"features": features}))
     table = pa.Table.from_pylist([GOOD | {"label": label} for label in (0, 1)])

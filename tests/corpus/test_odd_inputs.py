@@ -9,6 +9,7 @@ import re
 import tarfile
 import zipfile
 from dataclasses import replace
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -67,25 +68,19 @@ def test_the_header_tells_what_stands_between_cells(tmp_path, name, mark):
 LINES = "before,after,label\nShe go.,She goes.,1\n"
 
 
-def parquet(content):
-    pq.write_table(pa.Table.from_pylist([GOOD]), sink := pa.BufferOutputStream())
-    return sink.getvalue().to_pybytes()
+def binary(kind):
+    """A table in one of pyarrow's own formats, whatever the content."""
 
+    def made(_):
+        table, sink = pa.Table.from_pylist([GOOD]), pa.BufferOutputStream()
+        if kind == "stream":
+            with pa.ipc.new_stream(sink, table.schema) as writer:
+                writer.write_table(table)
+        else:
+            (pq.write_table if kind == "parquet" else feather.write_feather)(table, sink)
+        return sink.getvalue().to_pybytes()
 
-def feather_file(content):
-    feather.write_feather(pa.Table.from_pylist([GOOD]), sink := pa.BufferOutputStream())
-    return sink.getvalue().to_pybytes()
-
-
-def stream(content):
-    table = pa.Table.from_pylist([GOOD])
-    with pa.ipc.new_stream(sink := pa.BufferOutputStream(), table.schema) as writer:
-        writer.write_table(table)
-    return sink.getvalue().to_pybytes()
-
-
-def zst(content):
-    return pa.compress(content, codec="zstd", asbytes=True)
+    return made
 
 
 @pytest.mark.parametrize("name", ["x.csv", "x.tsv", "x.json", "x.jsonl", "x.m2", "x.src", "x.csv.gz", "x.json.gz"])
@@ -96,10 +91,10 @@ def zst(content):
         (gzip.compress, "compressed; let its name end in .gz"),
         (bz2.compress, "compressed; let its name end in .bz2"),
         (lzma.compress, "compressed; let its name end in .xz"),
-        (zst, "compressed; let its name end in .zst"),
-        (parquet, "Parquet; let its name end in .parquet"),
-        (feather_file, "Arrow; let its name end in .arrow"),
-        (stream, "Arrow; let its name end in .arrow"),
+        (partial(pa.compress, codec="zstd", asbytes=True), "compressed; let its name end in .zst"),
+        (binary("parquet"), "Parquet; let its name end in .parquet"),
+        (binary("feather"), "Arrow; let its name end in .arrow"),
+        (binary("stream"), "Arrow; let its name end in .arrow"),
         (lambda content: b"PK\x03\x04 and more", "a zip archive; unpack it"),
     ],
 )
@@ -336,16 +331,6 @@ def test_yes_and_no_may_be_meant_as_yaml_reads_them(tmp_path):
     assert [row.label for row in rows(tmp_path, labels={"True": 1, "False": 0})] == [1, 0, 1]
     with pytest.raises(UserError, match="nothing says what 'yes' means"):
         items(tmp_path)
-
-
-def test_an_instruction_beside_source_and_target_says_what_they_are(tmp_path):
-    texts = {"instruction": "Fix it.", "input": BEFORE, "output": AFTER}
-    other = {"instruction": "Spoil it.", "input": AFTER, "output": BEFORE}
-    write_jsonl(tmp_path / "x.jsonl", texts, other, other | {"instruction": ""})
-    found = list(read_corpus(fetch_data(f"path:{tmp_path}"), "mine", relations={"Fix it.": "correction"}))
-    assert [item.after if isinstance(item, Row) else item.reason for item in found] == [
-        AFTER, "instruction: not known, say in data.task_relations what it means; found 'Spoil it.'", BEFORE,
-    ]  # fmt: skip
 
 
 def test_two_answers_of_one_text_are_no_preference(tmp_path):

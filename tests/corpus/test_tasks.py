@@ -85,6 +85,7 @@ def test_an_unknown_task_is_rejected_and_named_until_a_param_says_what_it_means(
     assert read(path, record) == [told]
     assert read(path, record, relations={"paraphrasing": "rewrite"}) == [("rewrite", record["src"], record["tgt"])]
     assert read(path, record | {"task": None}) == [("correction", record["src"], record["tgt"])]
+    assert read(path, record | {"task": None, "instruction": ""}) == [("correction", record["src"], record["tgt"])]
 
 
 @pytest.mark.parametrize("task", RELATIONS)
