@@ -1,5 +1,6 @@
 """Turn canonical rows into labelled pairs with one edit each, split by sentence."""
 
+import sys
 from pathlib import Path
 
 from fluency.pairs.dataset import build_dataset
@@ -15,8 +16,10 @@ def main() -> None:
     with written_aside(PAIRS) as aside:
         aside.mkdir()
         cut = [its["corpus"] for its in read_json(RAW / "manifest.json") if its["split"] == "cut"]
-        audit = build_dataset(RAW, aside, read_params("pairs", PairsParams), cut=cut)
+        audit, notes = build_dataset(RAW, aside, read_params("pairs", PairsParams), cut=cut)
     write_json(FIGURES, audit)
+    for note in notes:
+        print(note, file=sys.stderr)
     splits = ", ".join(f"{split}: {its['pairs']} pairs" for split, its in audit["splits"].items())
     print(f"{splits}; {audit['rows']['rejected']} rows rejected; see {PAIRS}/AUDIT.md")
 

@@ -8,8 +8,8 @@ import io
 import json
 import re
 import sys
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Iterable, Iterator
+from itertools import chain, pairwise
 from pathlib import Path
 
 from fluency.corpus.lines import BadLine, opened, read_lines, suffix_of
@@ -17,7 +17,9 @@ from fluency.utils.errors import UserError
 
 csv.field_size_limit(sys.maxsize)  # an endless field is a row to reject, not a file that cannot be read
 _QUOTED = re.compile(r'"((?:[^"]|"")*)"')
-_CUT = partial(BadLine, "it ends in another way than the other lines, so it may be a part of a cell")
+# a row's line, the row, and whether it has fewer cells than there are columns
+_Row = tuple[int, dict[str, str] | BadLine, bool]
+_END: _Row = (0, BadLine("", ""), False)
 
 
 def read_delimited(file: Path, delimiter: str | None = None) -> Iterator[tuple[int, dict[str, str] | BadLine]]:
@@ -32,25 +34,34 @@ def read_delimited(file: Path, delimiter: str | None = None) -> Iterator[tuple[i
     header = _header(file)
     delimiter = delimiter or _delimiter({".csv": ",", ".tsv": "\t"}[suffix_of(file)], header)
     tabs = delimiter == "\t"
-    if tabs and not all(_QUOTED.fullmatch(cell) for cell in header.split("\t")):  # who quotes names quotes everything
-        yield from _tsv(file)
-        return
-    last = ""
+    plain = tabs and not all(_QUOTED.fullmatch(cell) for cell in header.split("\t"))  # who quotes names quotes all
+    return _whole(_tsv(file) if plain else _csv(file, delimiter))
 
-    def lines() -> Iterator[str]:
-        nonlocal last
-        for last in text:  # noqa: UP028
-            yield last
 
+def _whole(rows: Iterable[_Row]) -> Iterator[tuple[int, dict[str, str] | BadLine]]:
+    """The rows, but for those that may be the half of one.
+
+    Whatever cuts a row, as a line break in a cell without quotes does, leaves a part with too few cells, and beside it
+    a part that looks whole.
+    """
+    beside = False
+    for (line, row, short), (*_, next_is_short) in pairwise(chain(rows, [_END])):
+        if isinstance(row, dict) and (beside or next_is_short):
+            cells = json.dumps([*row.values()])
+            row = BadLine("it stands beside a row of too few cells, so it may be a part of it", cells)
+        yield line, row
+        beside = short
+
+
+def _csv(file: Path, delimiter: str) -> Iterator[_Row]:
     with opened(file) as content, io.TextIOWrapper(content, encoding="utf-8-sig", newline="") as text:
-        reader = csv.reader(lines(), strict=True, delimiter=delimiter)
+        reader = csv.reader(text, strict=True, delimiter=delimiter)
         try:
             columns = _columns(file, next(reader, []))
-            line, others, cut = reader.line_num + 1, "\n" if last.endswith("\r") else "\r", False
+            line = reader.line_num + 1
             for cells in reader:
                 if cells:  # an empty line is no row
-                    cut, is_rest = last.endswith(others), cut
-                    yield line, _CUT(json.dumps(cells)) if cut or is_rest else _row(columns, cells, tabs)
+                    yield line, _row(columns, cells, delimiter == "\t"), len(cells) < len(columns)
                 line = reader.line_num + 1
         except csv.Error as error:
             reason = str(error).replace("\t", "\\t")
@@ -94,7 +105,7 @@ def _delimiter(usual: str, header: str) -> str:
     return next((mark for mark in (usual, ";", "\t", "|", ",") if mark in header), usual)
 
 
-def _tsv(file: Path) -> Iterator[tuple[int, dict[str, str] | BadLine]]:
+def _tsv(file: Path) -> Iterator[_Row]:
     """A row a line. A cell is taken out of its quotes only where it holds doubled ones, as no text does."""
     columns: list[str] | None = None
     inside = False  # a quoted cell that an earlier line has begun
@@ -102,7 +113,7 @@ def _tsv(file: Path) -> Iterator[tuple[int, dict[str, str] | BadLine]]:
         if isinstance(line, BadLine):
             if columns is None:
                 raise UserError(f"{file}: line {number}: {line.reason}; save it as UTF-8, with line feeds")
-            yield number, line
+            yield number, line, False
             continue
         cells = line.split("\t")
         if columns is None:
@@ -111,11 +122,11 @@ def _tsv(file: Path) -> Iterator[tuple[int, dict[str, str] | BadLine]]:
         odd, short = line.count('"') % 2 == 1, len(cells) < len(columns)
         if (odd or inside) and (short or (odd and inside)):
             inside ^= odd
-            yield number, BadLine("a quoted cell runs over several lines; JSON Lines holds line breaks", line)
+            yield number, BadLine("a quoted cell runs over several lines; JSON Lines holds line breaks", line), short
             continue
         inside = False
         if line:
-            yield number, _row(columns, [_unquoted(cell) for cell in cells], tabs=False)
+            yield number, _row(columns, [_unquoted(cell) for cell in cells], tabs=False), short
 
 
 def _unquoted(cell: str) -> str:

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from fluency.edits.edit import Edit
 from fluency.edits.forms import check_sentence
@@ -31,23 +30,6 @@ def checked(draft: Draft) -> Draft:
     if draft.after is not None:  # a plain sentence has no other
         check_sentence("after", draft.after)
     return draft
-
-
-def offset(name: str, value: Any) -> int | None:
-    """A count from 0, also where a table has it as text or as a float; None where it is not given.
-
-    Raises:
-        ValueError: it is none; the message begins with `name`.
-    """
-    if value is None or value == "" or value != value:
-        return None
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = -1.0
-    if number < 0 or not number.is_integer():
-        raise ValueError(f"{name}: no offset; found {value!r}"[:200])
-    return int(number)
 
 
 # The sample's own: a sentence a line, an edit as [left|right] (data/sample/README.md).

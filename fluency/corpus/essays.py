@@ -2,10 +2,8 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Any
-
-from fluency.corpus.drafts import offset
 
 SentenceEdit = tuple[int, int, str | None, str | None]  # start, end, correction (None: not given), kind
 
@@ -24,8 +22,8 @@ def sentences_of(text: str, annotated: Any) -> Iterator[tuple[str, list[Sentence
     Raises:
         ValueError: it is none of that, edits overlap or leave the text, or offsets seem to be of other units.
     """
-    annotators = list(_edits_of(annotated))
-    _check_units(text, {bound for edits in annotators for edit in edits for bound in edit[:2]})
+    annotators = _edits_of(annotated)
+    _check_units(text, chain.from_iterable(annotators))
     for edits in annotators:
         last = 0
         for start, end, *_ in edits:
@@ -40,8 +38,12 @@ def sentences_of(text: str, annotated: Any) -> Iterator[tuple[str, list[Sentence
             begin = further
 
 
-def _check_units(text: str, bounds: set[int]) -> None:
-    """Refuse offsets that cut words as characters, and none as another unit in which editors and languages count."""
+def _check_units(text: str, edits: Iterable[SentenceEdit]) -> None:
+    """Refuse offsets that cut words, where as bytes or UTF-16 units they would cut none.
+
+    Those of what is only put in say nothing: a word may lack a letter.
+    """
+    bounds = {bound for start, end, *_ in edits if start < end for bound in (start, end)}
 
     def cuts_words(at: Iterable[int]) -> bool:
         return any(text[max(place - 1, 0) : place].isalnum() and text[place : place + 1].isalnum() for place in at)
@@ -55,21 +57,34 @@ def _check_units(text: str, bounds: set[int]) -> None:
             raise ValueError(f"edits: their offsets seem to count {unit}, and are to count characters")
 
 
-def _edits_of(annotated: Any) -> Iterator[list[SentenceEdit]]:
+def _edits_of(annotated: Any) -> list[list[SentenceEdit]]:
+    """The edits of each annotator, in their order in the text."""
     try:
-        for _, edits in annotated:
-            found = [
-                (offset("edits", start), offset("edits", end), correction, *rest[:1])
-                for start, end, correction, *rest in edits
-            ]
-            if any(
-                start is None or end is None or not isinstance(correction, str | None)
-                for start, end, correction, *_ in found
-            ):
-                raise ValueError
-            yield sorted((edit if len(edit) == 4 else (*edit, None) for edit in found), key=lambda edit: edit[:2])
+        annotators = [[(start, end, text, *rest) for start, end, text, *rest in edits] for _, edits in annotated]
     except (TypeError, ValueError):
         raise ValueError("edits: expected [[annotator, [[start, end, correction], ...]], ...]") from None
+    return [sorted((_edit(*edit) for edit in edits), key=lambda edit: edit[:2]) for edits in annotators]
+
+
+def _edit(start: Any, end: Any, correction: Any, kind: Any = None, *_: Any) -> SentenceEdit:
+    if not isinstance(correction, str | None):
+        raise ValueError(f"edits: expected text; found {correction!r}"[:200])
+    return offset("edits", start), offset("edits", end), correction, kind if isinstance(kind, str) else None
+
+
+def offset(name: str, value: Any) -> int:
+    """A count from 0, also where a table has it as text or as a float.
+
+    Raises:
+        ValueError: it is none; the message begins with `name`.
+    """
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = -1.0
+    if number < 0 or not number.is_integer():
+        raise ValueError(f"{name}: no offset; found {value!r}"[:200])
+    return int(number)
 
 
 def _gaps(text: str, edits: list[SentenceEdit]) -> Iterator[tuple[int, int]]:

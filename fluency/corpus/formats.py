@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fluency.corpus.drafts import Draft, offset
-from fluency.corpus.essays import sentences_of
+from fluency.corpus.drafts import Draft
+from fluency.corpus.essays import offset, sentences_of
 from fluency.corpus.labels import Labels
 from fluency.corpus.m2 import Block, corrected, joined
 from fluency.corpus.readers import Record
-from fluency.corpus.tasks import relation_of, without_instruction
+from fluency.corpus.tasks import relation_of, task_in, without_instruction
 from fluency.edits.edit import Edit, apply_all, occurrences, widened
 
 # names of a sentence with a mistake and of its correction
@@ -27,12 +27,14 @@ class Meaning:
         label: what a label means.
         known: whether the corpus has a sentence, for formats that name an edit's words without their place.
         relations: as `data.task_relations`.
+        tasks: the columns that say a record's task, in the order in which they count.
         instructions: prefixes of the sources that are no part of a sentence.
     """
 
     label: Labels
     known: Callable[[str], bool] = bool
     relations: Mapping[str, str] = field(default_factory=dict)
+    tasks: Sequence[str] = ("task", "instruction")
     instructions: frozenset[str] = frozenset()
 
 
@@ -61,17 +63,18 @@ def _reference(record: Record, meaning: Meaning) -> Iterator[Draft]:
     yield Draft("labelled", before, edit.apply(before), edit, label)
 
 
-def _parallel(source: str, target: str, task: str = "task") -> Reader:
+def _parallel(source: str, target: str) -> Reader:
     """Source and target; in a corpus of tasks the source begins with its instruction (`Fix grammar: She go.`).
 
     An instruction in a column of its own says what the target is, as a task does.
     """
 
     def read(record: Record, meaning: Meaning) -> Iterator[Draft]:
-        before, after, its = _text(record, source), _text(record, target), record.get(task)
-        before = without_instruction(before, after, its, meaning.instructions)
-        relation = relation_of(its or record.get("instruction"), meaning.relations)
-        yield Draft(relation, before.strip(), after.strip(), kind=its and str(its))
+        before, after = _text(record, source), _text(record, target)
+        column, task = task_in(record, meaning.tasks) or ("task", None)
+        before = without_instruction(before, after, task, meaning.instructions)
+        relation = relation_of(task, meaning.relations, column)
+        yield Draft(relation, before.strip(), after.strip(), kind=task and str(task))
 
     return read
 
@@ -81,7 +84,7 @@ def _translation(record: Record, meaning: Meaning) -> Iterator[Draft]:
     texts = record["translation"]
     for source, target in SIDES:
         if isinstance(texts, dict) and source in texts and target in texts:
-            return _parallel(source, target)(texts, meaning)
+            return _parallel(source, target)(record | texts, meaning)
     known = " or ".join(map("/".join, SIDES))
     raise ValueError(f"translation: its fields say not which text is the better; {known} do, or the source's columns")
 
@@ -134,8 +137,10 @@ def _essays(record: Record, _: Meaning) -> Iterator[Draft | ValueError]:
 def _labelled(before: str, after: str) -> Reader:
     def read(record: Record, meaning: Meaning) -> Iterator[Draft]:
         sentences = _text(record, before), _text(record, after)
-        edit = None
-        if (start := offset("edit_start", record.get("edit_start"))) is not None and record.get("removed") is not None:
+        edit, start = None, record.get("edit_start")
+        given = start not in (None, "") and start == start  # a table may have NaN for nothing
+        if given and record.get("removed") is not None:
+            start = offset("edit_start", start)
             edit = Edit(start, str(record["removed"]), _text(record, "inserted", blank=True))
             spliced = sentences[0][:start] + edit.inserted + sentences[0][edit.end :]
             if not sentences[0].startswith(edit.removed, start) or spliced != sentences[1]:
@@ -174,7 +179,7 @@ TABLES: tuple[Format, ...] = (
     ),
     *(("labelled", frozenset({*pair, "label"}), _labelled(*pair)) for pair in (*_PAIRS, *SIDES)),
     *(("parallel", frozenset(pair), _parallel(*pair)) for pair in SIDES),
-    ("parallel", frozenset({"before_sent", "after_sent", "labels"}), _parallel("before_sent", "after_sent", "labels")),
+    ("parallel", frozenset({"before_sent", "after_sent", "labels"}), _parallel("before_sent", "after_sent")),
     ("parallel", frozenset({"translation"}), _translation),
     ("jfleg", frozenset({"sentence", "corrections"}), _jfleg),
     ("preference", frozenset({"chosen", "rejected"}), _preference),

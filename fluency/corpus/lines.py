@@ -22,8 +22,18 @@ PIPE = Path("-")  # standard input, or output: JSON Lines
 _NO_TEXT = {
     b"\xff\xfe": "UTF-16; save it as UTF-8",
     b"\xfe\xff": "UTF-16; save it as UTF-8",
-    b"\x1f\x8b": "compressed; let its name end in .gz",
     b"PK\x03\x04": "a zip archive; unpack it",
+    b"7z\xbc\xaf": "a 7z archive; unpack it",
+    b"Rar!\x1a": "a rar archive; unpack it",
+    b"PAR1\x15": "Parquet; let its name end in .parquet",
+    b"ARROW1\x00": "Arrow; let its name end in .arrow",
+    b"\xff\xff\xff\xff": "Arrow; let its name end in .arrow",
+}
+_COMPRESSED = {
+    b"\x1f\x8b": ".gz",
+    b"\xfd7zXZ": ".xz",
+    b"\x28\xb5\x2f\xfd": ".zst",
+    **{b"BZh%d1AY&SY" % level: ".bz2" for level in range(1, 10)},
 }
 
 _OPENERS: dict[str, Callable[[Path], IO[bytes]]] = {
@@ -68,7 +78,7 @@ def read_lines(file: Path) -> Iterator[tuple[int, str | BadLine]]:
         for number, line in enumerate(lines, 1):
             content = line
             if number == 1:
-                _check_is_text(file, line)
+                check_is_text(file, line)
                 content = line.removeprefix(b"\xef\xbb\xbf")  # a byte order mark
             content = content.removesuffix(b"\n").rstrip(b"\r")
             try:
@@ -79,10 +89,19 @@ def read_lines(file: Path) -> Iterator[tuple[int, str | BadLine]]:
                 yield number, BadLine("a carriage return inside the line", text) if "\r" in text else text
 
 
-def _check_is_text(file: Path, line: bytes) -> None:
+def check_is_text(file: Path, content: bytes) -> None:
+    """Tell a file that is no text by how it begins.
+
+    Raises:
+        UserError: it is none.
+    """
     for beginning, what in _NO_TEXT.items():
-        if line.startswith(beginning):
+        if content.startswith(beginning):
             raise UserError(f"{file}: it is {what}")
+    for beginning, suffix in _COMPRESSED.items():
+        if content.startswith(beginning):
+            how = " again; decompress it once" if compression_of(file) else f"; let its name end in {suffix}"
+            raise UserError(f"{file}: it is compressed{how}")
 
 
 @contextmanager

@@ -110,6 +110,8 @@ def parse(block: Block, silent: Iterable[str] = ()) -> Block:
             correction = "" if correction == "-NONE-" else correction
             if not correction and fields[1][:2] in ("R:", "M:"):  # of ERRANT: it replaces, or puts in what is missing
                 raise ValueError(f"M2: a mistake without its correction; {line[:80]!r}")
+            if _OTHER_SPACE.search(correction):
+                raise ValueError(f"M2: white space that is no space in a correction; {line[:80]!r}")
             annotations.append(Annotation(start, end, fields[1], correction))
     for annotator in silent:
         block.annotators.setdefault(annotator, [])

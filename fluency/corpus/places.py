@@ -7,7 +7,7 @@ from typing import Any
 
 from fluency.corpus.drafts import Draft, checked
 from fluency.corpus.rows import Rejected, Row
-from fluency.corpus.split_names import says_split, split_of, split_of_path
+from fluency.corpus.split_names import end_of, split_of, split_of_path
 from fluency.sources.data import SAMPLE, Fetched
 from fluency.utils.errors import UserError
 
@@ -114,12 +114,12 @@ def places_of(fetched: Fetched, corpus: str, files: Sequence[Path]) -> dict[Path
         split = None if said == "cut" else said
         parts = {file: file.parent.name if fetched.root == SAMPLE else corpus for file in files}
         return {file: Place(corpus, parts[file], split, name, said=bool(said)) for file, name in names.items()}
-    root = fetched.root.name
-    of_root = split_of(root) if says_split(root) else None  # `path:bench/test`, where the files' names say nothing
+    root = end_of(fetched.root.name)  # `path:bench/test`
     splits = {}
     for file, name in names.items():
         try:
-            splits[file] = split_of(fetched.splits[file]) if file in fetched.splits else split_of_path(name) or of_root
+            its = fetched.splits.get(file)
+            splits[file] = split_of(its) if its else split_of_path(f"{root}/{name}")
         except ValueError as error:
             raise UserError(f"data.source: {name}: {error}; {_REMEDY}") from None
     beside = next((names[file] for file, split in splits.items() if split), None)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fluency.corpus.delimited import check_columns, read_delimited
-from fluency.corpus.lines import BadLine, explained, opened, read_lines, suffix_of
+from fluency.corpus.lines import BadLine, check_is_text, explained, opened, read_lines, suffix_of
 from fluency.corpus.split_names import splits_in
 from fluency.utils.errors import UserError
 
@@ -114,16 +115,31 @@ def _without_moments(kind: pa.DataType) -> pa.DataType:
     return kind
 
 
-def _object(fields: list[tuple[str, Any]]) -> Record:
+def _object(fields: list[tuple[str, Any]]) -> "Record | BadLine":
     record = dict(fields)
-    if len(record) < len(fields):
-        names = [name for name, _ in fields]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"two fields are called {twice[:80]!r}")
-    return record
+    if len(record) == len(fields):
+        return record
+    names = [name for name, _ in fields]
+    twice = next(name for name in names if names.count(name) > 1)
+    text = ", ".join(f"{_written(name)}: {_written(value)}" for name, value in fields)
+    return BadLine(f"a field twice; two fields are called {twice[:80]!r}", f"{{{text}}}")
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_object)
+
+
+def _written(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=attrgetter("text"))
+
+
+def _checked(value: Any) -> Record | BadLine:
+    """The value, if it is a record; a bad line at any depth of it makes it one."""
+    inside = [value]
+    for its in inside:  # which grows
+        if isinstance(its, BadLine):
+            return its if its is value else BadLine(its.reason, _written(value))
+        inside += its.values() if isinstance(its, dict) else its if isinstance(its, list) else ()
+    return value if isinstance(value, dict) else BadLine("not a JSON object", _written(value))
 
 
 def _json_lines(file: Path) -> Records:
@@ -136,15 +152,17 @@ def _json_lines(file: Path) -> Records:
 
 def _json_record(line: str) -> Record | BadLine:
     try:
-        record = _DECODER.decode(line)
+        record = _checked(_DECODER.decode(line))
     except (ValueError, RecursionError) as error:  # among them numbers of too many digits
         return BadLine(f"not JSON; {getattr(error, 'msg', error)}", line)
-    return record if isinstance(record, dict) else BadLine("not a JSON object", line)
+    return BadLine(record.reason, line) if isinstance(record, BadLine) else record
 
 
 def _json(file: Path) -> Records:
-    with opened(file) as content:
-        text = content.read().decode("utf-8-sig")
+    with opened(file) as lines:
+        content = lines.read()
+    check_is_text(file, content)
+    text = content.decode("utf-8-sig")
     try:
         whole = _DECODER.decode(text)
     except json.JSONDecodeError as error:
@@ -154,16 +172,20 @@ def _json(file: Path) -> Records:
         return
     except (ValueError, RecursionError) as error:
         raise UserError(f"{file}: not JSON ({error})") from None
-    yield from enumerate(map(_json_item, _list_of_records(file, whole)), 1)
+    yield from enumerate(map(_checked, _list_of_records(file, whole)), 1)
 
 
 def _list_of_records(file: Path, whole: Any) -> list[Any]:
     """The list itself, that of the one key that has one, those of the splits one after the other, or one record."""
-    if isinstance(whole, list):
-        return whole
+    if isinstance(whole, list | BadLine):
+        return whole if isinstance(whole, list) else [whole]
     if not isinstance(whole, dict):
         raise UserError(f"{file}: a list of records is needed; found {whole!r}"[:500])
-    lists = {key: its for key, its in whole.items() if isinstance(its, list) and any(isinstance(x, dict) for x in its)}
+    lists = {
+        key: its
+        for key, its in whole.items()
+        if isinstance(its, list) and any(isinstance(item, dict | BadLine) for item in its)
+    }
     if lists and all(map(splits_in, lists)):
         return [
             item | {"split": key} if isinstance(item, dict) else item for key, items in lists.items() for item in items
@@ -173,14 +195,10 @@ def _list_of_records(file: Path, whole: Any) -> list[Any]:
     if lists:
         keys = ", ".join(lists)[:200]
         raise UserError(f"{file}: one list of records is needed, or one for each split (lists found: {keys})")
-    if len(whole) > 1 and all(isinstance(value, dict | list) for value in whole.values()):
+    if len(whole) > 1 and all(isinstance(value, dict | list | BadLine) for value in whole.values()):
         keys = ", ".join(whole)[:200]
         raise UserError(f"{file}: a list of records is needed, as pandas writes with orient='records' (found: {keys})")
     return [whole]
-
-
-def _json_item(item: Any) -> Record | BadLine:
-    return item if isinstance(item, dict) else BadLine("not a JSON object", json.dumps(item))
 
 
 READERS = {

@@ -60,6 +60,14 @@ def says_split(name: Any) -> bool:
     return isinstance(name, str) and re.sub(r"[\W\d_]+", "", name).lower() in _SPLIT_OF
 
 
+def end_of(name: str) -> str:
+    """The end of the name of a folder: what counts of one that the user names, as its other words may be about
+    anything (`bea19-dev` holds what is held out, `test_my_idea` what is tried)."""
+    words = [word for word in _WORD.findall(name) if len(word) > 1]  # without the v of a version
+    two = "-".join(words[-2:])
+    return two if says_split(two) else "".join(words[-1:])
+
+
 def split_of_path(path: str) -> str | None:
     """The split that a file is in: its own name tells it best, then the folder nearest to it.
 

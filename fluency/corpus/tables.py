@@ -18,14 +18,15 @@ from fluency.corpus.labels import Labels
 from fluency.corpus.lines import BadLine, read_lines, suffix_of
 from fluency.corpus.places import Items, Place
 from fluency.corpus.readers import Record, Records, read_records, schema_of
-from fluency.corpus.split_names import says_split
-from fluency.corpus.tasks import instructions_in
+from fluency.corpus.split_names import says_split, split_of
+from fluency.corpus.tasks import instructions_in, task_in
 from fluency.sources.card import class_names, names_in
 from fluency.sources.data import Fetched
 from fluency.utils.errors import UserError
 
 _HEAD = 100  # records whose columns tell the format of a table
 _BESIDE = ("kind", "part", "source", "split")  # columns of any format
+_OF_SPLITS = re.compile(r"split|\b(?:sub)?set$|\b(?:partition|fold)$", re.IGNORECASE)  # names of columns that say it
 
 
 @dataclass(frozen=True)
@@ -61,21 +62,20 @@ class Tables:
         labels = self._labels(file)
         labels.check("expected_score" if name == "reference" else "label")
         has = self._has if name == "reference" else bool
-        meaning = Meaning(labels, has, self.relations, instructions_in(_changes(head, own)))
+        tasks = ("labels",) if "before_sent" in own else ("task", "instruction")
+        meaning = Meaning(labels, has, self.relations, tasks, instructions_in(_changes(head, own)))
         beside = {column: column for column in _BESIDE if column not in own}
         if not place.said:
-            beside["split"] = _split_column(file, head, own)
-        value = _field if "." in beside["split"] else dict.get
-        task = "labels" if "before_sent" in own else "task"
+            beside["split"] = _split_column(file, head, own, place.split)
         for line, record in chain(head, records):
             if isinstance(record, BadLine):
                 yield place.rejected(record.reason, line, record.text)
                 continue
             text = partial(json.dumps, record, ensure_ascii=False, default=str)
-            if self.tasks and task in record and record[task] not in self.tasks:
-                yield place.rejected(f"task: not among data.tasks; found {record[task]!r}"[:200], line, text())
+            if self.tasks and (said := task_in(record, tasks)) and said[1] not in self.tasks:
+                yield place.rejected("{}: not among data.tasks; found {!r}".format(*said)[:200], line, text())
             else:
-                columns = {ours: value(record, its) for ours, its in beside.items()}
+                columns = {ours: _field(record, its) for ours, its in beside.items()}
                 yield from place.rows(line, text, partial(reader, record, meaning), columns)
 
     def fits(self, file: Path) -> bool:
@@ -141,26 +141,36 @@ def _changes(head: Iterable[tuple[int, Record | BadLine]], columns: frozenset[st
     return [(record.get(sides[0]), record.get(sides[1])) for record in records] if sides else []
 
 
-def _split_column(file: Path, head: Iterable[tuple[int, Record | BadLine]], own: frozenset[str]) -> str:
-    """The column or field that says the split of a row: `split`, or the one that says nothing but splits.
+def _split_column(
+    file: Path, head: Iterable[tuple[int, Record | BadLine]], own: frozenset[str], of_file: str | None
+) -> str:
+    """The column or field that says the split of a row: `split`, or one that says nothing but splits.
+
+    A column that is called for something else may say so by chance (`env: dev`), unless training is among it.
+
+    Args:
+        of_file: what the file's name says.
 
     Raises:
-        UserError: there are several such.
+        UserError: there are several such, or one may be meant and nothing else says the split.
     """
     records = [record for _, record in head if isinstance(record, dict)]
     names = dict.fromkeys(name for record in records for name in _fields(record))
-    values = {
-        name: [value for record in records if (value := _field(record, name)) not in (None, "")] for name in names
-    }
-    found = [name for name, its in values.items() if name not in own and its and all(map(says_split, its))]
-    if "split" in names or not found:
+    if "split" in names:
         return "split"
-    if len(found) > 1:
+    values = {
+        name: [value for record in records if (value := _field(record, name)) not in (None, "")]
+        for name in names
+        if name not in own
+    }
+    found = [name for name, its in values.items() if its and all(map(says_split, its))]
+    sure = [name for name in found if _OF_SPLITS.search(name) or "train" in map(split_of, values[name])]
+    if len(found) > 1 or (found and not sure and not of_file):
         raise UserError(
-            f"{file}: each of the columns {', '.join(found)} may say the split; say which, in the source: "
-            f"{{path: ..., columns: {{split: {found[0]}}}}}"
+            f"{file}: a column may say the split ({', '.join(found)}); say it in the source: "
+            f"{{path: ..., columns: {{split: {found[0]}}}}}, or split: train, validation, test or cut"
         )
-    return found[0]
+    return sure[0] if sure else "split"
 
 
 def _renamed(record: Record | BadLine, columns: Mapping[str, str]) -> Record | BadLine:
@@ -197,6 +207,7 @@ def _may_be_empty(file: Path) -> bool:
 def _names_in_schema(schema: pa.Schema | None) -> dict[str, list[str]]:
     """The names of classes in the metadata that `datasets` writes into a schema."""
     try:
-        return names_in(json.loads(schema.metadata[b"huggingface"])["info"]["features"])
+        features = json.loads(schema.metadata[b"huggingface"])["info"]["features"]
     except (AttributeError, ValueError, KeyError, TypeError):  # there is none
         return {}
+    return names_in(features)

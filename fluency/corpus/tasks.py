@@ -27,11 +27,23 @@ _PREFIX = re.compile(r"\s*([^:]{1,100}):\s")
 _FEWEST = 3  # rows that share a prefix, before it counts as an instruction
 
 
-def relation_of(task: Any, own: Mapping[str, str]) -> str:
+def task_in(record: Mapping[str, Any], columns: Iterable[str]) -> tuple[str, Any] | None:
+    """The column that says a record's task, the first that is filled, and the task; None where it has none of them.
+
+    The columns may be fields of `translation`.
+    """
+    fields = record.get("translation")
+    its = {**record, **fields} if isinstance(fields, dict) else record
+    said = [(column, its[column]) for column in columns if column in its]
+    return next((task for task in said if task[1] not in (None, "")), said[0] if said else None)
+
+
+def relation_of(task: Any, own: Mapping[str, str], column: str = "task") -> str:
     """What is between source and target of a task: `correction` or `rewrite`; without a task it is a correction.
 
     Args:
         own: relations of further tasks, as `data.task_relations`.
+        column: where it stands.
 
     Raises:
         ValueError: the task is not known.
@@ -40,7 +52,7 @@ def relation_of(task: Any, own: Mapping[str, str]) -> str:
         return "correction"
     relation = own.get(str(task)) or RELATIONS.get(str(task).lower())
     if not relation:
-        raise ValueError(f"task: not known, say in data.task_relations what it means; found {task!r}"[:200])
+        raise ValueError(f"{column}: not known, say in data.task_relations what it means; found {task!r}"[:200])
     return relation
 
 

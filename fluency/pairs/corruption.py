@@ -236,10 +236,8 @@ RULES: dict[str, Rule] = {
 }  # fmt: skip
 
 
-def corrupt(sentence: str, *, count: float, rates: Mapping[str, float], seed: str) -> list[tuple[str, Edit]]:
+def corrupt(sentence: str, *, count: int, rates: Mapping[str, float], seed: str) -> list[tuple[str, Edit]]:
     """Up to `count` different mistakes in a fluent `sentence`, each of another kind, as (kind, edit).
-
-    Of 1.25, every fourth sentence gets two, the others one.
 
     Kinds are drawn by `rates` among those that find a place; the draw depends on `seed` and the sentence alone, so
     it is the same in any order and in any process.
@@ -250,8 +248,7 @@ def corrupt(sentence: str, *, count: float, rates: Mapping[str, float], seed: st
     rng = random.Random(f"{seed}|{sentence}")
     chances = {kind: rate for kind, rate in rates.items() if rate > 0}
     mistakes: list[tuple[str, Edit]] = []
-    wanted = int(count) + (random.Random(f"{seed}|count|{sentence}").random() < count % 1)
-    while chances and len(mistakes) < wanted:
+    while chances and len(mistakes) < count:
         kind = rng.choices(list(chances), weights=list(chances.values()))[0]
         del chances[kind]
         if places := list(RULES[kind](sentence)):

@@ -5,7 +5,6 @@ worked out on 64-bit hashes of sentences.
 """
 
 import shutil
-import sys
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack
@@ -34,7 +33,7 @@ PAIR_SCHEMA = pa.schema([("id", pa.string()), ("group", pa.string()), *PAIR_FIEL
 
 def build_dataset(
     raw: Path, folder: Path, params: PairsParams, *, cut: Collection[str] = (), processes: int | None = None
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], list[str]]:
     """Turn raw rows into pairs by split.
 
     Args:
@@ -44,7 +43,7 @@ def build_dataset(
         processes: how many draft pairs at once; None for one a core. The result doesn't depend on it.
 
     Returns:
-        The audit: the content of metrics/data.json.
+        The audit: the content of metrics/data.json; and what was decided that no param says, a line each.
 
     Raises:
         UserError: a split is empty or has one label only, a rate names an unknown kind of mistake, or splits leak and
@@ -61,8 +60,6 @@ def build_dataset(
     changes = Changes(*drafted_columns(drafts / "pairs", "change", "reverse", "label", "row"))
     votes = Votes.of(facts, *drafted_columns(drafts / "votes", "row", "sentence", "corrects"))
     placed = place(drafts, facts, changes, votes, read, params, cut)
-    for note in placed.notes:
-        print(note, file=sys.stderr)
     number = occurrence(*drafted_columns(drafts / "pairs", "digest"))
     split = placed.split[changes.row]
     split[~drawn(changes, number, split, params)] = NONE
@@ -72,6 +69,7 @@ def build_dataset(
     repeats, reversed_ = split_repeats(facts, placed.split, changes), reverse_shares(changes, split)
     row_drawn = np.zeros(read, dtype=bool)
     row_drawn[changes.row[split != NONE]] = True
+    undrawn = len(drafted(drafts / "undrawn"))
     shutil.rmtree(drafts)
 
     used, kept = int(row_drawn.sum()), int((placed.split != NONE).sum())
@@ -79,7 +77,7 @@ def build_dataset(
         "rows": {
             "read": read + pq.read_metadata(raw / "rejected.parquet").num_rows,
             "used": used,
-            "not_drawn": kept - used,  # pairs.max_*_samples
+            "not_drawn": undrawn + kept - used,  # pairs.augment, pairs.max_*_samples
             "rejected": reasons.total(),
         },
         "rejected": dict(sorted(reasons.items())),
@@ -97,7 +95,7 @@ def build_dataset(
         raise RuntimeError(f"rows were lost between reading and writing, which is a bug: {report['rows']}")
     rows_to_show = {title: list(rows_at(raw, its)) for title, its in (examples | placed.leaking).items()}
     write_text(folder / "AUDIT.md", audit_page(report, placed.notes, rows_to_show, _rejects(folder)))
-    return report
+    return report, placed.notes
 
 
 def _write_splits(

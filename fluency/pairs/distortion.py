@@ -79,10 +79,8 @@ DISTORTIONS: dict[str, Rule] = {
 }
 
 
-def distort(
-    sentence: str, other: str, *, share: float, rates: Mapping[str, float], seed: str
-) -> tuple[str, Edit] | None:
-    """An absurd edit of a fluent `sentence`, as (kind, edit); None for most, as only `share` of them get one.
+def distort(sentence: str, other: str, *, rates: Mapping[str, float], rng: random.Random) -> tuple[str, Edit] | None:
+    """An absurd edit of a fluent `sentence`, as (kind, edit); None where the kind that is drawn finds no place.
 
     Args:
         other: a sentence that may stand in its place.
@@ -90,10 +88,7 @@ def distort(
     Raises:
         KeyError: a rate names no rule of `DISTORTIONS`.
     """
-    rng = random.Random(f"{seed}|distortion|{sentence}")
     chances = {kind: rate for kind, rate in rates.items() if rate > 0}
-    if rng.random() >= share:
-        return None
     kind = rng.choices(list(chances), weights=list(chances.values()))[0]
     after = DISTORTIONS[kind](sentence, other, rng)
     if after is None or after.split() == sentence.split():  # what differs in its spaces alone is not absurd

@@ -1,6 +1,6 @@
 """A row becomes labelled pairs (before, after) with one edit each. Pure."""
 
-from collections.abc import Iterator
+import random
 from dataclasses import dataclass
 
 from fluency.corpus.rows import Row
@@ -29,7 +29,7 @@ class Pair:
 
 
 def pairs_of(row: Row, params: PairsParams, other: str) -> list[Pair]:
-    """The pairs that one row gives, at least one.
+    """The pairs that one row gives; none of a plain sentence for which no edit is drawn.
 
     A correction is fluent one way and not the other, a rewrite fluent both ways; a labelled row gives its one
     direction, and a plain sentence rule-made mistakes in both, and absurd edits in one. An edit that the source gives
@@ -42,28 +42,37 @@ def pairs_of(row: Row, params: PairsParams, other: str) -> list[Pair]:
         ValueError: with the reason why the row gives none.
     """
     if row.relation == "sentence":
-        if pairs := list(_mistakes(row, row.before, other, params.augment, params.seed)):
-            return pairs
-        raise ValueError("a plain sentence; pairs.augment drew no edit for it, or found no place for one")
+        drawn, pairs = _mistakes(row, row.before, other, params.augment, params.seed)
+        if drawn and not pairs:
+            raise ValueError("a plain sentence; what pairs.augment drew finds no place in it")
+        return pairs
     edit = _edit_of(row, params.single_edit_only)
     if row.relation == "labelled":
         return [_pair(row, row.before, edit, row.label)]
     back_label = 1 if row.relation == "rewrite" else 0
     pairs = [_pair(row, row.before, edit, 1), _pair(row, row.after, edit.invert(), back_label)]
     if params.augment.corrections and row.relation == "correction":
-        pairs += _mistakes(row, row.after, other, params.augment, params.seed)
+        pairs += _mistakes(row, row.after, other, params.augment, params.seed)[1]
     return pairs
 
 
-def _mistakes(row: Row, fluent: str, other: str, augment: AugmentParams, seed: int) -> Iterator[Pair]:
-    """Both directions of rule-made mistakes in the row's `fluent` sentence, and an absurd edit of it."""
-    for kind, edit in corrupt(fluent, count=augment.per_sentence, rates=augment.rates, seed=str(seed)):
-        yield _pair(row, fluent, edit, 0, kind=kind, part="rule-made")
-        yield _pair(row, edit.apply(fluent), edit.invert(), 1, kind=kind, part="rule-made")
-    absurd = augment.absurd
-    if distorted := distort(fluent, other, share=absurd.share, rates=absurd.rates, seed=str(seed)):
+def _mistakes(row: Row, fluent: str, other: str, augment: AugmentParams, seed: int) -> tuple[bool, list[Pair]]:
+    """Whether any edit of the row's `fluent` sentence is drawn, and what comes of it: both directions of rule-made
+    mistakes, and an absurd edit.
+
+    Of 1.25 mistakes a sentence, every fourth gets two, the others one.
+    """
+    count = int(augment.per_sentence) + (random.Random(f"{seed}|count|{fluent}").random() < augment.per_sentence % 1)
+    rng, absurd = random.Random(f"{seed}|distortion|{fluent}"), augment.absurd
+    is_absurd = rng.random() < absurd.share
+    pairs = []
+    for kind, edit in corrupt(fluent, count=count, rates=augment.rates, seed=str(seed)):
+        pairs.append(_pair(row, fluent, edit, 0, kind=kind, part="rule-made"))
+        pairs.append(_pair(row, edit.apply(fluent), edit.invert(), 1, kind=kind, part="rule-made"))
+    if is_absurd and (distorted := distort(fluent, other, rates=absurd.rates, rng=rng)):
         kind, edit = distorted
-        yield _pair(row, fluent, edit, 0, kind=kind, part="absurd")
+        pairs.append(_pair(row, fluent, edit, 0, kind=kind, part="absurd"))
+    return count > 0 or is_absurd, pairs
 
 
 def _edit_of(row: Row, single_edit_only: bool) -> Edit:

@@ -26,7 +26,7 @@ from fluency.pairs.splits import NOT_GIVEN
 from fluency.pairs.words import words
 from fluency.utils.files import parquet_sink
 
-_MARKUP = re.compile("<del|</|&(?:[a-z]+|#[0-9a-fxA-F]+);")
+_MARKUP = re.compile(r"<del|</|&#?\w+;")
 _ODD = 0x9E3779B97F4A7C15  # 2^64 / golden ratio: tells a change from its reverse
 
 PAIR_FIELDS = [
@@ -46,7 +46,8 @@ _pair_values = attrgetter(*(name for name, _ in PAIR_FIELDS))
 
 # One file of each kind for a row group. `digest` is the hash of all that a pair says, `change` that of its sentences
 # (of a row: of its first pair's), `reverse` that of its reverse's; `row` is the row's number among all raw rows. A vote
-# is what an annotator says of a sentence; `words` are hashes of those of a row's fluent side, in the order of `rows`.
+# is what an annotator says of a sentence; `words` are hashes of those of a row's fluent side, in the order of `rows`;
+# `undrawn` are the plain sentences for which no edit is drawn.
 DRAFTS = {
     "pairs": pa.schema(
         [*PAIR_FIELDS, ("row", pa.int32()), ("digest", pa.uint64()), ("change", pa.uint64()), ("reverse", pa.uint64())]
@@ -68,12 +69,13 @@ DRAFTS = {
             ("characters", pa.int32()),
         ]
     ),
+    "undrawn": pa.schema([("row", pa.int32())]),
     "rejected": REJECTED_SCHEMA,
 }
 
 
 def draft_all(raw: Path, folder: Path, params: PairsParams, *, processes: int | None = None) -> None:
-    """Draft all row groups of the raw rows into `folder`/{pairs,sentences,rows,rejected}/.
+    """Draft all row groups of the raw rows into `folder`/KIND/, of each kind in `DRAFTS`.
 
     Args:
         processes: how many work at once; None for one a core.
@@ -111,7 +113,7 @@ def draft(raw: Path, group: int, start: int, folder: Path, params: PairsParams) 
     name = f"{group:06}.parquet"
     known_words = _Hashes()
     with ExitStack() as stack:
-        add_pair, add_sentence, add_vote, add_words, add_row, add_rejected = (
+        add_pair, add_sentence, add_vote, add_words, add_row, add_undrawn, add_rejected = (
             stack.enter_context(parquet_sink(folder / kind / name, schema)) for kind, schema in DRAFTS.items()
         )
         for number, row in enumerate(rows, start):
@@ -122,6 +124,9 @@ def draft(raw: Path, group: int, start: int, folder: Path, params: PairsParams) 
                 pairs = pairs_of(row, params, others[_home(row)][row.before] if with_absurd else "")
             except ValueError as error:
                 add_rejected(rejected_values(Rejected.of(row, str(error))))
+                continue
+            if not pairs:
+                add_undrawn((number,))
                 continue
             given = NOT_GIVEN if row.split is None else SPLITS.index(row.split)
             hashes = {text: hash64(text) for pair in pairs for text in (pair.before, pair.after)}

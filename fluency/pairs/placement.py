@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fluency.corpus.rows import SPLITS
 from fluency.pairs.audit import Changes, Facts, Votes, leakage_figures
 from fluency.pairs.groups import groups, seen_in
 from fluency.pairs.near import near_duplicates
@@ -19,8 +20,7 @@ from fluency.utils.errors import UserError
 NONE = -1  # the split of a row that is in none
 _LEAKS = "leakage; a later split has its sentence, or nearly the same (pairs.leakage is drop_train)"
 _SPARED = (
-    "{} is not cut into held-out splits that another source brings, as they would be another benchmark: its rows "
-    "without a split are for training (split: cut of the source cuts them)"
+    "{} is not cut into {}, which other sources bring: it would be another benchmark (split: cut of the source cuts it)"
 )
 
 
@@ -95,7 +95,10 @@ def place(
     seen.append(seen[1] | seen_in(near, np.arange(read), flags))
     used = facts.row[split[facts.row] != NONE]
     grouped = _group_figures(groups(normalised, rows, read)[used], group[used])
-    notes = [_SPARED.format(name) for name in sorted(facts.corpora[corpus] for corpus in spared)]
+    notes = sorted(
+        _SPARED.format(facts.corpora[corpus], " and ".join(SPLITS[split] for split in its))
+        for corpus, its in spared.items()
+    )
     return Placement(split, group, dropped, grouped, *leakage_figures(facts, split, group, *seen), notes)
 
 

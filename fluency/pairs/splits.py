@@ -67,7 +67,7 @@ def _check_train(given: np.ndarray) -> None:
         )
 
 
-def lacking(given: np.ndarray, corpora: np.ndarray, cut: Collection[int]) -> tuple[np.ndarray, list[int]]:
+def lacking(given: np.ndarray, corpora: np.ndarray, cut: Collection[int]) -> tuple[np.ndarray, dict[int, list[int]]]:
     """The splits that are cut out of each corpus: those it does not have.
 
     Where a corpus brings a test split, no other is cut into its held-out splits, which would be another benchmark. One
@@ -78,7 +78,7 @@ def lacking(given: np.ndarray, corpora: np.ndarray, cut: Collection[int]) -> tup
         cut: corpora that are cut whatever the others bring.
 
     Returns:
-        The later splits, one bit each, of shape [corpora]; and the corpora that are cut into fewer for a test split.
+        The later splits, one bit each, of shape [corpora]; and, by corpus, those that a test split keeps it out of.
     """
     have = [set(np.unique(given[corpora == corpus]).tolist()) for corpus in range(corpora.max(initial=-1) + 1)]
     brought = set().union(*have) & {1, 2}
@@ -86,7 +86,11 @@ def lacking(given: np.ndarray, corpora: np.ndarray, cut: Collection[int]) -> tup
     elsewhere = {split for its in have if its != {0} for split in ((1, 2) if its & {NOT_GIVEN, 0} else its)}
     missing = [{1, 2} - its - (elsewhere if its == {0} else set()) for its in have]
     lacks = [its if corpus in cut else its - bench for corpus, its in enumerate(missing)]
-    spared = [corpus for corpus, its in enumerate(have) if its & {NOT_GIVEN, 0} and lacks[corpus] != missing[corpus]]
+    spared = {
+        corpus: sorted(missing[corpus] - lacks[corpus])
+        for corpus, its in enumerate(have)
+        if its & {NOT_GIVEN, 0} and missing[corpus] - lacks[corpus]
+    }
     return np.array([sum(1 << split for split in its) for its in lacks], dtype=np.uint8), spared
 
 

@@ -77,19 +77,43 @@ def class_names(file: Path, root: Path, config: str | None) -> dict[str, list[st
 
 def names_in(features: Any) -> dict[str, list[str]]:
     """The names of the classes of each categorical feature, as dataset_info.json or a card has them; `a.b` is a field
-    of column `a`."""
-    if isinstance(features, list):  # of a card
-        features = {item.get("name"): item.get("struct") or item.get("dtype") for item in _mappings(features)}
+    of column `a`.
+
+    Raises:
+        UserError: a card's names are not numbered from 0.
+    """
+    if isinstance(features, list):
+        features = _features_of_card(features)
     found = {}
     for column, feature in features.items() if isinstance(features, dict) else ():
-        its = feature.get("class_label", feature) if isinstance(feature, dict) else {}
-        names = its.get("names") if isinstance(its, dict) else None
-        if isinstance(names, list | dict) and "dtype" not in names:
-            ordered = [names[key] for key in sorted(names, key=int)] if isinstance(names, dict) else names
-            found[column] = [str(name) for name in ordered]
-        elif isinstance(feature, dict | list):
+        names = feature.get("names") if isinstance(feature, dict) else None
+        if isinstance(names, list) and not any(isinstance(name, dict | list) for name in names):  # else: a field
+            found[column] = [str(name) for name in names]
+        elif isinstance(feature, dict):
             found |= {f"{column}.{field}": classes for field, classes in names_in(feature).items()}
     return found
+
+
+def _features_of_card(features: list[Any]) -> dict[str, Any]:
+    """A card's features, as dataset_info.json has them."""
+    found = {}
+    for item in _mappings(features):
+        column, its = str(item.get("name")), item.get("struct") or item.get("dtype")
+        if isinstance(its, list):
+            found[column] = _features_of_card(its)
+        elif isinstance(its, dict) and isinstance(its.get("class_label"), dict):
+            found[column] = {"names": _in_order(column, its["class_label"].get("names"))}
+    return found
+
+
+def _in_order(column: str, names: Any) -> Any:
+    if not isinstance(names, dict):
+        return names
+    by_number = {str(number): name for number, name in names.items()}
+    try:
+        return [by_number[str(number)] for number in range(len(names))]
+    except KeyError:
+        raise UserError(f"data.source: the card does not number the classes of {column!r} from 0; mend it") from None
 
 
 def _json(path: Path) -> dict[str, Any]:

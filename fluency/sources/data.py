@@ -171,10 +171,10 @@ def targets_of(file: Path) -> list[Path]:
 
 
 def _folder(path: Path, source: Source, config: str | None) -> Fetched:
-    if path.is_file() and not _matches(path.name.lower(), _ARCHIVES):
-        return Fetched([path, *targets_of(path)], path.parent, None, source=source)
     if path.is_file():
-        raise UserError(f"data.source: {path} is an archive; unpack it, and name the folder")
+        if _matches(path.name.lower(), _ARCHIVES):
+            raise UserError(f"data.source: {path} is an archive; unpack it, and name the folder")
+        return Fetched([path, *targets_of(path)], path.parent, None, source=source)
     if not path.is_dir():
         raise UserError(f"data.source: {path} does not exist; give path:FILE-OR-FOLDER relative to the repository")
     everything = sorted(_walked(path))
@@ -185,21 +185,28 @@ def _folder(path: Path, source: Source, config: str | None) -> Fetched:
     if not files:
         known = "Parquet, Arrow, JSON, JSON Lines, CSV, TSV, M2 or parallel plain text such as .src and .tgt"
         named = f" that matches {source.files}" if source.files else ""
-        there = ", ".join(file.name for file in everything)[:200]
-        there = f"; it holds {there}, of which archives are to be unpacked" if there else ""
-        raise UserError(f"data.source: {path} holds no file of a known kind{named} ({known}){there}")
+        archives = ", ".join(file.name for file in wanted if _matches(file.name.lower(), _ARCHIVES))[:200]
+        unpack = f"; unpack {archives}" if archives else ""
+        raise UserError(f"data.source: {path} holds no file of a known kind{named} ({known}){unpack}")
     beside = {*files, *(path / name for name in card.FILES)}
     ignored = tuple(file.relative_to(path).as_posix() for file in everything if file not in beside and not source.files)
     return Fetched(files, path, None, ignored, source, splits, config)
 
 
 def _walked(root: Path) -> Iterator[Path]:
-    """The files of a folder but hidden ones; a link to a folder is followed, but not to one that it stands in."""
-    for folder, folders, names in os.walk(root, followlinks=True):
-        here = Path(folder).resolve()
-        inner = (name for name in folders if Path(folder, name).resolve() not in (here, *here.parents))
-        folders[:] = [name for name in inner if not name.startswith(".")]
-        yield from (Path(folder, name) for name in names if not name.startswith("."))
+    """The files of a folder but hidden ones; links to folders are followed last, and each folder is read once."""
+    seen: set[Path] = set()
+    starts = [root]
+    for start in starts:  # which grow
+        for folder, folders, names in os.walk(start):
+            here = Path(folder)
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            if here.resolve() in seen:
+                folders.clear()
+                continue
+            seen.add(here.resolve())
+            starts += [here / name for name in folders if (here / name).is_symlink()]
+            yield from (here / name for name in names if not name.startswith("."))
 
 
 def _configured(

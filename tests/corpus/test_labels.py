@@ -4,6 +4,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from fluency.corpus.ingest import read_corpus
@@ -106,6 +108,37 @@ def test_names_of_classes_may_stand_beside_the_file(tmp_path, name, content):
     write_jsonl(tmp_path / "data/x.jsonl", 0, 2)
     with pytest.raises(UserError, match="label: 2 is no class of good, bad"):
         labels(tmp_path)
+
+
+TEXT = {"dtype": "string", "_type": "Value"}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        TEXT,
+        {"feature": TEXT, "_type": "List"},
+        [TEXT],
+        {"first": TEXT, "last": TEXT},
+        {"names": ["bad", "good"], "_type": "ClassLabel"},
+    ],
+)
+def test_a_field_of_any_name_and_type_leaves_the_classes_as_they_are(tmp_path, names):
+    """`names`, say, of a column beside the label: in the Parquet file itself, or in a description beside it."""
+    features = INFO["features"] | {"by": {"names": names}, "of": {"class_label": names, "dtype": TEXT}}
+    write_jsonl(tmp_path / "x.jsonl", 0, 1)
+    (tmp_path / "dataset_info.json").write_text(json.dumps({"features": features}))
+    table = pa.Table.from_pylist([GOOD | {"label": label} for label in (0, 1)])
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+    pq.write_table(table.replace_schema_metadata(metadata), tmp_path / "y.parquet")
+    assert labels(tmp_path / "x.jsonl") == labels(tmp_path / "y.parquet") == [1, 0]
+
+
+def test_a_card_that_leaves_out_a_number_of_a_class_is_refused(tmp_path):
+    for number in ("2", "first"):
+        (tmp_path / "README.md").write_text(CARD.replace("'1'", repr(number)))
+        with pytest.raises(UserError, match="the card does not number the classes of 'label' from 0; mend it"):
+            labels(write_jsonl(tmp_path / "x.jsonl", 0, 1))
 
 
 def test_other_names_in_each_configuration_are_refused(tmp_path):

@@ -1,13 +1,20 @@
 """What people really have: each file is read as what it is, or refused in one line; nothing is guessed or cut."""
 
+import bz2
 import csv
 import gzip
 import json
+import lzma
+import re
 import tarfile
 import zipfile
 from dataclasses import replace
+from functools import partial
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from pyarrow import feather
 
 from fluency.corpus.ingest import read_corpus
 from fluency.corpus.rows import Row
@@ -61,20 +68,50 @@ def test_the_header_tells_what_stands_between_cells(tmp_path, name, mark):
 LINES = "before,after,label\nShe go.,She goes.,1\n"
 
 
+def binary(kind):
+    """A table in one of pyarrow's own formats, whatever the content."""
+
+    def made(_):
+        table, sink = pa.Table.from_pylist([GOOD]), pa.BufferOutputStream()
+        if kind == "stream":
+            with pa.ipc.new_stream(sink, table.schema) as writer:
+                writer.write_table(table)
+        else:
+            (pq.write_table if kind == "parquet" else feather.write_feather)(table, sink)
+        return sink.getvalue().to_pybytes()
+
+    return made
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.tsv", "x.json", "x.jsonl", "x.m2", "x.src", "x.csv.gz", "x.json.gz"])
 @pytest.mark.parametrize(
-    ("name", "content", "what"),
+    ("made", "what"),
     [
-        ("x.csv", LINES.encode("utf-16"), "UTF-16; save it as UTF-8"),
-        ("x.jsonl", json.dumps(GOOD).encode("utf-16"), "UTF-16; save it as UTF-8"),
-        ("x.m2", "S a\n".encode("utf-16-be").join([b"\xfe\xff", b""]), "UTF-16; save it as UTF-8"),
-        ("x.csv", gzip.compress(LINES.encode()), r"compressed; let its name end in \.gz"),
-        ("x.jsonl", gzip.compress(json.dumps(GOOD).encode()), r"compressed; let its name end in \.gz"),
-        ("x.tsv", b"PK\x03\x04 and more", "a zip archive; unpack it"),
+        (lambda content: content.decode().encode("utf-16"), "UTF-16; save it as UTF-8"),
+        (gzip.compress, "compressed; let its name end in .gz"),
+        (bz2.compress, "compressed; let its name end in .bz2"),
+        (lzma.compress, "compressed; let its name end in .xz"),
+        (partial(pa.compress, codec="zstd", asbytes=True), "compressed; let its name end in .zst"),
+        (binary("parquet"), "Parquet; let its name end in .parquet"),
+        (binary("feather"), "Arrow; let its name end in .arrow"),
+        (binary("stream"), "Arrow; let its name end in .arrow"),
+        (lambda content: b"PK\x03\x04 and more", "a zip archive; unpack it"),
     ],
 )
-def test_what_is_no_text_is_told_by_how_it_begins(tmp_path, name, content, what):
-    with pytest.raises(UserError, match=rf"{name}: it is {what}"):
+def test_what_is_no_text_is_told_by_how_it_begins(tmp_path, name, made, what):
+    content = made(LINES.encode())
+    if name.endswith(".gz"):
+        content, what = gzip.compress(content), re.sub("compressed; .*", "compressed again; decompress it once", what)
+    write(tmp_path / "x.tgt", "A .\n")
+    with pytest.raises(UserError, match=f"{name}: it is {what}"):
         items(write(tmp_path / name, content))
+
+
+def test_a_text_may_begin_as_the_name_of_a_container_does(tmp_path):
+    for word in ("PAR1", "ARROW1", "BZh9", "PK", "7z", "Rar!"):
+        write(tmp_path / "x.src", f"{word} are it .\n")
+        write(tmp_path / "x.tgt", f"{word} is it .\n")
+        assert edits(tmp_path) == [(f"{word} are it .", f"{word} is it .", None)]
 
 
 def test_an_archive_is_to_be_unpacked(tmp_path):
@@ -85,7 +122,12 @@ def test_an_archive_is_to_be_unpacked(tmp_path):
     for name in ("data.zip", "data.tar.gz"):
         with pytest.raises(UserError, match=rf"{name} is an archive; unpack it"):
             items(tmp_path / name)
-    with pytest.raises(UserError, match=r"it holds data\.tar\.gz, data\.zip, of which archives are to be unpacked"):
+    write(tmp_path / "README.md", "# It\n")
+    with pytest.raises(UserError, match=r"\); unpack data\.tar\.gz, data\.zip$"):
+        items(tmp_path)
+    for name in ("data.zip", "data.tar.gz"):
+        (tmp_path / name).unlink()
+    with pytest.raises(UserError, match=r"plain text such as \.src and \.tgt\)$"):
         items(tmp_path)
 
 
@@ -145,9 +187,22 @@ def test_a_column_of_nothing_but_splits_says_the_split(tmp_path, name):
 
 def test_two_columns_of_splits_are_refused_until_one_is_named(tmp_path):
     write_jsonl(tmp_path / "x.jsonl", GOOD | {"set": "train", "part_of": "test", "kind": "train and test"})
-    with pytest.raises(UserError, match=r"each of the columns set, part_of may say the split; .*columns: \{split: set"):
+    with pytest.raises(UserError, match=r"a column may say the split \(set, part_of\); .*columns: \{split: set\}"):
         items(tmp_path)
     assert [row.split for row in rows(tmp_path, columns={"split": "part_of"})] == ["test"]
+
+
+@pytest.mark.parametrize("column", ["env", "stage", "user", "meta.by"])
+def test_a_column_called_for_something_else_says_no_split_by_chance(tmp_path, column):
+    outer, _, inner = column.partition(".")
+    by_chance = [GOOD | {outer: {inner: value} if inner else value} for value in ("dev", "dev", "test")]
+    write_jsonl(tmp_path / "data/x.jsonl", *by_chance)
+    with pytest.raises(UserError, match=rf"x\.jsonl: a column may say the split \({column}\); say it .* or cut"):
+        items(tmp_path / "data")
+    assert [row.split for row in rows(tmp_path / "data", columns={"split": column})] == ["validation"] * 2 + ["test"]
+    assert {row.split for row in rows(tmp_path / "data", split="cut")} == {None}
+    write_jsonl(tmp_path / "train/x.jsonl", *by_chance)
+    assert {row.split for row in rows(tmp_path / "train")} == {"train"}
 
 
 @pytest.mark.parametrize(
@@ -163,15 +218,6 @@ def test_the_key_of_a_list_in_json_says_the_split(tmp_path, content, splits):
     assert [row.split for row in rows(write(tmp_path / "x.json", json.dumps(content)))] == splits
 
 
-def test_a_folder_that_is_named_itself_says_the_split(tmp_path):
-    for name in ("test/x.jsonl", "test/train.jsonl", "Dev02/x.jsonl", "testimony/x.jsonl"):
-        write_jsonl(tmp_path / name, GOOD)
-    assert [(row.file, row.split) for row in rows(tmp_path / "test")] == [("train.jsonl", "train"), ("x.jsonl", "test")]
-    assert [row.split for row in rows(tmp_path / "test/x.jsonl")] == ["test"]
-    assert [row.split for row in rows(tmp_path / "Dev02")] == ["validation"]
-    assert [row.split for row in rows(tmp_path / "testimony")] == [None]
-
-
 def test_a_card_may_begin_with_a_byte_order_mark(tmp_path):
     write_jsonl(tmp_path / "a.jsonl", GOOD)
     card = "---\nconfigs:\n- config_name: default\n  data_files:\n  - {split: test, path: a.jsonl}\n---\n"
@@ -179,11 +225,32 @@ def test_a_card_may_begin_with_a_byte_order_mark(tmp_path):
     assert [row.split for row in rows(tmp_path)] == ["test"]
 
 
-def test_a_link_to_the_folder_it_stands_in_gives_no_row_twice(tmp_path):
-    write_jsonl(tmp_path / "c/train/x.jsonl", GOOD)
-    for place in ("c/loop", "c/train/up"):
-        (tmp_path / place).symlink_to(tmp_path / "c")
-    assert [row.file for row in rows(tmp_path / "c")] == ["train/x.jsonl"]
+@pytest.mark.parametrize(
+    "links",
+    [
+        {"loop": ".", "train/up": "c"},
+        {"a/x": "c/test", "test/y": "c/a"},
+        {"a/x": "c/test", "train/x": "c/test", "train/y": "c/a"},
+        {"all": "c/train", "0": "c/train", "train/in/deep": "c"},
+    ],
+)
+def test_a_folder_is_read_once_by_its_own_name_whatever_links_lead_to_it(tmp_path, links):
+    for name in ("train/x.jsonl", "a/train.jsonl", "test/x.jsonl"):
+        write_jsonl(tmp_path / "c" / name, GOOD)
+    for place, target in links.items():
+        (tmp_path / "c" / place).parent.mkdir(exist_ok=True)
+        (tmp_path / "c" / place).symlink_to(tmp_path / target)
+    assert [(row.file, row.split) for row in rows(tmp_path / "c")] == [
+        ("a/train.jsonl", "train"), ("test/x.jsonl", "test"), ("train/x.jsonl", "train"),
+    ]  # fmt: skip
+
+
+def test_a_folder_elsewhere_is_read_once_though_several_links_lead_to_it(tmp_path):
+    write_jsonl(tmp_path / "elsewhere/x.jsonl", GOOD)
+    for place in ("a", "b"):
+        (tmp_path / "c").mkdir(exist_ok=True)
+        (tmp_path / "c" / place).symlink_to(tmp_path / "elsewhere")
+    assert [row.file for row in rows(tmp_path / "c")] == ["a/x.jsonl"]
 
 
 def test_what_systems_leave_in_folders_is_no_data(tmp_path):
@@ -196,13 +263,32 @@ def test_what_systems_leave_in_folders_is_no_data(tmp_path):
 # Labels.
 
 
-def test_a_field_twice_in_a_record_is_no_choice(tmp_path):
-    write(tmp_path / "x.jsonl", f'{json.dumps(GOOD)[:-1]}, "label": 0}}\n{json.dumps(BAD)}\n')
+TWICE = f'{json.dumps(GOOD)[:-1]}, "label": 0}}'
+INSIDE = f'{json.dumps(GOOD)[:-1]}, "by": [[{{"n": 1, "n": 1}}]]}}'
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [("x.jsonl", "{}\n{}\n"), ("x.json", "{}\n{}\n"), ("x.json", "[{}, {}]"), ("x.json", '{{"data": [{}, {}]}}')],
+)
+@pytest.mark.parametrize(("record", "field"), [(TWICE, "label"), (INSIDE, "n")])
+def test_a_field_twice_in_a_record_is_no_choice_and_spoils_that_record_alone(
+    tmp_path, first, name, shape, record, field
+):
+    records = [record, json.dumps(BAD)]
+    write(tmp_path / name, shape.format(*(records if first else records[::-1])))
     assert [row.label for row in rows(tmp_path)] == [0]
-    assert reasons(tmp_path) == ["not JSON; two fields are called 'label'"]
-    write(tmp_path / "x.jsonl", "").unlink()
-    with pytest.raises(UserError, match=r"x\.json: not JSON \(two fields are called 'label'\)"):
-        items(write(tmp_path / "x.json", f'[{json.dumps(GOOD)[:-1]}, "label": 0}}]'))
+    (item,) = (item for item in items(tmp_path) if not isinstance(item, Row))
+    assert item.reason == f"a field twice; two fields are called {field!r}"
+    assert BEFORE in item.row
+    assert item.row.count(field) >= 2
+
+
+def test_a_field_twice_in_a_whole_file_is_no_choice(tmp_path):
+    lists = f'{{"train": [{json.dumps(GOOD)}], "train": [{json.dumps(BAD)}]}}'
+    with pytest.raises(UserError, match=r"x\.json: holds no record \(.*two fields are called 'train'\)"):
+        items(write(tmp_path / "x.json", lists))
 
 
 NESTED = {"by": {"people": {"names": ["correct", "incorrect"], "_type": "ClassLabel"}}, "before": {"dtype": "string"}}
@@ -245,16 +331,6 @@ def test_yes_and_no_may_be_meant_as_yaml_reads_them(tmp_path):
     assert [row.label for row in rows(tmp_path, labels={"True": 1, "False": 0})] == [1, 0, 1]
     with pytest.raises(UserError, match="nothing says what 'yes' means"):
         items(tmp_path)
-
-
-def test_an_instruction_beside_source_and_target_says_what_they_are(tmp_path):
-    texts = {"instruction": "Fix it.", "input": BEFORE, "output": AFTER}
-    other = {"instruction": "Spoil it.", "input": AFTER, "output": BEFORE}
-    write_jsonl(tmp_path / "x.jsonl", texts, other, other | {"instruction": ""})
-    found = list(read_corpus(fetch_data(f"path:{tmp_path}"), "mine", relations={"Fix it.": "correction"}))
-    assert [item.after if isinstance(item, Row) else item.reason for item in found] == [
-        AFTER, "task: not known, say in data.task_relations what it means; found 'Spoil it.'", BEFORE,
-    ]  # fmt: skip
 
 
 def test_two_answers_of_one_text_are_no_preference(tmp_path):
@@ -306,11 +382,31 @@ def test_offsets_of_essays_count_characters_or_are_refused(tmp_path, text, unit,
         assert edits(tmp_path) == [(text, text.replace("go", "goes"), None)]
 
 
-@pytest.mark.parametrize("start", [4.5, -1, None, "x"])
-def test_an_offset_of_an_essay_is_a_whole_number(tmp_path, start):
-    write_jsonl(tmp_path / "x.jsonl", {"text": "She go home.", "edits": [[0, [[start, 6, "goes"]]]]})
-    (reason,) = reasons(tmp_path)
-    assert reason.startswith("edits: expected [[annotator,")
+@pytest.mark.parametrize(("text", "start"), [("“Yes,” he sayd it.", 11), ("É cat here.", 3), ("😀 she hs it.", 7)])
+def test_a_letter_may_be_put_into_a_word_of_an_essay(tmp_path, text, start):
+    write_jsonl(tmp_path / "x.jsonl", {"text": text, "edits": [[0, [[start, start, "o"]]]]})
+    assert edits(tmp_path) == [(text, f"{text[:start]}o{text[start:]}", None)]
+
+
+@pytest.mark.parametrize(
+    ("edit", "reason"),
+    [
+        *(([start, 6, "goes"], f"edits: no offset; found {start!r}") for start in (4.5, -1, None, "x", "")),
+        ([4, 6, 7], "edits: expected text; found 7"),
+        ([4, 6], "edits: expected [[annotator, [[start, end, correction], ...]], ...]"),
+    ],
+)
+def test_an_edit_of_an_essay_is_two_whole_numbers_and_a_text(tmp_path, edit, reason):
+    write_jsonl(tmp_path / "x.jsonl", {"text": "She go home.", "edits": [[0, [edit]]]})
+    assert reasons(tmp_path) == [reason]
+
+
+def test_the_kind_of_an_essays_edit_is_a_text_or_none(tmp_path):
+    edits = [[0, [[4, 6, "goes", 5]]], [1, [["4", 6.0, "went", "R:VERB", "more"]]]]
+    write_jsonl(tmp_path / "x.jsonl", {"text": "She go home.", "edits": edits})
+    assert [(row.after, row.kind) for row in rows(tmp_path)] == [
+        ("She goes home.", "unknown"), ("She went home.", "R:VERB"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("start", "removed", "inserted"), [(50, "", "x"), (13, "", "x"), (99, "go", "goes")])
@@ -332,6 +428,12 @@ EDIT = "A 1 2|||{}|||{}|||REQUIRED|||-NONE-|||0"
         ("She\u00a0x go .", EDIT.format("R:VERB", "goes"), "M2: white space that is no space"),
         ("She go .", EDIT.format("R:VERB", "-NONE-"), "M2: a mistake without its correction"),
         ("She go .", EDIT.format("M:DET", ""), "M2: a mistake without its correction"),
+        *(
+            ("She go .", EDIT.format("R:VERB", f"1{space}000"), "M2: white space that is no space in a correction")
+            for space in ("\u00a0", "\u202f", "\t", "\u2009", "\u3000")
+        ),
+        ("She go .", EDIT.format("R:VERB", "goes to"), None),
+        ("She go .", EDIT.format("R:VERB", "\u00a0 goes "), None),
         ("She go .", EDIT.format("U:VERB", ""), None),
         ("She go .", EDIT.format("Wci", "-NONE-"), None),  # so CoNLL writes what is taken out
         ("She go \u00a0 .", EDIT.format("R:VERB", "goes"), None),  # a token of its own, as spaCy has it

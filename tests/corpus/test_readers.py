@@ -112,12 +112,28 @@ def test_bad_lines_keep_their_place_and_text(tmp_path):
 
 
 def test_a_line_with_too_many_or_too_few_cells_is_bad(tmp_path):
-    (tmp_path / "x.csv").write_text("a,b\n1,2\n1\n\n1,2,3\n3,4\n")
+    (tmp_path / "x.csv").write_text("a,b\n1,2\n3,4\n1\n\n1,2,3\n3,4\n")
     found = list(read_records(tmp_path / "x.csv"))
     assert [(line, isinstance(record, BadLine)) for line, record in found] == [
-        (2, False), (3, True), (5, True), (6, False),
+        (2, False), (3, True), (4, True), (6, True), (7, False),
     ]  # fmt: skip
-    assert found[2][1] == BadLine("not as many cells as columns; 3 and 2", '["1", "2", "3"]')
+    assert found[3][1] == BadLine("not as many cells as columns; 3 and 2", '["1", "2", "3"]')
+
+
+@pytest.mark.parametrize(("suffix", "mark"), [(".csv", ","), (".csv", ";"), (".tsv", "\t")])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("cut", ["\n", "\r\n", "\n\n", "\r"])
+@pytest.mark.parametrize(
+    "whole", ["She go now.,She goes now.", "She go now.,She goes now.,1", "1,She go now.,She goes now."]
+)
+def test_no_part_of_a_row_is_a_row(tmp_path, suffix, mark, end, cut, whole):
+    """A line break in a cell without quotes cuts its row, wherever it stands and however the file's lines end."""
+    other, path = ["x"] * len(whole.split(",")), tmp_path / f"x{suffix}"
+    for at in range(1, len(whole)):
+        rows = ["a,b,c"[: 2 * len(other) - 1], *[",".join(other)] * 2, whole[:at] + cut + whole[at:]]
+        path.write_bytes("".join(row + end for row in [*rows, *rows[1:3]]).replace(",", mark).encode())
+        found = [[*record.values()] for _, record in read_records(path) if isinstance(record, dict)]
+        assert found in ([other] * 2, [other] * 3, [other] * 4)
 
 
 def test_a_field_may_be_of_any_length(tmp_path):

@@ -28,7 +28,7 @@ def audit(folder, corpus="fluency_edits", format=None, **changes):
     if corpus == "jfleg":  # of which only the development set is there
         items = (replace(item, split=None) if isinstance(item, Row) else item for item in items)
     write_rows(items, [corpus], raw)
-    return build_dataset(raw, pairs, replace(PARAMS, **changes), processes=1)
+    return build_dataset(raw, pairs, replace(PARAMS, **changes), processes=1)[0]
 
 
 def test_the_audit_of_the_reference_data(tmp_path):

@@ -131,6 +131,40 @@ def test_no_row_of_a_file_whose_name_says_that_it_is_held_out_is_for_training(tm
     assert all(found[name] in ("validation", "test") for name in names)
 
 
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        ("test/x.jsonl", "test"),
+        ("test/train.jsonl", "says train, its folder 'test' does not"),
+        ("test/gectest.jsonl", "test"),
+        ("bea19-dev/x.jsonl", "validation"),
+        ("bea19-dev/train.jsonl", "says train, its folder '.*dev' does not"),
+        ("Dev02_v2/x.jsonl", "validation"),
+        ("jfleg_held-out/x.jsonl", "test"),
+        ("JFLEGtest/x.jsonl", "test"),
+        ("gectest/x.jsonl", "'gectest' in its name may say that it is held out"),
+        ("bea19-train/x.jsonl", "train"),
+        ("testimony/x.jsonl", None),
+    ],
+)
+def test_a_folder_that_is_named_counts_as_it_does_within_another(tmp_path, name, split):
+    write(tmp_path / "bench", name)
+    file = tmp_path / "bench" / name
+    for path in (tmp_path / "bench", file.parent, file):
+        if split in (None, "train", "validation", "test"):
+            assert [*splits(path).values()] == [split]
+        else:
+            with pytest.raises(UserError, match=split):
+                splits(path)
+
+
+def test_of_a_folder_that_is_named_the_end_of_its_name_counts(tmp_path):
+    """It may be called for what a user tries there."""
+    write(tmp_path, "test_my_idea/x.jsonl", "eval-run2/train.jsonl")
+    assert splits(tmp_path / "test_my_idea") == {"x.jsonl": None}
+    assert splits(tmp_path / "eval-run2") == {"train.jsonl": "train"}
+
+
 def test_a_row_that_says_train_in_a_file_of_held_out_rows_is_rejected(tmp_path):
     row = {"before": "a b", "after": "a c", "label": 1}
     (tmp_path / "test.jsonl").write_text("\n".join(json.dumps(row | {"split": name}) for name in ("train", "dev", "")))

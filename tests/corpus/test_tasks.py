@@ -85,11 +85,32 @@ def test_an_unknown_task_is_rejected_and_named_until_a_param_says_what_it_means(
     assert read(path, record) == [told]
     assert read(path, record, relations={"paraphrasing": "rewrite"}) == [("rewrite", record["src"], record["tgt"])]
     assert read(path, record | {"task": None}) == [("correction", record["src"], record["tgt"])]
+    assert read(path, record | {"task": None, "instruction": ""}) == [("correction", record["src"], record["tgt"])]
 
 
 @pytest.mark.parametrize("task", RELATIONS)
 def test_iteraters_intentions_are_tasks(tmp_path, task):
     record = {"before_sent": " It is big.", "after_sent": " It is large.", "labels": task, "doc_id": "1"}
     assert read(tmp_path / "x.jsonl", record) == [(RELATIONS[task], "It is big.", "It is large.")]
-    assert read(tmp_path / "x.jsonl", record | {"labels": "others"})[0].startswith("task: not known")
-    assert read(tmp_path / "x.jsonl", record, tasks=["others"]) == [f"task: not among data.tasks; found {task!r}"]
+    assert read(tmp_path / "x.jsonl", record | {"labels": "others"})[0].startswith("labels: not known")
+    assert read(tmp_path / "x.jsonl", record, tasks=["others"]) == [f"labels: not among data.tasks; found {task!r}"]
+
+
+@pytest.mark.parametrize(
+    ("record", "column"),
+    [
+        ({"src": "It is big.", "tgt": "It is large.", "instruction": "Reword it."}, "instruction"),
+        ({"src": "It is big.", "tgt": "It is large.", "instruction": "Reword it.", "task": ""}, "instruction"),
+        ({"src": "It is big.", "tgt": "It is large.", "instruction": "Mend it.", "task": "Reword it."}, "task"),
+        ({"translation": {"src": "It is big.", "tgt": "It is large."}, "task": "Reword it."}, "task"),
+        ({"translation": {"src": "It is big.", "tgt": "It is large.", "task": "Reword it."}}, "task"),
+        ({"before_sent": "It is big.", "after_sent": "It is large.", "labels": "Reword it.", "task": "gec"}, "labels"),
+    ],
+)
+def test_wherever_the_task_stands_it_filters_and_says_relation_and_kind(tmp_path, record, column):
+    path, relations = tmp_path / "x.jsonl", {"Reword it.": "rewrite", "Mend it.": "correction"}
+    assert read(path, record) == [f"{column}: not known, say in data.task_relations what it means; found 'Reword it.'"]
+    assert read(path, record, tasks=["gec"]) == [f"{column}: not among data.tasks; found 'Reword it.'"]
+    assert read(path, record, tasks=["Reword it."], relations=relations) == [("rewrite", "It is big.", "It is large.")]
+    (row,) = read_corpus(fetch_data(f"path:{path}"), "mine", relations=relations)
+    assert row.kind == "Reword it."

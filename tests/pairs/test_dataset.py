@@ -3,6 +3,7 @@
 import json
 import random
 import re
+import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,8 @@ from fluency.pairs.splits import NOT_GIVEN, cut_splits, lacking
 from fluency.params import load_params
 from fluency.utils import files
 from fluency.utils.errors import UserError
-from fluency.utils.files import parquet_sink
+from fluency.utils.files import parquet_sink, write_json
+from stages import build_pairs
 
 PARAMS = replace(load_params().pairs, near_duplicates=None)
 ABSURD = replace(PARAMS.augment.absurd, share=1.0)  # of every plain sentence
@@ -58,7 +60,8 @@ def build(folder: Path, rows, params=PARAMS, *, rejected=(), processes=1, cut=()
     with parquet_sink(raw / "rejected.parquet", REJECTED_SCHEMA) as add:
         for row in rejected:
             add(rejected_values(row))
-    audit = build_dataset(raw, pairs, params, cut=cut, processes=processes)
+    audit, notes = build_dataset(raw, pairs, params, cut=cut, processes=processes)
+    assert all(note in (pairs / "AUDIT.md").read_text(encoding="utf-8") for note in notes)
     splits = {split: pq.read_table(pairs / f"{split}.parquet").to_pylist() for split in SPLITS}
     assert audit["rows"]["read"] == len(rows) + len(rejected)
     assert sum(audit["rows"].values()) == 2 * audit["rows"]["read"]
@@ -186,29 +189,45 @@ def test_rows_without_a_split_join_train_where_the_others_of_their_corpus_have_o
     assert sizes(splits) == {"train": 50, "validation": 40, "test": 40}
 
 
-NOTE = "d is not cut into held-out splits that another source brings"
-
-
 @pytest.mark.parametrize(
-    ("brought", "own", "cut", "expected"),
+    ("brought", "own", "cut", "expected", "told"),
     [
-        (("train", "validation", "test"), (None,), (), [100, 0, 0]),
-        (("validation", "test"), (None,), (), [100, 0, 0]),
-        (("test",), (None,), (), [90, 10, 0]),  # validation, as none has one
-        (("test",), (None, "train"), (), [180, 20, 0]),
-        (("validation", "test"), ("train", "validation"), (), [100, 100, 0]),
-        (("train", "validation", "test"), (None,), ("d",), [70, 10, 20]),
-        (("train", "validation"), (None,), (), [70, 10, 20]),  # no benchmark: one of everything
-        ((None,), (None,), (), [70, 10, 20]),
+        (("train", "validation", "test"), (None,), (), [100, 0, 0], "validation and test"),
+        (("validation", "test"), (None,), (), [100, 0, 0], "validation and test"),
+        (("test",), (None,), (), [90, 10, 0], "test"),  # validation, as none has one
+        (("train", "test"), (None,), (), [90, 10, 0], "test"),
+        (("test",), (None, "train"), (), [180, 20, 0], "test"),
+        (("validation", "test"), ("train", "validation"), (), [100, 100, 0], "test"),
+        (("train", "validation", "test"), (None,), ("d",), [70, 10, 20], None),
+        (("train", "validation"), (None,), (), [70, 10, 20], None),  # no benchmark: one of everything
+        ((None,), (None,), (), [70, 10, 20], None),
     ],
 )
-def test_a_benchmark_is_not_diluted_by_a_source_without_splits(tmp_path, capsys, brought, own, cut, expected):
+def test_a_benchmark_is_not_diluted_by_a_source_without_splits(tmp_path, brought, own, cut, expected, told):
     bench = [row for seed, split in enumerate(brought) for row in many(200, split, seed=seed)]
     other = [replace(row, corpus="d") for seed, split in enumerate(own, 10) for row in many(100, split, seed=seed)]
     _, _, audit = build(tmp_path, [*bench, *other], cut=cut)
     assert [its["corpora"].get("d", 0) for its in audit["splits"].values()] == pytest.approx(expected, abs=2)
-    said = [text.count(NOTE) for text in (capsys.readouterr().err, (tmp_path / "pairs/AUDIT.md").read_text())]
-    assert said == ([1, 1] if "test" in brought and not cut else [0, 0])
+    said = re.findall(r"d is not cut into (.*), which other sources bring", (tmp_path / "pairs/AUDIT.md").read_text())
+    assert said == ([told] if told else [])
+
+
+def test_the_stage_says_what_was_decided(tmp_path, monkeypatch, capsys):
+    build(tmp_path / "data", [*many(200, "train"), *many(200, "test", seed=1), *many(100, seed=2, corpus="d")])
+    shutil.copy("params.yaml", tmp_path)
+    write_json(tmp_path / "data/raw/manifest.json", [{"corpus": name, "split": None} for name in "cd"])
+    monkeypatch.chdir(tmp_path)
+    build_pairs.main()
+    assert capsys.readouterr().err == (
+        "d is not cut into test, which other sources bring: it would be another benchmark (split: cut of the source "
+        "cuts it)\n"
+    )
+
+
+@pytest.mark.parametrize("text", ["a&Eacute;b", "a &frac12; b", "a&#X27;s", "a&#39;s", "a &amp; b", "a <del>b</del>"])
+def test_entities_of_any_kind_are_counted_as_markup(tmp_path, text):
+    _, _, audit = build(tmp_path, [*many(60), labelled(f"{text} c", f"{text} d", 1)])
+    assert audit["corpora"]["c"]["all"]["markup"] == 1
 
 
 def test_what_the_cut_must_not_take_leaks_from_train(tmp_path):
@@ -318,6 +337,17 @@ def test_rejected_rows_are_kept_whole_with_their_reason(tmp_path):
     assert rejected[0]["row"] == "{broken"
     assert [Row(**json.loads(item["row"])) for item in rejected[1:]] == [two, same, bare]
     assert rejected[1]["line"] == 7
+
+
+def test_sentences_for_which_no_edit_is_drawn_are_not_rejected(tmp_path):
+    """Nearly all by design: `per_sentence` and `absurd.share` leave most of them out."""
+    sentences = [sentence(f"She has given {number} apples to him.") for number in range(100)]
+    short = [sentence(f"Hm{'m' * number}.") for number in range(100)]  # no rule finds a place in them
+    half = replace(PARAMS.augment, per_sentence=0.5, absurd=replace(PARAMS.augment.absurd, share=0.0))
+    _, rejected, audit = build(tmp_path, [*many(60), *sentences, *short], replace(PARAMS, augment=half))
+    assert audit["rows"]["not_drawn"] == pytest.approx(100, abs=20)
+    assert audit["rejected"] == {"a plain sentence": len(rejected)} == {"a plain sentence": pytest.approx(50, abs=15)}
+    assert {item["reason"] for item in rejected} == {"a plain sentence; what pairs.augment drew finds no place in it"}
 
 
 def test_rows_that_a_bug_would_lose_are_missed_at_the_end_of_the_run(tmp_path, monkeypatch):

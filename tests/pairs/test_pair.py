@@ -14,6 +14,7 @@ from fluency.params import load_params
 
 PARAMS = load_params().pairs
 CORRECTION = Row("correction", "He go.", "He goes.", None, None, None, None, "agreement", "p", "c", None, "f", 1)
+PLAIN = replace(CORRECTION, relation="sentence", after=None)
 OTHER = "It rains."  # may come in a sentence's place
 TEXTS = st.text(min_size=1)
 
@@ -23,8 +24,8 @@ def labels(row: Row) -> dict[tuple[str, str], int]:
 
 
 def with_absurd(share: float, **augment) -> PairsParams:
-    """Params under which this share of plain sentences gets an absurd edit."""
-    absurd = replace(PARAMS.augment.absurd, share=share)
+    """Params under which this share of plain sentences gets an absurd edit, words that stand twice."""
+    absurd = replace(PARAMS.augment.absurd, share=share, rates={"repeated": 1.0})
     return replace(PARAMS, augment=replace(PARAMS.augment, absurd=absurd, **augment))
 
 
@@ -77,19 +78,32 @@ def test_the_edit_that_a_row_brings_is_taken():
         ({"after": "He go."}, "no edit; before and after are the same"),
         ({"after": "She goes."}, None),
         ({"before": "He go and eat.", "after": "He goes and eats."}, "more than one edit; pairs.single_edit_only"),
-        (
-            {"relation": "sentence", "before": "Hm.", "after": None},
-            "pairs.augment drew no edit for it, or found no place",
-        ),
+        ({"relation": "sentence", "before": "Hm.", "after": None}, "what pairs.augment drew finds no place in it"),
     ],
 )
 def test_a_row_that_gives_no_pair_says_why(change, reason):
-    params = with_absurd(0.0)
+    params = with_absurd(0.0, per_sentence=1)
     if reason is None:
         assert pairs_of(replace(CORRECTION, **change), params, OTHER)
     else:
         with pytest.raises(ValueError, match=reason):
             pairs_of(replace(CORRECTION, **change), params, OTHER)
+
+
+@pytest.mark.parametrize(("count", "least", "most"), [(0, 0, 0), (0.4, 0.33, 0.47), (1, 1, 1), (1.5, 1.4, 1.6)])
+def test_a_count_with_a_fraction_gives_so_many_on_average(count, least, most):
+    rows = [replace(PLAIN, before=f"She has given {number} apples to him.") for number in range(400)]
+    made = [len(pairs_of(row, with_absurd(0.0, per_sentence=count), OTHER)) / 2 for row in rows]
+    assert least <= sum(made) / len(made) <= most
+    assert set(made) <= {int(count), int(count) + 1}
+
+
+@pytest.mark.parametrize(("share", "least", "most"), [(0.0, 0, 0), (0.3, 0.23, 0.37), (1.0, 1, 1)])
+def test_as_many_sentences_get_an_absurd_edit_as_the_share_says(share, least, most):
+    rows = [replace(PLAIN, before=f"She has given {number} apples to him.") for number in range(400)]
+    made = [len(pairs_of(row, with_absurd(share, per_sentence=0), OTHER)) for row in rows]
+    assert least <= sum(made) / len(made) <= most
+    assert set(made) <= {0, 1}
 
 
 def test_mistakes_are_made_in_corrections_where_that_is_asked_for():
