@@ -15,6 +15,7 @@ import yaml
 from transformers import TrainingArguments
 
 from fluency.corpus.formats import TABLES
+from fluency.evaluation.certificate import groups_needed
 from fluency.metrics import points
 from fluency.pairs.corruption import RULES
 from fluency.pairs.distortion import DISTORTIONS
@@ -159,6 +160,13 @@ def test_every_figure_is_explained():
     page = Path("docs/evaluation.md").read_text(encoding="utf-8")
     for name in points(np.array([0.5]), np.array([1]), np.array([True])):
         assert f"`{name.partition('.')[0]}`" in page, f"{name}: docs/evaluation.md does not tell what it is"
+
+
+def test_the_groups_that_a_certificate_needs_are_those_told():
+    page = Path("docs/evaluation.md").read_text(encoding="utf-8")
+    table = page.partition("| certified precision | accepted groups needed |\n| --- | ---: |\n")[2].partition("\n\n")[0]
+    told = {float(target): int(groups) for target, groups in re.findall(r"^\| (\S+) \| (\d+) \|$", table, re.MULTILINE)}
+    assert told == {target: groups_needed(target, 0.95) for target in (0.9, 0.95, 0.99)}
 
 
 def test_params_hold_no_key_that_is_never_read():
