@@ -1,7 +1,7 @@
 """Links lead to the same place on the site as in the repository.
 
-The pages of the root are pages of the site, README.md its front page. Any other file of the repository that a page links
-to goes onto the site as it is, under `repository/`.
+The pages of the repository's root are pages of the site too; README.md is its front page. Any other file that a page
+links to goes onto the site as it is, under `repository/`.
 """
 
 import posixpath
