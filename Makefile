@@ -39,8 +39,8 @@ lint: .venv/installed ## Check style and formatting
 	ruff check .
 	ruff format --check .
 
-docs: $(BIN)/mkdocs ## Build the documentation as a site, in site/, and check its links
-	SOURCE_DATE_EPOCH=0 NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+docs: .venv/docs ## Build the documentation as a site, in site/, and check its links
+	SOURCE_DATE_EPOCH=0 NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict --quiet
 
 bench: .venv/installed ## Measure speed and memory against the alternatives
 	python -m benchmarks.pairs
@@ -75,7 +75,7 @@ clean: ## Remove the environment and everything the pipeline made that is not in
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
 	touch $@
 
-$(BIN)/mkdocs: pyproject.toml | .venv/installed
+.venv/docs: pyproject.toml | .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $$($(BIN)/python -c \
 	  'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["docs"])')
 	touch $@
