@@ -40,7 +40,7 @@ lint: .venv/installed ## Check style and formatting
 	ruff format --check .
 
 docs: .venv/docs ## Build the documentation as a site, in site/, and check its links
-	SOURCE_DATE_EPOCH=0 NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict --quiet
+	SOURCE_DATE_EPOCH=0 NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict
 
 bench: .venv/installed ## Measure speed and memory against the alternatives
 	python -m benchmarks.pairs
