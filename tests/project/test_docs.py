@@ -118,7 +118,7 @@ def test_names_in_the_text_exist(page, capsys):
     params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
     for name in re.findall(r"(?:`|-S '?)([a-z][\w/]*\.\w[\w.]*)", text):
         first, *rest = name.split(".")
-        module = Path("" if first.startswith(("tests/", "stages/")) else "fluency", first).with_suffix(".py")
+        module = Path("" if first.startswith(("docs/", "tests/", "stages/")) else "fluency", first).with_suffix(".py")
         if rest == ["py"]:
             assert module.is_file(), name
         elif first in params:
