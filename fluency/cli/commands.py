@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> None:
     command = add("summary", "print the figures of the last run as tables, and the bounds of the edits that it knows")
     command.set_defaults(run=_summary)
 
-    command = add("readme", "put the committed figures and the stages into the tables of README.md and docs/")
+    command = add("readme", "put the committed figures and the stages into the tables of the pages")
     command.set_defaults(run=_readme)
 
     score_command.add_to(commands)
