@@ -46,6 +46,7 @@ bench: .venv/installed ## Measure speed and memory against the alternatives
 	python -m benchmarks.pairs
 	python -m benchmarks.evaluation
 	python -m benchmarks.training
+	python -m benchmarks.training --modernbert small
 	python -m benchmarks.busy
 	python -m benchmarks.ranks
 	python -m benchmarks.reading
@@ -59,7 +60,7 @@ bench: .venv/installed ## Measure speed and memory against the alternatives
 
 bench-gpu: .venv/installed ## The same for ModernBERT-large with random weights, on a GPU
 	dvc repro build_pairs fetch_model
-	python -m benchmarks.training --modernbert-large
+	python -m benchmarks.training --modernbert large
 
 reference: .venv/installed ## Run the reference recipe: ModernBERT-large on the hub's data, 4 GPUs
 	dvc exp run -S data.source=hub:timonziegenbein/fluency-agumented-edits \

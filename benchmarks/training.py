@@ -1,9 +1,9 @@
 """Training speed: the reference's way, a script with dynamic padding, and ours, on the same pairs and model.
 
-`make bench` measures MiniLM as a cross-encoder on the pairs of the pipeline (`make repro` makes them); `make bench-gpu`
-measures a ModernBERT-large with random weights, for a machine with a GPU. The ways take turns, whole optimiser steps
-each, and the median of the rounds counts. Dynamic padding and ours then train on, until their validation losses
-compare.
+`make bench` measures MiniLM as a cross-encoder on the pairs of the pipeline (`make repro` makes them), and a small
+ModernBERT with random weights, whose pairs can also be packed without padding; `make bench-gpu` measures a
+ModernBERT-large, for a machine with a GPU. The ways take turns, whole optimiser steps each, and the median of the
+rounds counts. Dynamic padding and ours then train on, until their validation losses compare.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm import trange
 from transformers import ModernBertConfig, ModernBertForSequenceClassification, PreTrainedModel
 
+from benchmarks.packing import ATTENTION, pack, packed_logits
 from benchmarks.variants import MINILM
 from fluency.model.device import device_at_hand, use_cores
 from fluency.model.encoded_pairs import Item
@@ -36,20 +37,19 @@ from fluency.utils.files import read_parquet, write_json
 
 PAIRS, RESULTS = Path("data/pairs"), Path("benchmarks")
 FURTHER = ("dynamic padding", "ours")  # train on after the rounds
-MODERNBERT_LARGE = {
-    "hidden_size": 1024,
-    "intermediate_size": 2624,
-    "num_hidden_layers": 28,
-    "num_attention_heads": 16,
-}
+MODERNBERTS = {
+    "small": {"vocab_size": 30522, "hidden_size": 256, "intermediate_size": 384, "num_hidden_layers": 4,
+              "num_attention_heads": 4},
+    "large": {"hidden_size": 1024, "intermediate_size": 2624, "num_hidden_layers": 28, "num_attention_heads": 16},
+}  # fmt: skip
 
-Batch = dict[str, torch.Tensor]
+Batch = dict[str, Any]  # tensors, and of packed pairs a number
 
 
 @dataclass(frozen=True)
 class Way:
-    """A way to train: `lengths` it pads to (none: our step of 8), whether it groups pairs of similar length, and the
-    mode of torch.compile, if any."""
+    """A way to train: `lengths` it pads to (none: our step of 8), whether it groups pairs of similar length, the mode
+    of torch.compile, if any, and whether it packs pairs instead of padding them."""
 
     steps: int
     lengths: Sequence[int]
@@ -59,16 +59,21 @@ class Way:
     bf16: bool
     batch: int = 8
     compiled: str | None = None
+    packed: bool = False
 
 
-def ways(*, gpu: bool) -> dict[str, Way]:
-    """What is compared. On GPUs all compute in bfloat16, as the reference does."""
+def ways(*, gpu: bool, modernbert: bool) -> dict[str, Way]:
+    """What is compared. On GPUs all compute in bfloat16, as the reference does; a ModernBERT can take packed pairs."""
     exact = range(1, 513)
     reference = Way(20 if gpu else 2, [512], False, 0.1, "adamw_torch", gpu)
     script = Way(40, exact, False, 0.1, "adamw_torch_fused", gpu)
     ours = Way(40, (), True, 0.0, "adamw_torch_fused", gpu)
     found = {"padded to 512": reference, "dynamic padding": script, "ours": ours}
+    if modernbert:
+        found["packed"] = replace(ours, packed=True)
     few_lengths = replace(ours, lengths=COMPILED_LENGTHS, bf16=True)
+    if not gpu and modernbert:
+        return found | {f"{name}, batch 64": replace(found[name], batch=64, steps=10) for name in ("ours", "packed")}
     if not gpu:
         return found | {"ours, bf16": few_lengths}
     found["ours, compiled"] = replace(few_lengths, compiled="default")  # what train.torch_compile does
@@ -103,8 +108,10 @@ class Data:
             order = [row for batch in batches for row in batch]
         while True:
             for start in range(0, len(order) - way.batch + 1, way.batch):
-                chosen = [self.rows[row] for row in order[start : start + way.batch]]
-                yield collate(chosen, self.pad, lengths=way.lengths)
+                yield self.batch([self.rows[row] for row in order[start : start + way.batch]], way)
+
+    def batch(self, rows: Sequence[Item], way: Way) -> Batch:
+        return pack(rows) if way.packed else collate(rows, self.pad, lengths=way.lengths)
 
 
 class Run:
@@ -120,10 +127,17 @@ class Run:
         self.flops: dict[tuple[int, ...], int] = {}
 
     def loss(self, batch: Batch) -> torch.Tensor:
-        batch = {name: tensor.to(self.device, non_blocking=True) for name, tensor in batch.items()}
+        batch = self._here(batch)
         labels = batch.pop("labels")
         with torch.autocast(self.device, torch.bfloat16, enabled=self.way.bf16):
-            return mean_loss(self.called(**batch), labels)
+            return mean_loss({"logits": self._logits(batch)}, labels)
+
+    def _here(self, batch: Batch) -> Batch:
+        tensors = {name: value for name, value in batch.items() if isinstance(value, torch.Tensor)}
+        return batch | {name: tensor.to(self.device, non_blocking=True) for name, tensor in tensors.items()}
+
+    def _logits(self, inputs: Batch) -> torch.Tensor:
+        return packed_logits(self.model, **inputs) if self.way.packed else self.called(**inputs).logits
 
     def steps(self) -> tuple[float, int]:
         """Take the way's steps; returns seconds and the floating point operations of their matrix products."""
@@ -141,9 +155,9 @@ class Run:
     def _flops(self, batch: Batch) -> int:
         shape = tuple(batch["input_ids"].shape)
         if shape not in self.flops:
-            inputs = {name: tensor.to(self.device) for name, tensor in batch.items() if name != "labels"}
+            inputs = {name: value for name, value in self._here(batch).items() if name != "labels"}
             with FlopCounterMode(display=False) as counter, torch.no_grad():
-                self.model(**inputs)
+                packed_logits(self.model, **inputs) if self.way.packed else self.model(**inputs)
             self.flops[shape] = 3 * counter.get_total_flops()  # backward costs twice the forward pass
         return self.flops[shape]
 
@@ -153,10 +167,10 @@ class Run:
         rows = sorted(data.rows, key=lambda row: len(row["input_ids"]))
         total = 0.0
         for start in range(0, len(rows), 32):
-            batch = collate(rows[start : start + 32], data.pad)
-            batch = {name: tensor.to(self.device) for name, tensor in batch.items()}
+            batch = self._here(data.batch(rows[start : start + 32], replace(self.way, lengths=())))
             labels = batch.pop("labels")
-            total += float(mean_loss(self.model(**batch), labels)) * len(labels)
+            logits = packed_logits(self.model, **batch) if self.way.packed else self.model(**batch).logits
+            total += float(mean_loss({"logits": logits}, labels)) * len(labels)
         return total / len(rows)
 
 
@@ -234,12 +248,12 @@ def wait(device: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--modernbert-large", action="store_true", help="its published shape with random weights")
+    parser.add_argument("--modernbert", choices=MODERNBERTS, help="a ModernBERT of this shape, with random weights")
     parser.add_argument("--rounds", type=int, default=5, help="turns that are timed (%(default)s)")
     parser.add_argument("--loss-steps", type=int, default=1000, help="steps before losses compare (%(default)s)")
     chosen = parser.parse_args()
-    large = chosen.modernbert_large
-    if large and not torch.cuda.is_available():
+    shape = chosen.modernbert
+    if shape == "large" and not torch.cuda.is_available():
         sys.exit("error: no GPU is here, and on a CPU a ModernBERT-large takes hours; run it where one is")
     transformers.utils.logging.set_verbosity_error()  # a new classification head is no news here
     device, threads = device_at_hand(), use_cores()
@@ -251,11 +265,13 @@ def main() -> None:
 
     def model(way: Way) -> PreTrainedModel:
         torch.manual_seed(1)
-        if large:
-            return ModernBertForSequenceClassification(ModernBertConfig(**MODERNBERT_LARGE, num_labels=2))
+        if shape:
+            config = ModernBertConfig(**MODERNBERTS[shape], pad_token_id=tokenizer.pad_token_id, num_labels=2)
+            config._attn_implementation = ATTENTION if way.packed else "sdpa"
+            return ModernBertForSequenceClassification(config)
         return new_cross_encoder(base, tokenizer.pad_token_id, way.dropout)
 
-    compared = ways(gpu=device.type == "cuda")
+    compared = ways(gpu=device.type == "cuda", modernbert=shape is not None)
     torch._dynamo.config.recompile_limit = 2 * len(COMPILED_LENGTHS)
     # one after the other where memory counts, in turns where other work on the machine would favour one
     turns = [[name] for name in compared] if device.type == "cuda" else [list(compared)]
@@ -270,7 +286,7 @@ def main() -> None:
         for name, found in measured.items()
     }
     result = {
-        "model": "ModernBERT-large, random weights" if large else MINILM[0],
+        "model": f"ModernBERT-{shape}, random weights" if shape else MINILM[0],
         "device": device_name(device.type),
         "threads": threads,
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
@@ -286,7 +302,7 @@ def main() -> None:
         "validation_loss": {name: {"steps": found.steps, "loss": found.loss} for name, found in measured.items()},
         "peak_memory_gib": {name: found.memory for name, found in measured.items() if found.memory},
     }
-    write_json(RESULTS / ("modernbert_large.json" if large else "training.json"), result)
+    write_json(RESULTS / (f"modernbert_{shape}.json" if shape else "training.json"), result)
     for name, found in measured.items():
         print(
             f"{name:28} {speed[name]:8.1f} pairs/s   ours is {speed['ours'] / speed[name]:5.1f} x   "

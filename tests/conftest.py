@@ -15,6 +15,7 @@ CORPORA = ROOT.parent / "shared" / "corpora"
 
 # Nothing in the tests may reach a network or a paid service, and nothing of the user's settings may reach the tests.
 os.environ |= {
+    "CUDA_VISIBLE_DEVICES": "",  # the tests' tiny models train the same anywhere; test_gpus.py looks for GPUs itself
     "DVC_NO_ANALYTICS": "1",
     "GIT_AUTHOR_EMAIL": "test@localhost",
     "GIT_AUTHOR_NAME": "test",
