@@ -68,7 +68,7 @@ reference: .venv/installed ## Run the reference recipe: ModernBERT-large on the 
 	@python -m fluency summary
 
 clean: ## Remove the environment and everything the pipeline made that is not in git (a judge's paid answers stay)
-	rm -rf .venv .checkpoints data/raw data/pairs models results dvc_plots site
+	rm -rf .venv .checkpoints data/raw data/pairs models results dvc_plots
 
 .venv/installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11 to 3.13 is needed; say which with PYTHON=...")'
