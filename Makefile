@@ -8,7 +8,7 @@ export TOKENIZERS_PARALLELISM := false
 
 FIGURE := metrics/validation.json:precision_at_recall.0.8
 
-.PHONY: help repro experiments test test-processors coverage lint bench bench-gpu reference clean
+.PHONY: help repro experiments test test-processors coverage lint docs bench bench-gpu reference clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 20
@@ -44,6 +44,9 @@ lint: .venv/installed ## Check style and formatting
 	ruff check .
 	ruff format --check .
 
+docs: .venv/docs ## Build the documentation as a site, in site/, and check its links
+	SOURCE_DATE_EPOCH=0 NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict
+
 bench: .venv/installed ## Measure speed and memory against the alternatives
 	python -m benchmarks.pairs
 	python -m benchmarks.evaluation
@@ -70,11 +73,16 @@ reference: .venv/installed ## Run the reference recipe: ModernBERT-large on the 
 	@python -m fluency summary
 
 clean: ## Remove the environment and everything the pipeline made that is not in git (a judge's paid answers stay)
-	rm -rf .venv .checkpoints data/raw data/pairs data/encoded models results dvc_plots
+	rm -rf .venv .checkpoints data/raw data/pairs data/encoded models results dvc_plots site
 
 .venv/installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11 to 3.13 is needed; say which with PYTHON=...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo 'Installing what requirements.txt lists into .venv; this takes some minutes, torch alone is 200 MB or more.'
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
+	touch $@
+
+.venv/docs: pyproject.toml | .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $$($(BIN)/python -c \
+	  'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["docs"])')
 	touch $@

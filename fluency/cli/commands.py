@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> None:
     command = add("summary", "print the figures of the last run as tables, and the bounds of the edits that it knows")
     command.set_defaults(run=_summary)
 
-    command = add("readme", "put the committed figures and the stages into the tables of the front page")
+    command = add("readme", "put the committed figures and the stages into the tables of the pages")
     command.set_defaults(run=_readme)
 
     score_command.add_to(commands)
@@ -238,7 +238,7 @@ def _convert(chosen: argparse.Namespace) -> None:
 
 
 def _readme(_: argparse.Namespace) -> None:
-    from fluency.report.summary import filled, readme_blocks
+    from fluency.report.summary import filled_pages
 
-    readme = Path("README.md")
-    write_text(readme, filled(readme.read_text(encoding="utf-8"), readme_blocks()))
+    for page, text in filled_pages().items():
+        write_text(page, text)

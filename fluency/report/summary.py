@@ -45,6 +45,17 @@ def results(metrics_folder: Path = Path("metrics")) -> str:
     return f"{table_}\nOperating point: {certificate}.\n\n{certified}"
 
 
+def judges_table(metrics_folder: Path = Path("metrics")) -> str:
+    """Model and baselines over all test pairs, each at an operating point of its own."""
+    model, baselines = read_json(metrics_folder / "test.json"), read_json(metrics_folder / "baseline.json")
+    rows = [
+        (name, *(with_interval(its["operating_point"], figure) for figure in ("precision", "recall")),
+         with_interval(its, "average_precision"))
+        for name, its in [("**this model**", model), *((spoken(name), its) for name, its in baselines.items())]
+    ]  # fmt: skip
+    return table((f"{model['examples']:,} test pairs", "precision", "recall", "average precision"), rows) + "\n"
+
+
 def results_table(metrics_folder: Path = Path("metrics")) -> str:
     """Model beside baselines, overall and for each part.
 
@@ -82,13 +93,13 @@ def certified_table(certified: Mapping[str, Any], confidence: float) -> str:
     return table(head, rows) + "\n"
 
 
-def challenge_table(figures: Mapping[str, Any]) -> str:
+def challenge_table(figures: Mapping[str, Any], *, by_length: bool = True) -> str:
     """How much of the challenge set is decided wrongly at the operating point, by what the edits do and their length.
 
     Args:
         figures: as metrics/challenge.json has them.
     """
-    lengths = list(figures["mistake"]["lengths"])
+    lengths = list(figures["mistake"]["lengths"]) if by_length else []
     rows = [
         (
             title,
@@ -153,18 +164,20 @@ def filled(text: str, blocks: Mapping[str, str]) -> str:
     for name, block in blocks.items():
         first, last = f"<!-- {name} -->\n", f"<!-- /{name} -->"
         if first not in text or last not in text:
-            raise UserError(f"README.md: the marks <!-- {name} --> and {last} are needed")
+            raise UserError(f"a page lacks the marks <!-- {name} --> and {last}; its table goes between them")
         text = text.partition(first)[0] + first + block + last + text.partition(last)[2]
     return text
 
 
-def readme_blocks() -> dict[str, str]:
-    """What README.md shows of the committed files."""
-    return {
-        "results": results(),
-        "challenge": challenge_table(read_json("metrics/challenge.json")),
-        "stages": stage_table(),
+def filled_pages() -> dict[Path, str]:
+    """The pages that show committed figures or stages, with what the files say now."""
+    challenge = read_json("metrics/challenge.json")
+    blocks = {
+        "README.md": {"results": judges_table(), "challenge": challenge_table(challenge, by_length=False)},
+        "docs/evaluation.md": {"results": results(), "challenge": challenge_table(challenge)},
+        "docs/how_it_works.md": {"stages": stage_table()},
     }
+    return {Path(page): filled(Path(page).read_text(encoding="utf-8"), its) for page, its in blocks.items()}
 
 
 def comparison_text(comparison: Comparison, names: Sequence[str], *, limit: int) -> str:

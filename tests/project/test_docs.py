@@ -15,10 +15,7 @@ PAGES = [Path("README.md"), Path("CONTRIBUTING.md"), *sorted(Path("docs").glob("
 
 # What commands print, by how they start, where it says more than that they end well.
 PRINTED = {
-    "README.md": {
-        "make repro": r"\| \*\*all\*\* +\| +40 \|",
-        "python -m fluency score": "accepted at the operating point",
-    },
+    "README.md": {"make repro": r"\| \*\*all\*\* +\| +40 \|", "python -": r"(?m)^[01]\.\d+$"},
     "docs/data.md": {
         "dvc exp run": "path:../edits.csv: 2 rows, 0 rejected",
         "cat data/pairs/AUDIT.md": r"\| edits +\|",
@@ -41,6 +38,17 @@ PRINTED = {
         "(cd ../elsewhere": "Data and pipelines are up to date",
         "dvc params diff --md": r"\| params.yaml \| train.learning_rate \| 3e-05 +\| 1e-05 ",
         "python -m fluency compare main better": "40 pairs. Differences are better less main",
+    },
+    "docs/quick_start.md": {
+        "python -m fluency summary": r"\| edits +\| +[1-9]",
+        "python -m fluency score --before": "accepted at the operating point",
+        "python -m fluency score ../edits.csv": "40 rows scored, 0 rejected",
+        "head -3 ../scored.csv": r"before,after,label,score,accepted,reason",
+        "dvc exp run -n mine": r"path:../edits.csv: 40 rows, 0 rejected",
+        "dvc exp run -n strict": "Stage 'train' didn't change, skipping",
+        "python -m fluency compare": "40 pairs. Differences are workspace less HEAD",
+        "make experiments": r"(?s)mine.*strict|strict.*mine",
+        "python -": r"\[[01]\.\d+\]",
     },
     "docs/reproducing.md": {"dvc status": "Data and pipelines are up to date"},
     "docs/scorer.md": {"python -": r"edit 0: after: empty"},
@@ -97,7 +105,7 @@ def assert_a_pull_request_says_what_changed(project):
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_what_is_not_run_says_what_it_needs(page):
     for block in blocks(page):
-        assert block.language in ("sh", "python", "json", "text", "mermaid"), f"line {block.line}: ```{block.language}"
+        assert block.language in ("sh", "python", "json", "text"), f"line {block.line}: ```{block.language}"
         for command in commands(block) if block.language == "sh" else ():
             known = command.needs is None or any(need in command.needs for need in NEEDS)
             assert known, f"line {command.line}: needs {command.needs}, which is none of {NEEDS}"
@@ -110,7 +118,7 @@ def test_names_in_the_text_exist(page, capsys):
     params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
     for name in re.findall(r"(?:`|-S '?)([a-z][\w/]*\.\w[\w.]*)", text):
         first, *rest = name.split(".")
-        module = Path("" if first.startswith(("tests/", "stages/")) else "fluency", first).with_suffix(".py")
+        module = Path("" if first.startswith(("docs/", "tests/", "stages/")) else "fluency", first).with_suffix(".py")
         if rest == ["py"]:
             assert module.is_file(), name
         elif first in params:

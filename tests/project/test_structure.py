@@ -14,12 +14,14 @@ import pytest
 import yaml
 from transformers import TrainingArguments
 
+import fluency
 from fluency.corpus.formats import TABLES
+from fluency.evaluation.certificate import groups_needed
 from fluency.metrics import points
 from fluency.pairs.corruption import RULES
 from fluency.pairs.distortion import DISTORTIONS
 from fluency.params import load_params
-from fluency.report.summary import filled, readme_blocks
+from fluency.report.summary import filled_pages
 from fluency.training.launch import ONE_MACHINE
 from tests.helpers.imports import imported_files, imports_of
 
@@ -161,6 +163,19 @@ def test_every_figure_is_explained():
         assert f"`{name.partition('.')[0]}`" in page, f"{name}: docs/evaluation.md does not tell what it is"
 
 
+def test_the_reference_tells_of_every_public_name():
+    page = Path("docs/api.md").read_text(encoding="utf-8")
+    told = re.findall(r"^::: ([\w.]+)\.(\w+)$", page, re.MULTILINE)
+    assert {name: module for module, name in told}.items() >= fluency._PUBLIC.items()
+
+
+def test_the_groups_that_a_certificate_needs_are_those_told():
+    page = Path("docs/evaluation.md").read_text(encoding="utf-8")
+    table = page.partition("| certified precision | accepted groups needed |\n| --- | ---: |\n")[2].partition("\n\n")[0]
+    told = {float(target): int(groups) for target, groups in re.findall(r"^\| (\S+) \| (\d+) \|$", table, re.MULTILINE)}
+    assert told == {target: groups_needed(target, 0.95) for target in (0.9, 0.95, 0.99)}
+
+
 def test_params_hold_no_key_that_is_never_read():
     """A key is read by its name, or goes to TrainingArguments under it."""
     readers = [
@@ -176,10 +191,10 @@ def test_params_hold_no_key_that_is_never_read():
             )
 
 
-def test_readme_shows_the_committed_results_and_stages():
+def test_pages_show_the_committed_results_and_stages():
     """`python -m fluency readme` writes them."""
-    text = Path("README.md").read_text(encoding="utf-8")
-    assert filled(text, readme_blocks()) == text
+    for page, text in filled_pages().items():
+        assert page.read_text(encoding="utf-8") == text, page
 
 
 def test_files_have_the_same_bytes_in_every_checkout():

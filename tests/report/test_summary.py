@@ -79,7 +79,7 @@ def test_the_stage_table_is_the_pipelines():
 def test_readme_blocks_are_replaced_between_their_marks():
     text = "a\n<!-- results -->\nold\n<!-- /results -->\nb\n"
     assert filled(text, {"results": "new\n"}) == text.replace("old", "new")
-    with pytest.raises(UserError, match="the marks <!-- stages -->"):
+    with pytest.raises(UserError, match="lacks the marks <!-- stages -->"):
         filled(text, {"stages": ""})
 
 
@@ -93,16 +93,21 @@ def test_the_command_line_checks_and_prints(capsys, monkeypatch, tmp_path):
     assert str(ended.value).startswith("error: params.yaml: no such file")
 
 
-def test_readme_is_written_from_the_committed_files(monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    ("page", "shown"),
+    [("README.md", "**this model**"), ("docs/evaluation.md", "**all**"), ("docs/how_it_works.md", "`train`  ")],
+)
+def test_pages_are_written_from_the_committed_files(monkeypatch, tmp_path, page, shown):
     metrics = (f"metrics/{name}.json" for name in ("test", "validation", "baseline", "challenge"))
-    for name in ("dvc.yaml", "README.md", *metrics):
+    for name in ("dvc.yaml", "README.md", "docs/evaluation.md", "docs/how_it_works.md", *metrics):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(Path(name).read_bytes())
-    readme = tmp_path / "README.md"
-    readme.write_text(readme.read_text().replace("**all**", "**old**"))
+    text = (tmp_path / page).read_text(encoding="utf-8")
+    assert shown in text
+    (tmp_path / page).write_text(text.replace(shown, "old"), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     main(["readme"])
-    assert "**all**" in readme.read_text()
+    assert shown in (tmp_path / page).read_text(encoding="utf-8")
 
 
 def test_figures_of_different_data_are_not_put_side_by_side(tmp_path):
