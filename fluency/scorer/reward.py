@@ -19,7 +19,7 @@ _NOT_OF_THE_DATA = ("completion_ids", "environments")  # lists that TRL adds to 
 class FluencyReward:
     """Rewards a completion by the probability, from 0 to 1, that it keeps or improves the fluency of a sentence.
 
-    A completion that changes nothing earns 1, as no edit harms nothing, or what `copied` says: what else it should do,
+    A completion that changes nothing earns 1, since it does no harm, or what `copied` says: what else it should do,
     another reward must say. Only the model's own text is scored, and white space in it or in the sentence does not
     count. Where the completion replaces a part, an empty one deletes the part.
 
