@@ -39,7 +39,7 @@ def pairs_per_second(way: str, steps: int) -> float:
     torch.set_num_threads(os.cpu_count() or 1)
     base = fetch_model(*MINILM).root
     tokenizer = load_tokenizer(base)
-    chosen = replace(ways(gpu=False)[way], steps=steps)
+    chosen = replace(ways(gpu=False, modernbert=False)[way], steps=steps)
     data = Data("validation", tokenizer.pad_token_id, tokenizer)
     run = Run(chosen, new_cross_encoder(base, tokenizer.pad_token_id, chosen.dropout), data, "cpu")
     run.steps()
