@@ -13,7 +13,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -130,14 +130,14 @@ class Run:
         batch = self._here(batch)
         labels = batch.pop("labels")
         with torch.autocast(self.device, torch.bfloat16, enabled=self.way.bf16):
-            return mean_loss({"logits": self._logits(batch)}, labels)
+            return mean_loss({"logits": self._logits(self.called, batch)}, labels)
 
     def _here(self, batch: Batch) -> Batch:
         tensors = {name: value for name, value in batch.items() if isinstance(value, torch.Tensor)}
         return batch | {name: tensor.to(self.device, non_blocking=True) for name, tensor in tensors.items()}
 
-    def _logits(self, inputs: Batch) -> torch.Tensor:
-        return packed_logits(self.model, **inputs) if self.way.packed else self.called(**inputs).logits
+    def _logits(self, model: Callable[..., Any], inputs: Batch) -> torch.Tensor:
+        return packed_logits(model, **inputs) if self.way.packed else model(**inputs).logits
 
     def steps(self) -> tuple[float, int]:
         """Take the way's steps; returns seconds and the floating point operations of their matrix products."""
@@ -157,7 +157,7 @@ class Run:
         if shape not in self.flops:
             inputs = {name: value for name, value in self._here(batch).items() if name != "labels"}
             with FlopCounterMode(display=False) as counter, torch.no_grad():
-                packed_logits(self.model, **inputs) if self.way.packed else self.model(**inputs)
+                self._logits(self.model, inputs)
             self.flops[shape] = 3 * counter.get_total_flops()  # backward costs twice the forward pass
         return self.flops[shape]
 
@@ -169,8 +169,7 @@ class Run:
         for start in range(0, len(rows), 32):
             batch = self._here(data.batch(rows[start : start + 32], replace(self.way, lengths=())))
             labels = batch.pop("labels")
-            logits = packed_logits(self.model, **batch) if self.way.packed else self.model(**batch).logits
-            total += float(mean_loss({"logits": logits}, labels)) * len(labels)
+            total += float(mean_loss({"logits": self._logits(self.model, batch)}, labels)) * len(labels)
         return total / len(rows)
 
 
