@@ -39,11 +39,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 def _on_the_site(page: File, link: str) -> str:
     """The place on the site of what a page links to."""
-    names = {uri: name for name, uri in PAGES.items()}
-    source = names.get(page.src_uri) or posixpath.join("docs", page.src_uri)
-    if page.src_uri.startswith("repository/"):
-        source = page.src_uri.removeprefix("repository/")
+    source = Path(page.abs_src_path).relative_to(ROOT).as_posix()
     target = posixpath.normpath(posixpath.join(posixpath.dirname(source), link))
-    return PAGES.get(target) or (
-        target.removeprefix("docs/") if target.startswith("docs/") else posixpath.join("repository", target)
-    )
+    if target in PAGES:
+        return PAGES[target]
+    return target.removeprefix("docs/") if target.startswith("docs/") else posixpath.join("repository", target)

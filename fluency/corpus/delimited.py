@@ -60,7 +60,7 @@ def _csv(file: Path, delimiter: str) -> Iterator[_Row]:
             columns = _columns(file, next(reader, []))
             line = reader.line_num + 1
             for cells in reader:
-                if cells:  # an empty line is no row
+                if len(cells) > 1 or any(map(str.strip, cells)):  # an empty line is no row
                     yield line, _row(columns, cells, delimiter == "\t"), len(cells) < len(columns)
                 line = reader.line_num + 1
         except csv.Error as error:
@@ -113,7 +113,7 @@ def _tsv(file: Path) -> Iterator[_Row]:
         if isinstance(line, BadLine):
             if columns is None:
                 raise UserError(f"{file}: line {number}: {line.reason}; save it as UTF-8, with line feeds")
-            yield number, line, False
+            yield number, line, line.text.count("\t") + 1 < len(columns)
             continue
         cells = line.split("\t")
         if columns is None:
@@ -125,7 +125,7 @@ def _tsv(file: Path) -> Iterator[_Row]:
             yield number, BadLine("a quoted cell runs over several lines; JSON Lines holds line breaks", line), short
             continue
         inside = False
-        if line:
+        if line.strip(" "):
             yield number, _row(columns, [_unquoted(cell) for cell in cells], tabs=False), short
 
 

@@ -79,7 +79,7 @@ def offset(name: str, value: Any) -> int:
         ValueError: it is none; the message begins with `name`.
     """
     try:
-        number = float(value)
+        number = -1.0 if isinstance(value, bool) or "_" in str(value) else float(value)
     except (TypeError, ValueError, OverflowError):
         number = -1.0
     if number < 0 or not number.is_integer():

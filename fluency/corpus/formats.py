@@ -34,7 +34,7 @@ class Meaning:
     label: Labels
     known: Callable[[str], bool] = bool
     relations: Mapping[str, str] = field(default_factory=dict)
-    tasks: Sequence[str] = ("task", "instruction")
+    tasks: Sequence[str] = ()
     instructions: frozenset[str] = frozenset()
 
 

@@ -32,7 +32,7 @@ def read_corpus(
     Args:
         corpus: the name that its rows keep.
         format: as `data.format`, where the source has none of its own; None tells it by the columns and the suffix.
-        tasks: of a corpus with a `task` column, the tasks to keep; none named keeps all.
+        tasks: of a corpus whose rows say their task, the tasks to keep; none named keeps all.
         relations: as `data.task_relations`.
         join_tokens: as `data.join_tokens`.
 

@@ -121,7 +121,7 @@ def places_of(fetched: Fetched, corpus: str, files: Sequence[Path]) -> dict[Path
             its = fetched.splits.get(file)
             splits[file] = split_of(its) if its else split_of_path(f"{root}/{name}")
         except ValueError as error:
-            raise UserError(f"data.source: {name}: {error}; {_REMEDY}") from None
+            raise UserError(f"data.source: {fetched.root.name}/{name}: {error}; {_REMEDY}") from None
     beside = next((names[file] for file, split in splits.items() if split), None)
     return {
         file: Place(corpus, corpus, split, names[file], beside=None if split else beside)

@@ -35,7 +35,7 @@ class Tables:
 
     Attributes:
         format: as `data.format`; None tells it by the columns.
-        tasks: of a corpus with a `task` column, the tasks to keep; none named keeps all.
+        tasks: of a corpus whose rows say their task, the tasks to keep; none named keeps all.
         relations: as `data.task_relations`.
         files: the tables.
     """
@@ -72,7 +72,7 @@ class Tables:
                 yield place.rejected(record.reason, line, record.text)
                 continue
             text = partial(json.dumps, record, ensure_ascii=False, default=str)
-            if self.tasks and (said := task_in(record, tasks)) and said[1] not in self.tasks:
+            if self.tasks and (said := task_in(record, tasks)) and str(said[1]) not in self.tasks:
                 yield place.rejected("{}: not among data.tasks; found {!r}".format(*said)[:200], line, text())
             else:
                 columns = {ours: _field(record, its) for ours, its in beside.items()}
@@ -165,7 +165,7 @@ def _split_column(
     }
     found = [name for name, its in values.items() if its and all(map(says_split, its))]
     sure = [name for name in found if _OF_SPLITS.search(name) or "train" in map(split_of, values[name])]
-    if len(found) > 1 or (found and not sure and not of_file):
+    if len(found) > 1 if sure else found and not of_file:
         raise UserError(
             f"{file}: a column may say the split ({', '.join(found)}); say it in the source: "
             f"{{path: ..., columns: {{split: {found[0]}}}}}, or split: train, validation, test or cut"

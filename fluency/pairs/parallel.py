@@ -26,7 +26,7 @@ from fluency.pairs.splits import NOT_GIVEN
 from fluency.pairs.words import words
 from fluency.utils.files import parquet_sink
 
-_MARKUP = re.compile(r"<del|</|&#?\w+;")
+_MARKUP = re.compile(r"<del|</|&(?:#\w+|\w\w+);")  # no entity has one letter, but `Q&A;` ends so
 _ODD = 0x9E3779B97F4A7C15  # 2^64 / golden ratio: tells a change from its reverse
 
 PAIR_FIELDS = [

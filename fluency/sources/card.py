@@ -69,7 +69,10 @@ def class_names(file: Path, root: Path, config: str | None) -> dict[str, list[st
     infos = {name: info for name, info in _json(root / "dataset_infos.json").items() if isinstance(info, dict)}
     infos |= {info.get("config_name", "default"): info for info in _mappings(read_card(root).get("dataset_info"))}
     chosen = [infos[config]] if config in infos else infos.values()
-    found = [names for info in chosen if (names := names_in(info.get("features")))]
+    try:
+        found = [names for info in chosen if (names := names_in(info.get("features")))]
+    except UserError as error:
+        raise UserError(f"data.source: {root}: {error}") from None
     if any(names != found[0] for names in found):
         raise UserError(f"data.source: {root} has other labels in each of its configurations; name one of them")
     return found[0] if found else {}
@@ -113,7 +116,7 @@ def _in_order(column: str, names: Any) -> Any:
     try:
         return [by_number[str(number)] for number in range(len(names))]
     except KeyError:
-        raise UserError(f"data.source: the card does not number the classes of {column!r} from 0; mend it") from None
+        raise UserError(f"the card does not number the classes of {column!r} from 0; mend it") from None
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -194,7 +194,11 @@ def _folder(path: Path, source: Source, config: str | None) -> Fetched:
 
 
 def _walked(root: Path) -> Iterator[Path]:
-    """The files of a folder but hidden ones; links to folders are followed last, and each folder is read once."""
+    """The files of a folder but hidden ones.
+
+    Links to folders are followed last, but none to a folder that `root` is in. Each folder is read once: of several
+    links to it, the first by name counts.
+    """
     seen: set[Path] = set()
     starts = [root]
     for start in starts:  # which grow
@@ -205,7 +209,8 @@ def _walked(root: Path) -> Iterator[Path]:
                 folders.clear()
                 continue
             seen.add(here.resolve())
-            starts += [here / name for name in folders if (here / name).is_symlink()]
+            links = [here / name for name in folders if (here / name).is_symlink()]
+            starts += [link for link in links if not root.resolve().is_relative_to(link.resolve())]
             yield from (here / name for name in names if not name.startswith("."))
 
 

@@ -96,6 +96,8 @@ def binary(kind):
         (binary("feather"), "Arrow; let its name end in .arrow"),
         (binary("stream"), "Arrow; let its name end in .arrow"),
         (lambda content: b"PK\x03\x04 and more", "a zip archive; unpack it"),
+        (lambda content: b"7z\xbc\xaf\x27\x1c", "a 7z archive; unpack it"),
+        (lambda content: b"Rar!\x1a\x07\x00", "a rar archive; unpack it"),
     ],
 )
 def test_what_is_no_text_is_told_by_how_it_begins(tmp_path, name, made, what):
@@ -201,7 +203,7 @@ def test_a_column_called_for_something_else_says_no_split_by_chance(tmp_path, co
         items(tmp_path / "data")
     assert [row.split for row in rows(tmp_path / "data", columns={"split": column})] == ["validation"] * 2 + ["test"]
     assert {row.split for row in rows(tmp_path / "data", split="cut")} == {None}
-    write_jsonl(tmp_path / "train/x.jsonl", *by_chance)
+    write_jsonl(tmp_path / "train/x.jsonl", *(row | {"why": "test"} for row in by_chance))
     assert {row.split for row in rows(tmp_path / "train")} == {"train"}
 
 
@@ -235,7 +237,7 @@ def test_a_card_may_begin_with_a_byte_order_mark(tmp_path):
     ],
 )
 def test_a_folder_is_read_once_by_its_own_name_whatever_links_lead_to_it(tmp_path, links):
-    for name in ("train/x.jsonl", "a/train.jsonl", "test/x.jsonl"):
+    for name in ("train/x.jsonl", "a/train.jsonl", "test/x.jsonl", "../beside/x.jsonl"):
         write_jsonl(tmp_path / "c" / name, GOOD)
     for place, target in links.items():
         (tmp_path / "c" / place).parent.mkdir(exist_ok=True)
@@ -391,7 +393,7 @@ def test_a_letter_may_be_put_into_a_word_of_an_essay(tmp_path, text, start):
 @pytest.mark.parametrize(
     ("edit", "reason"),
     [
-        *(([start, 6, "goes"], f"edits: no offset; found {start!r}") for start in (4.5, -1, None, "x", "")),
+        *(([start, 6, "goes"], f"edits: no offset; found {start!r}") for start in (4.5, -1, None, "x", True, "1_0")),
         ([4, 6, 7], "edits: expected text; found 7"),
         ([4, 6], "edits: expected [[annotator, [[start, end, correction], ...]], ...]"),
     ],

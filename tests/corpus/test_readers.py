@@ -136,6 +136,19 @@ def test_no_part_of_a_row_is_a_row(tmp_path, suffix, mark, end, cut, whole):
         assert found in ([other] * 2, [other] * 3, [other] * 4)
 
 
+@pytest.mark.parametrize("half", [b" to the caf\xe9.", b" now.\rYes."])
+def test_nor_is_it_where_its_other_half_is_no_line(tmp_path, half):
+    (tmp_path / "x.tsv").write_bytes(b"src\ttgt\nShe go now.\tShe goes\n" + half + b"\n")
+    assert all(isinstance(record, BadLine) for _, record in read_records(tmp_path / "x.tsv"))
+
+
+@pytest.mark.parametrize(("suffix", "mark"), [(".csv", ","), (".tsv", "\t")])
+def test_a_line_of_blanks_is_no_row(tmp_path, suffix, mark):
+    path = tmp_path / f"x{suffix}"
+    path.write_text("a,b\n1,2\n \n\n3,4\n  \n".replace(",", mark))
+    assert [record for _, record in read_records(path)] == [{"a": "1", "b": "2"}, {"a": "3", "b": "4"}]
+
+
 def test_a_field_may_be_of_any_length(tmp_path):
     (tmp_path / "x.csv").write_text(f"a\n{'x' * 10_000_000}\n")
     ((_, record),) = read_records(tmp_path / "x.csv")

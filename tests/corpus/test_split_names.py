@@ -72,7 +72,9 @@ def test_splits_are_told_by_the_file_name_then_by_its_folder(name, split):
 )
 def test_names_that_say_two_things_are_refused(tmp_path, name, why):
     write(tmp_path, name)
-    with pytest.raises(UserError, match=rf"data\.source: {name}: .*{why}.*; say it yourself: .*split: train, valid"):
+    with pytest.raises(
+        UserError, match=rf"data\.source: \S+/{name}: .*{why}.*; say it yourself: .*split: train, valid"
+    ):
         splits(tmp_path)
     assert splits(tmp_path, split="test") == {name: "test"}
 

@@ -111,3 +111,12 @@ def test_mistakes_are_made_in_corrections_where_that_is_asked_for():
     pairs = pairs_of(row, with_absurd(1.0, per_sentence=1, corrections=True), OTHER)
     assert [pair.part for pair in pairs] == ["p", "p", "rule-made", "rule-made", "absurd"]
     assert {(pair.before, pair.label) for pair in (pairs[2], pairs[4])} == {(row.after, 0)}
+
+
+@pytest.mark.parametrize("part", ["rule-made", "absurd"])
+def test_the_seed_and_the_sentence_alone_draw_the_edits(part):
+    row = replace(PLAIN, before="She has given many apples to him.")
+    params = with_absurd(0.5, per_sentence=0.5)
+    first, again = ([pairs_of(row, replace(params, seed=seed), OTHER) for seed in range(40)] for _ in "ab")
+    assert first == again
+    assert len({tuple(pair.after for pair in its if pair.part == part) for its in first}) > 4
