@@ -28,7 +28,7 @@ experiments: .venv/installed ## Compare the experiments on validation: what each
 	  --keep '$(FIGURE)$$|metrics/validation.json:average_precision(_low|_high)?$$|operating_point.certificate.bound$$'
 
 test: .venv/installed ## Run the tests
-	python -m pytest -n 2
+	python -m pytest -n 4
 
 test-processors: .venv/installed ## Run the numeric tests as a processor without AVX-512 computes
 	OPENBLAS_CORETYPE=Haswell ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 \
@@ -36,7 +36,7 @@ test-processors: .venv/installed ## Run the numeric tests as a processor without
 
 coverage: .venv/installed ## Run the tests, and tell which lines and branches of fluency/ none of them reaches
 	coverage erase
-	coverage run -m pytest -n 2
+	coverage run -m pytest -n 4
 	coverage combine --quiet
 	coverage report
 

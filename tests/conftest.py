@@ -1,5 +1,6 @@
 """Shared by the tests: a tiny random ModernBERT, and copies of the project to run pipelines in."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -159,8 +160,20 @@ def new_project(tmp_path, tiny_params) -> Callable[..., Project]:
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory, tiny_params) -> Path:
     """A folder with a project in which `make repro` has run, its results committed and pushed to `origin` beside it."""
-    folder = tmp_path_factory.mktemp("trained")
-    project = Project.new(folder / "project", tiny_params)
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent  # which all workers share: the first that comes makes it, the others wait
+    folder = root / "trained"
+    with (root / "trained.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            made = _made_by_repro(root / "trained.part", tiny_params)
+            made.rename(folder)
+    return folder
+
+
+def _made_by_repro(folder: Path, overrides: dict[str, str]) -> Path:
+    project = Project.new(folder / "project", overrides)
     # `make` finds the environment of these tests, and finds it complete; git wants no link for a .gitignore
     (project.folder / ".venv").mkdir()
     for path in Path(sys.prefix).iterdir():

@@ -194,7 +194,7 @@ def test_one_loop_from_rewrites_to_a_model_that_has_learnt_from_them(trained_pro
         **{"data.source": "[sample,path:../judged]", "pairs.max_train_samples": "null"},
         **{"train.per_device_train_batch_size": "128"},
     )
-    printed = trained_project.run("dvc repro")
+    printed = trained_project.run("dvc repro calibrate")
     assert "path:../judged: 5 rows, 0 rejected" in printed
     splits = {split: read_parquet(folder / f"data/pairs/{split}.parquet") for split in ("train", "validation", "test")}
     learnt = [pair for pair in splits["train"] if pair["corpus"] == "judged"]

@@ -95,9 +95,10 @@ def test_a_thousand_pairs_with_faults_and_two_kills_are_each_answered_once(score
     assert "answered: 990, unparsed: 10" in printed
 
 
-def test_the_judge_has_a_pipeline_of_its_own_and_is_compared_with_the_model(new_project):
+def test_the_judge_has_a_pipeline_of_its_own_and_is_compared_with_the_model(trained_project):
+    project = trained_project
     with ChatServer(key="sk-secret") as server:
-        project = new_project(overrides(server, api_key_env="JUDGE_KEY", splits="[]"))
+        project.override(**overrides(server, api_key_env="JUDGE_KEY", splits="[]"))
         project.run("dvc repro --all-pipelines")
         project.commit("results")
         assert "Data and pipelines are up to date" in project.run("dvc status")
