@@ -22,16 +22,22 @@ def layout_of(chosen: argparse.Namespace) -> Layout:
     """
     if (chosen.before_column is None) != (chosen.after_column is None):
         raise UserError("--before-column, --after-column: give both, or none")
+    if chosen.before_column and chosen.before_column == chosen.after_column:
+        raise UserError("--before-column, --after-column: name two columns")
     if chosen.delimiter and not chosen.table.is_dir() and suffix_of(chosen.table) not in (".csv", ".tsv"):
         raise UserError(f"{chosen.table}: --delimiter is for .csv and .tsv")
     return Layout(chosen.before_column, chosen.after_column, chosen.delimiter)
 
 
 def delimiter(text: str) -> str:
-    """One character, of which `\\t` is a tab; argparse names this function where it is none."""
+    """One character, of which `\\t` is a tab; argparse names this function where it is none.
+
+    Raises:
+        ArgumentTypeError: it is none, or one that has another meaning in CSV.
+    """
     mark = "\t" if text == "\\t" else text
     if len(mark) != 1 or mark in '"\r\n':
-        raise argparse.ArgumentTypeError(f"{text!r} is not one character")
+        raise argparse.ArgumentTypeError(f"{text!r} is no single mark other than a quotation mark or the end of a line")
     return mark
 
 

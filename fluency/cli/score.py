@@ -187,8 +187,10 @@ def tables_of(folder: Path, into: Path) -> tuple[list[tuple[Path, Path]], list[P
     """The tables in a folder and where each goes, which is the same name in another folder; and what is no table.
 
     Raises:
-        UserError: there are none, or they would get in each other's way.
+        UserError: there are none, they would get in each other's way, or `into` is no folder.
     """
+    if into.is_file():
+        raise UserError(f"{into}: is a file; a folder of tables goes to a folder")
     if into.resolve().is_relative_to(folder.resolve()):
         raise UserError(f"{into}: stands in the folder that is to be scored; name another")
     files = [

@@ -78,7 +78,7 @@ def _row(response: Mapping[str, Any]) -> Row:
     choice, usage = response["choices"][0], response.get("usage")
     names = ("prompt_tokens", "completion_tokens", "total_tokens")
     read_, written, total = (usage.get(name) if isinstance(usage, dict) else None for name in names)
-    if isinstance(read_, int) and isinstance(total, int):
+    if isinstance(read_, int) and isinstance(total, int) and total > read_:
         written = total - read_  # some count what a model thinks, and bill, in the total alone
     row = {
         "text": text(choice),

@@ -86,8 +86,8 @@ class FluencyReward:
         Args:
             prompts: not looked at.
             completions: of shape [completions].
-            columns: what the data set has beside the prompts, each of shape [completions], as lists, NumPy arrays or
-                pandas series; and what else TRL gives. By its `log_metric` go the shares of completions that copy the
+            columns: what the data set has beside the prompts, each of shape [completions], as lists or arrays of
+                NumPy, pandas or Arrow; and what else TRL gives. By its `log_metric` go the shares of completions that copy the
                 sentence, lie outside support or are not accepted at the operating point, and `drift`, 1 once there is
                 one, else 0; by its `log_extra` the reason why a completion has no score.
 
@@ -106,13 +106,13 @@ class FluencyReward:
         """
         log_metric, log_extra = columns.get("log_metric"), columns.get("log_extra")
         columns = {name: values for name, values in columns.items() if _is_column(name, values)}
-        texts = [_stripped(self.completion_text(completion)) for completion in completions]
+        texts = [_stripped(self.completion_text(completion)) for completion in values_of(completions)]
         sentences = _column("before", self.before, columns, len(texts))
         edits: list[AnyEdit] = list(zip(sentences, texts, strict=True))
         if self.part is not None:
             parts = map(_stripped, _column("part", self.part, columns, len(texts)))
-            counts = values_of(columns.get("occurrence", [None] * len(texts)))
-            occurrences = [None if is_missing(count) else count for count in counts]
+            columns = {"occurrence": [None] * len(texts)} | columns
+            occurrences = _column("occurrence", "occurrence", columns, len(texts))
             edits = list(zip(sentences, parts, texts, occurrences, strict=True))
         outcomes = list(self.scorer.score_stream(edits, monitor=self._monitor))
         copies = [_is_copy(edit) for edit in edits]

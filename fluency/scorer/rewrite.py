@@ -62,8 +62,11 @@ def plan_of(change: Change, max_share: float) -> Plan:
     """Which changes tell what the edits of a rewrite do.
 
     Raises:
+        ValueError: `max_share` is not between 0 and 1.
         NoEdit: a larger share than `max_share` of the words and marks changes.
     """
+    if not 0 <= max_share <= 1:
+        raise ValueError(f"max_share: must be between 0 and 1; found {max_share}")
     if (share := measures(change)["share"]) > max_share:
         raise NoEdit(f"no edit; {share:.0%} of its words and marks change, where {max_share:.0%} are the most")
     before, after = change

@@ -111,6 +111,7 @@ class FluencyScorer:
 
         Raises:
             CannotScore: a sentence is empty, no text or too long, or more of it changes than `max_share`.
+            ValueError: `max_share` is no share.
         """
         plan = plan_of(change_of((before, after)), max_share)
         return judged(plan, list(self.score_stream(plan.changes)), self.calibration.threshold)

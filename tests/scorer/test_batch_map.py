@@ -70,7 +70,7 @@ def test_a_batch_without_edits_or_with_scores_is_refused(models):
         score({"text": ["a cat"]})
     with pytest.raises(ValueError, match="score: the batch has such a column already"):
         score(COLUMNS | {"score": [1.0] * 40})
-    with pytest.raises(TypeError, match="a row instead of a batch: give map `batched=True`"):
+    with pytest.raises(TypeError, match="one row, where columns are needed; .* give map `batched=True`"):
         Dataset.from_dict(COLUMNS).map(score)
     with pytest.raises(UserError, match="no model there"):
         ScoreBatch(models)
