@@ -86,8 +86,8 @@ class FluencyReward:
         Args:
             prompts: not looked at.
             completions: of shape [completions].
-            columns: what the data set has beside the prompts, each of shape [completions], as lists or arrays of
-                NumPy, pandas or Arrow; and what else TRL gives. By its `log_metric` go the shares of completions that copy the
+            columns: what the data set has beside the prompts, each of shape [completions], as lists or arrays of NumPy,
+                pandas or Arrow; and what else TRL gives. By its `log_metric` go the shares of completions that copy the
                 sentence, lie outside support or are not accepted at the operating point, and `drift`, 1 once there is
                 one, else 0; by its `log_extra` the reason why a completion has no score.
 

@@ -121,9 +121,9 @@ def test_log_probabilities_become_the_score_where_they_are_given(judge_):
 
 
 def test_tokens_that_only_the_total_has_count_as_written(judge_):
-    usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 115}
-    found = judge_.judge({0: completion({"content": '{"verdict": "fluent"}'}, usage=usage)}, PAIRS[:1])
-    assert found.counts["tokens_out"] == 105
+    usages = [{"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": total} for total in (115, 0)]
+    answers = {n: completion({"content": '{"verdict": "fluent"}'}, usage=usage) for n, usage in enumerate(usages)}
+    assert [row["tokens_out"] for row in judge_.judge(answers, PAIRS[:2]).rows] == [105, 5]
 
 
 @pytest.mark.parametrize("usage", [None, [], "none", {"prompt_tokens": "many", "completion_tokens": None}])
