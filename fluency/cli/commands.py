@@ -2,6 +2,8 @@
 
 import argparse
 import sys
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 from fluency.utils.errors import UserError, exit_in_one_line
@@ -36,7 +38,7 @@ def main(arguments: list[str] | None = None) -> None:
         "-S", "--set-param", action="append", default=[], metavar="KEY=VALUE",
         help="a param that `dvc exp run -S KEY=VALUE` will set; may be repeated",
     )  # fmt: skip
-    command.set_defaults(run=_doctor)
+    command.set_defaults(run=_run_of("doctor"))
 
     command = add("summary", "print the figures of the last run as tables, and the bounds of the edits that it knows")
     command.set_defaults(run=_summary)
@@ -71,7 +73,7 @@ def main(arguments: list[str] | None = None) -> None:
         "--prune", action="store_true",
         help="end a training whose validation average precision is below the median of the earlier ones",
     )  # fmt: skip
-    command.set_defaults(run=_search)
+    command.set_defaults(run=_run_of("search"))
 
     command = add(
         "export",
@@ -99,7 +101,7 @@ def main(arguments: list[str] | None = None) -> None:
         "--limit", type=probability, dest="max_accepted", metavar="SHARE",
         help="fail where more than this share of a kind gets through, such as 0.02 (as attack.max_accepted)",
     )  # fmt: skip
-    command.set_defaults(run=_attack)
+    command.set_defaults(run=_run_of("attack"))
 
     command = add(
         "label",
@@ -116,7 +118,7 @@ def main(arguments: list[str] | None = None) -> None:
     command.add_argument("--count", type=count, default=100, help="edits to ask about (%(default)s)")
     command.add_argument("--model", default="models/fluency", help="as score takes it (%(default)s)")
     add_layout(command)
-    command.set_defaults(run=_label)
+    command.set_defaults(run=_run_of("label"))
 
     command = add(
         "compare",
@@ -131,7 +133,7 @@ def main(arguments: list[str] | None = None) -> None:
             help="a predictions file, a git revision, a DVC experiment, or workspace (%(default)s)",
         )  # fmt: skip
     command.add_argument("--limit", type=int, default=20, help="the most disagreements to list (%(default)s)")
-    command.set_defaults(run=_compare)
+    command.set_defaults(run=_run_of("compare"))
 
     command = add(
         "verify",
@@ -145,10 +147,25 @@ def main(arguments: list[str] | None = None) -> None:
     command = add("convert", "write pairs as the reference's edits (.jsonl) or as M2 (.m2)")
     command.add_argument("pairs", type=Path, help="a Parquet file of pairs, such as data/pairs/test.parquet")
     command.add_argument("to", type=Path, help="the file to write; its suffix tells the format")
-    command.set_defaults(run=_convert)
+    command.set_defaults(run=_run_of("convert"))
 
     chosen = parser.parse_args(arguments)
     exit_in_one_line(lambda: chosen.run(chosen))
+
+
+def _run_of(name: str) -> Callable[[argparse.Namespace], None]:
+    """What runs the command of the module `fluency.cli.NAME`, which brings torch, DVC or Optuna only then."""
+
+    def run(chosen: argparse.Namespace) -> None:
+        try:
+            module = import_module(f"fluency.cli.{name}")
+        except ModuleNotFoundError as missing:
+            raise UserError(
+                f"{missing}; `make .venv/installed` in a checkout, or install the extra that has it"
+            ) from None
+        module.run(chosen)
+
+    return run
 
 
 def _summary(_: argparse.Namespace) -> None:
@@ -159,23 +176,8 @@ def _summary(_: argparse.Namespace) -> None:
     print(summary(), end="")
     if support := read_json("metrics/validation.json").get("support"):
         print(f"\n{Support.of(support)}")
-    _note(freshness().note)
-
-
-def _note(text: str) -> None:
-    if text:
-        print(f"note: {text}")
-
-
-def _doctor(chosen: argparse.Namespace) -> None:
-    from fluency.cli.doctor import examine
-
-    amiss = 0
-    for finding in examine(chosen.set_param):
-        print(finding, flush=True)
-        amiss += bool(finding.remedy)
-    if amiss:
-        raise UserError(f"{amiss} of these need a look")
+    if note := freshness().note:
+        print(f"note: {note}")
 
 
 def _export(chosen: argparse.Namespace) -> None:
@@ -186,32 +188,6 @@ def _export(chosen: argparse.Namespace) -> None:
         raise UserError(note)
     export(chosen.folder)
     print(f"{chosen.folder}: {', '.join(sorted(path.name for path in chosen.folder.iterdir()))}")
-
-
-def _attack(chosen: argparse.Namespace) -> None:
-    from fluency.cli.attack import run  # brings torch
-
-    run(chosen)
-
-
-def _label(chosen: argparse.Namespace) -> None:
-    from fluency.cli.label import run  # brings torch and the client
-
-    run(chosen)
-
-
-def _compare(chosen: argparse.Namespace) -> None:
-    from fluency.cli.compare import run  # brings scikit-learn and DVC
-
-    run(chosen)
-
-
-def _search(chosen: argparse.Namespace) -> None:
-    try:
-        from fluency.cli.search import run  # brings DVC and Optuna
-    except ModuleNotFoundError as missing:
-        raise UserError(f"{missing}; `make .venv/installed`") from None
-    run(chosen)
 
 
 def _verify(chosen: argparse.Namespace) -> None:
@@ -226,15 +202,6 @@ def _verify(chosen: argparse.Namespace) -> None:
                 f"{chosen.folder}/results.json: {name} is off by {abs(published - computed):.7f}; "
                 f"logits and labels give {computed:.7f}"
             )
-
-
-def _convert(chosen: argparse.Namespace) -> None:
-    from fluency.cli.convert import convert
-
-    written, left_out = convert(chosen.pairs, chosen.to)
-    print(f"{chosen.to}: {written} pairs")
-    for reason, count in left_out.items():
-        print(f"left out: {count} pairs, {reason}")
 
 
 def _readme(_: argparse.Namespace) -> None:

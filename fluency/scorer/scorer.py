@@ -62,7 +62,8 @@ class FluencyScorer:
         Raises:
             UserError: there is no model, it is out of reach, it isn't whole, or it isn't ours.
         """
-        _leave_threads()
+        if os.getpid() != PROCESS:  # a forked worker would wait without end for the OpenMP threads of its parent
+            torch.set_num_threads(1)
         folder = locate(source, revision)
         calibration = checked(folder)
         device = device_at_hand()
@@ -237,12 +238,6 @@ class FluencyScorer:
         if self._process != os.getpid():
             self._process, self._tokenising, self._predicting = os.getpid(), Lock(), Lock()
             self.classifier.after_fork()
-
-
-def _leave_threads() -> None:
-    """In a forked worker, torch would wait without end for the OpenMP threads of its parent: do with one."""
-    if os.getpid() != PROCESS:
-        torch.set_num_threads(1)
 
 
 @cache
