@@ -9,9 +9,11 @@ from fluency.utils.errors import UserError
 
 def add_layout(command: argparse.ArgumentParser) -> None:
     """Make the options of `layout_of` known."""
-    command.add_argument("--before-column", metavar="NAME", help="of a table, the column of the sentences before")
-    command.add_argument("--after-column", metavar="NAME", help="the column of the sentences after")
-    command.add_argument("--delimiter", type=delimiter, metavar="MARK", help="between cells, where not of the suffix")
+    command.add_argument("--before-column", metavar="NAME", help="the table's column of sentences before the edit")
+    command.add_argument("--after-column", metavar="NAME", help="its column of sentences after the edit")
+    command.add_argument(
+        "--delimiter", type=delimiter, metavar="MARK", help="what stands between cells (from the suffix)"
+    )
 
 
 def layout_of(chosen: argparse.Namespace) -> Layout:

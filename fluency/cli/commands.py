@@ -1,4 +1,4 @@
-"""Command line: `python -m fluency COMMAND --help`."""
+"""The command line: which commands there are, and what they take."""
 
 import argparse
 import sys
@@ -20,66 +20,72 @@ except ModuleNotFoundError as missing:
 def main(arguments: list[str] | None = None) -> None:
     """Run one command; what the user can mend ends in one line and exit code 1."""
     installed = Path(sys.argv[0]).stem == "fluency"
-    parser = argparse.ArgumentParser(prog="fluency" if installed else "python -m fluency", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="fluency" if installed else "python -m fluency",
+        description="Train, measure and use a model that tells whether an edit keeps its sentence fluent.",
+        epilog="COMMAND --help explains a command.",
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def add(name: str, told: str, **more: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=told, **{"description": f"{told[0].upper()}{told[1:]}."} | more)
 
-    command = add(
-        "check", "read params.yaml as the stages will, and say what is wrong in it before anything is started"
-    )
+    command = add("check", "read params.yaml as the stages will, and say what is wrong in it, before a run")
     command.set_defaults(run=lambda _: load_params())
 
-    command = add(
-        "doctor", "look over machine and checkout before a long run, and say what to do about each thing amiss"
-    )
+    command = add("doctor", "look at this machine and this copy before a long run, and say how to mend what is wrong")
     command.add_argument(
         "-S", "--set-param", action="append", default=[], metavar="KEY=VALUE",
-        help="a param that `dvc exp run -S KEY=VALUE` will set; may be repeated",
+        help="a param as `dvc exp run -S KEY=VALUE` will set it; may be repeated",
     )  # fmt: skip
     command.set_defaults(run=_run_of("doctor"))
 
-    command = add("summary", "print the figures of the last run as tables, and the bounds of the edits that it knows")
+    command = add(
+        "summary", "print the figures of the last run as tables, and the bounds within which an edit is judged"
+    )
     command.set_defaults(run=_summary)
 
-    command = add("readme", "put the committed figures and the stages into the tables of the pages")
+    command = add("readme", "write the committed figures and the stages into the tables of the pages")
     command.set_defaults(run=_readme)
 
     score_command.add_to(commands)
 
     command = add(
         "search",
-        "let Optuna choose params, one experiment each, by a figure of validation",
-        description="Let Optuna choose params, one DVC experiment for each choice, by a figure of validation; the test "
-        "stays unseen. What was cut off goes on when the same command is started again. The study, a table and a "
-        "picture of which param mattered go to results/search/NAME/.",
+        "let Optuna choose params by a figure of validation, one experiment for each choice",
+        description="Let Optuna choose params by a figure of validation, one DVC experiment for each choice. The test "
+        "pairs are not looked at. A run that was cut off goes on when you start the same command again. The study, a "
+        "table, and a picture that shows which params mattered are written to results/search/NAME/.",
         epilog="example: python -m fluency search -S 'edit_head.learning_rate=tag(log,interval(3e-4,3e-3))' "
         "-S edit_head.hidden_size=256,512",
     )  # fmt: skip
     command.add_argument(
         "-S", "--set-param", action="append", default=[], metavar="KEY=VALUE",
-        help="where to look, as `dvc exp run -S` writes it: A,B or interval(LOW,HIGH), int(interval(LOW,HIGH)), "
-        "tag(log,interval(LOW,HIGH)); a single value stays; may be repeated",
+        help="the values to try, as `dvc exp run -S` writes them: A,B or interval(LOW,HIGH), int(interval(LOW,HIGH)), "
+        "tag(log,interval(LOW,HIGH)); a single value is the same in all trials; may be repeated",
     )  # fmt: skip
-    command.add_argument("--trials", type=count, default=20, help="experiments in all, earlier ones too (%(default)s)")
+    command.add_argument(
+        "--trials", type=count, default=20, help="number of experiments, with earlier ones (%(default)s)"
+    )
     command.add_argument(
         "--figure", default="average_precision",
-        help="what to raise, in metrics/validation.json, such as precision_at_recall.0.8 (%(default)s)",
+        help="the figure of metrics/validation.json to raise, such as precision_at_recall.0.8 (%(default)s)",
     )  # fmt: skip
-    command.add_argument("--name", default="search", help="of the study; its experiments are NAME-0 ... (%(default)s)")
-    command.add_argument("--seed", type=int, default=42, help="of what is chosen (%(default)s)")
+    command.add_argument(
+        "--name", default="search", help="name of the study; its experiments are NAME-0 ... (%(default)s)"
+    )
+    command.add_argument("--seed", type=int, default=42, help="seed of the choices (%(default)s)")
     command.add_argument(
         "--prune", action="store_true",
-        help="end a training whose validation average precision is below the median of the earlier ones",
+        help="end a training early if its average precision on validation is below the median of the earlier ones",
     )  # fmt: skip
     command.set_defaults(run=_run_of("search"))
 
     command = add(
         "export",
         "pack the trained model into a folder to publish, with its calibration and a model card",
-        description="Pack the trained model, its tokenizer, its calibration and a model card with its figures into a "
-        "folder, as a model hub has them. An earlier export there is replaced.",
+        description="Pack the trained model, its tokenizer, its calibration, and a model card with its figures into a "
+        "folder that a model hub takes. An earlier export in this folder is replaced.",
         epilog="example: python -m fluency export exported",
     )
     command.add_argument("folder", type=Path, help="the folder to write")
@@ -87,44 +93,48 @@ def main(arguments: list[str] | None = None) -> None:
 
     command = add(
         "attack",
-        "try to get nonsense past the model, and tell how much of each kind gets through",
-        description="Try to get nonsense past the model: rewrites of the test sentences with noise, symbols, repeated "
-        "words, separators, prompt injections, in another language and so on, chains of harm, and the best of several "
-        "random ones by the score. Print how many of each kind are accepted at the operating point, and how many are "
-        "outside support, as the stage of that name writes them to metrics/attack.json.",
+        "try to get nonsense past the model, and print how much of each kind it accepts",
+        description="Try to get nonsense past the model: the test sentences with noise, symbols, repeated words, "
+        "separators or prompt injections, in another language and so on; several harmful edits in a row; and the best "
+        "by score of several random rewrites. Print how many of each kind the model accepts at its threshold, and how "
+        "many are unlike validation, so that it was not asked. The stage `attack` writes the same to "
+        "metrics/attack.json.",
         epilog="example: python -m fluency attack --limit 0.02",
     )
-    command.add_argument("--tries", type=count, help="of each kind, at most one a sentence (as attack.tries)")
-    command.add_argument("--rounds", type=count, help="draws in each try of best_of_n (as attack.rounds)")
-    command.add_argument("--seed", type=int, help="of what is tried (as attack.seed)")
+    command.add_argument("--tries", type=count, help="attempts of each kind, one a sentence at most (attack.tries)")
+    command.add_argument("--rounds", type=count, help="draws in each attempt of best_of_n (attack.rounds)")
+    command.add_argument("--seed", type=int, help="seed of the attempts (attack.seed)")
     command.add_argument(
         "--limit", type=probability, dest="max_accepted", metavar="SHARE",
-        help="fail where more than this share of a kind gets through, such as 0.02 (as attack.max_accepted)",
+        help="fail if more than this share of any kind is accepted, such as 0.02 (attack.max_accepted)",
     )  # fmt: skip
     command.set_defaults(run=_run_of("attack"))
 
     command = add(
         "label",
-        "have a language model judge the rewrites that the trained one is least sure of, as a corpus to train on",
-        description="Have a language model (the block llm of params.yaml) judge the rewrites that the trained one is "
-        "least sure of, and write them to a folder that data.source takes: single edits within support whose score is "
-        "nearest to the operating point, one of each group of like sentences, and none like the validation pairs, the "
-        "test pairs or the challenge set. It may cost money: llm.max_calls limits it. Answers are kept in "
-        ".answers/, and a run that was cut off goes on without asking twice.",
+        "let a language model judge the rewrites of which yours is least sure, and write a corpus to train on",
+        description="Let a language model (the block llm of params.yaml) judge the rewrites of which the trained model "
+        "is least sure, and write them to a folder that data.source takes. These are single edits like those of "
+        "validation whose score is nearest to the threshold, one of each group of like sentences. None is like the "
+        "validation pairs, the test pairs or the challenge set. It may cost money; llm.max_calls is the limit. Answers "
+        "are kept in .answers/, so a run that was cut off goes on and asks nothing twice.",
         epilog="example: python -m fluency label rewrites.jsonl -o ../judged --count 200",
     )
-    command.add_argument("table", type=Path, metavar="REWRITES", help="a table of rewrites, as score reads it")
-    command.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="a folder to make")
-    command.add_argument("--count", type=count, default=100, help="edits to ask about (%(default)s)")
-    command.add_argument("--model", default="models/fluency", help="as score takes it (%(default)s)")
+    command.add_argument("table", type=Path, metavar="REWRITES", help="a table of rewrites, as `score` reads it")
+    command.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="the new folder to write")
+    command.add_argument("--count", type=count, default=100, help="number of edits to ask about (%(default)s)")
+    command.add_argument(
+        "--model", default="models/fluency", help="the trained model, as `score` takes it (%(default)s)"
+    )
     add_layout(command)
     command.set_defaults(run=_run_of("label"))
 
     command = add(
         "compare",
-        "tell which of two sets of predictions is better, by paired tests, and list the edits on which they disagree",
-        description="Tell which of two sets of predictions of the test pairs is better, as Markdown: figures with the "
-        "95 % interval of their difference, a sign test by group, and the edits on which they disagree, worst first.",
+        "test which of two sets of predictions is better, and list the edits on which they disagree",
+        description="Test which of two sets of predictions of the test pairs is better. Print as Markdown the figures "
+        "with the 95 % interval of their difference, a sign test by group, and the edits on which they disagree, worst "
+        "first.",
         epilog="example: python -m fluency compare HEAD workspace",
     )
     for name, default in (("a", "HEAD"), ("b", "workspace")):
@@ -132,13 +142,14 @@ def main(arguments: list[str] | None = None) -> None:
             name, nargs="?", default=default,
             help="a predictions file, a git revision, a DVC experiment, or workspace (%(default)s)",
         )  # fmt: skip
-    command.add_argument("--limit", type=int, default=20, help="the most disagreements to list (%(default)s)")
+    command.add_argument("--limit", type=int, default=20, help="number of disagreements to list (%(default)s)")
     command.set_defaults(run=_run_of("compare"))
 
     command = add(
         "verify",
         "compute a published run's results again, from its logits and labels",
-        description="Compute results.json again from predictions.txt (two logits a row) and labels.txt beside it.",
+        description="Compute results.json again from predictions.txt (two logits a row) and labels.txt beside it, and "
+        "fail if a figure differs.",
         epilog="example: python -m fluency verify results",
     )
     command.add_argument("folder", type=Path, help="the folder that has the three files")
