@@ -21,9 +21,10 @@ def visible(text: str) -> str:
         >>> visible("She\\u200b goes\\nhome. ")
         'She goes home.'
     """
+    text = _INVISIBLE.sub("", text)
     if not text.isascii():
-        text = unicodedata.normalize("NFC", text)
-    return " ".join(_INVISIBLE.sub("", text).split())
+        text = unicodedata.normalize("NFC", text)  # last: what was between a letter and its accent is gone
+    return " ".join(text.split())
 
 
 def change_of(edit: AnyEdit | Mapping[str, Any]) -> Change:

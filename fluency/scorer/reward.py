@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fluency.edits.forms import AnyEdit, CannotScore, EditNotFound, check_sentence
+from fluency.edits.forms import AnyEdit, CannotScore, EditNotFound
 from fluency.evaluation.monitor import Monitor
 from fluency.evaluation.support import OutsideSupport
 from fluency.scorer.completion import Completion, written_text
-from fluency.scorer.inputs import change_of, is_missing, values_of, visible
+from fluency.scorer.inputs import change_or_error, is_missing, values_of
 from fluency.scorer.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -114,8 +114,9 @@ class FluencyReward:
             columns = {"occurrence": [None] * len(texts)} | columns
             occurrences = _column("occurrence", "occurrence", columns, len(texts))
             edits = list(zip(sentences, parts, texts, occurrences, strict=True))
-        outcomes = list(self.scorer.score_stream(edits, monitor=self._monitor))
-        copies = [_is_copy(edit) for edit in edits]
+        changes = [change_or_error(edit) for edit in edits]
+        outcomes = list(self.scorer.score_stream(changes, monitor=self._monitor))
+        copies = [isinstance(its, tuple) and its[0] == its[1] for its in changes]
         threshold = self.scorer.calibration.threshold
         reached = [not isinstance(outcome, CannotScore) and outcome >= threshold for outcome in outcomes]
         if log_metric and outcomes:
@@ -134,7 +135,8 @@ class FluencyReward:
     def _reward(self, sentence: Any, outcome: Outcome) -> float | None:
         if not isinstance(outcome, CannotScore):
             return outcome
-        return None if isinstance(outcome, EditNotFound) or not _is_sentence(sentence) else self.unscorable
+        no_sentence = isinstance(change_or_error((sentence, sentence)), CannotScore)
+        return None if no_sentence or isinstance(outcome, EditNotFound) else self.unscorable
 
 
 def _is_column(name: str, values: Any) -> bool:
@@ -152,20 +154,3 @@ def _column(argument: str, name: str, columns: Mapping[str, Any], rows: int) -> 
 
 def _stripped(text: Any) -> Any:
     return text.strip() if isinstance(text, str) else text
-
-
-def _is_copy(edit: AnyEdit) -> bool:
-    try:
-        before, after = change_of(edit)
-    except CannotScore:
-        return False
-    return before == after
-
-
-def _is_sentence(sentence: Any) -> bool:
-    try:
-        check_sentence("before", sentence)
-        check_sentence("before", visible(sentence))
-    except CannotScore:
-        return False
-    return True
