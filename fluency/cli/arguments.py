@@ -1,6 +1,7 @@
 """Arguments that several commands have."""
 
 import argparse
+import re
 
 from fluency.corpus.lines import suffix_of
 from fluency.scorer.table_source import Layout
@@ -49,6 +50,13 @@ def probability(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
     return value
+
+
+def study(text: str) -> str:
+    """A name that may stand in a path and in a git reference; argparse names this function where it is none."""
+    if not re.fullmatch(r"\w[\w-]*", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"{text!r} has more than letters, digits, - and _")
+    return text
 
 
 def count(text: str) -> int:

@@ -10,7 +10,7 @@ from fluency.utils.errors import UserError, exit_in_one_line
 
 try:
     from fluency.cli import score as score_command
-    from fluency.cli.arguments import add_layout, count, probability
+    from fluency.cli.arguments import add_layout, count, probability, study
     from fluency.params import load_params
     from fluency.utils.files import read_json, write_text
 except ModuleNotFoundError as missing:
@@ -72,7 +72,7 @@ def main(arguments: list[str] | None = None) -> None:
         help="the figure of metrics/validation.json to raise, such as precision_at_recall.0.8 (%(default)s)",
     )  # fmt: skip
     command.add_argument(
-        "--name", default="search", help="name of the study; its experiments are NAME-0 ... (%(default)s)"
+        "--name", type=study, default="search", help="name of the study; its experiments are NAME-0 ... (%(default)s)"
     )
     command.add_argument("--seed", type=int, default=42, help="seed of the choices (%(default)s)")
     command.add_argument(

@@ -85,6 +85,11 @@ def test_every_pair_has_a_row_that_says_what_came_of_it(judge_):
     assert (rows[3]["tokens_in"], rows[3]["tokens_out"]) == (100, None)
 
 
+def test_an_answer_that_was_cut_off_in_its_midst_says_so(judge_):
+    rows = judge_.judge({0: completion({"content": '{"verdict": "flu'}, "length")}).rows
+    assert rows[0]["problem"] == "no JSON object with a verdict; finish_reason length"
+
+
 def test_half_a_character_in_an_answer_can_be_written(judge_, tmp_path):
     reason = answer(r'{"verdict": "fluent", "reason": "\ud83d"}')
     found = judge_.judge({0: reason, 1: answer("\ud83d")})
