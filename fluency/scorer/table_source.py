@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -159,7 +160,7 @@ def look_over(source: Path, target: Path = PIPE, layout: Layout = AS_NAMED) -> T
         rows, schema = _read_through(source, layout, target if suffix_of(target) in TYPED else None)
     check_results(source, schema.names)
     if suffix_of(target) in TYPED:
-        _check_held(target, schema)
+        _check_held(target, source, schema)
     if schema.names and isinstance(problem := layout.edit_of(dict.fromkeys(schema.names)), CannotScore):
         raise UserError(f"{source}: {problem}")
     return Table(source, target, rows, schema, state, layout)
@@ -173,12 +174,13 @@ def _rows_and_schema(source: Path) -> tuple[int, pa.Schema]:
         return sum(map(len, batches)), _without_views(schema)
 
 
-def _check_held(file: Path, schema: pa.Schema) -> None:
-    """Raise UserError if the typed file `file` cannot hold such columns, or rows cannot be taken from them."""
-    with explained_misfit(file):
-        none = schema.empty_table().take(pa.array([], pa.int64()))
-        if suffix_of(file) == ".parquet":
-            pq.write_table(none, pa.BufferOutputStream())
+def _check_held(target: Path, source: Path, schema: pa.Schema) -> None:
+    """Raise UserError if a typed file cannot hold such columns, or Arrow cannot take rows from those of `source`."""
+    with explained_misfit(target):
+        if suffix_of(target) == ".parquet":
+            pq.ParquetWriter(pa.BufferOutputStream(), schema).close()
+        for batch in islice(batches_of(source, 1), 1) if suffix_of(source) in TYPED else ():
+            batch.filter(pa.array([False] * len(batch), pa.bool_()))
 
 
 def _read_through(source: Path, layout: Layout, typed: Path | None) -> tuple[int, pa.Schema]:
