@@ -224,5 +224,5 @@ def _told(error: Exception) -> str:
         return str(error.__cause__ or error)
     told = error.response.text
     if found := re.search(r'"message"\s*:\s*"((?:[^"\\]|\\.)*)"', told):
-        told = found[1]
+        told = found[1].replace('\\"', '"')
     return f"{error.response.extensions.get('status', error.status_code)}: {' '.join(told.split())[:200]}"

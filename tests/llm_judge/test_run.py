@@ -86,7 +86,7 @@ def test_every_pair_has_a_row_that_says_what_came_of_it(judge_):
 
 
 def test_an_answer_that_was_cut_off_in_its_midst_says_so(judge_):
-    rows = judge_.judge({0: completion({"content": '{"verdict": "flu'}, "length")}).rows
+    rows = judge_.judge(ANSWERS | {0: completion({"content": '{"verdict": "flu'}, "length")}).rows
     assert rows[0]["problem"] == "no JSON object with a verdict; finish_reason length"
 
 
