@@ -1,5 +1,6 @@
 """The table that is to be scored: how its rows hold edits, and a look over it before the model is asked."""
 
+import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -153,6 +154,9 @@ def look_over(source: Path, target: Path = PIPE, layout: Layout = AS_NAMED) -> T
     for file in (source, target):
         if not is_table(file):
             raise UserError(f"{file}: its suffix names no kind of table; {KNOWN}")
+    above = next(folder for folder in target.parents if folder.exists())
+    if target != PIPE and not (above.is_dir() and os.access(above, os.W_OK)):
+        raise UserError(f"{target}: nothing can be written into {above}; name another place")
     if suffix_of(source) in TYPED:
         rows, schema = _rows_and_schema(source)
         check_columns(source, schema.names)

@@ -296,7 +296,7 @@ def test_what_is_amiss_is_said_in_one_line_before_anything_is_scored(refused):
         (["edits.jsonl", "--before-column", "after", "--after-column", "after"], "name two columns"),
         (["edits.jsonl", "-o", "edits.jsonl"], "edits.jsonl: would replace what is to be scored"),
         (["x.jsonl.rejected.jsonl", "-o", "x.jsonl"], "x.jsonl.rejected.jsonl: would replace what is to be scored"),
-        (["edits.jsonl", "-o", "edits.parquet/s.jsonl"], "edits.parquet"),
+        (["edits.jsonl", "-o", "edits.parquet/new/s.jsonl"], "nothing can be written into edits.parquet; name another"),
         (["empty", "-o", "scored"], "empty: holds no table; known are .jsonl"),
         (["empty"], "empty: a folder needs another to go to"),
         (["folder.jsonl", "-o", "folder.jsonl/scored"], "folder.jsonl/scored: stands in the folder"),
