@@ -20,7 +20,7 @@ from fluency.model.device import device_at_hand
 from fluency.scorer.artifact import checked, locate, whole_name
 from fluency.scorer.inputs import change_of, change_or_error, each_edit
 from fluency.scorer.outcome import Errors, Outcome, Outside, Readable, outcomes_of, readable_or_error, scores_of
-from fluency.scorer.rewrite import MAX_SHARE, Rewrite, judged, plan_of
+from fluency.scorer.rewrite import MAX_SHARE, Rewrite, judged
 from fluency.utils.processes import PROCESS
 
 
@@ -114,8 +114,8 @@ class FluencyScorer:
             CannotScore: a sentence is empty, no text or too long, or more of it changes than `max_share`.
             ValueError: `max_share` is no share.
         """
-        plan = plan_of(change_of((before, after)), max_share)
-        return judged(plan, list(self.score_stream(plan.changes)), self.calibration.threshold)
+        change, threshold = change_of((before, after)), self.calibration.threshold
+        return judged(change, self.score_stream, max_share=max_share, threshold=threshold)
 
     def score_stream(
         self, edits: Iterable[AnyEdit], *, ask_outside: bool = True, monitor: Monitor | None = None
