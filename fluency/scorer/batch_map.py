@@ -61,8 +61,6 @@ class ScoreBatch:
             TypeError: it is a row, as `map` gives it without `batched=True`.
         """
         columns = columns_of(batch)
-        if hasattr(batch, "to_pydict"):  # Arrow, whose own columns datasets does not take back
-            columns = batch.to_pydict()
         if there := [name for name in RESULTS if name in columns]:
             raise ValueError(f"{there[0]}: the batch has such a column already; rename it, or it would be lost")
         from_record(dict.fromkeys(columns))

@@ -85,7 +85,8 @@ def columns_of(table: Any) -> dict[str, Any]:
     names = list(getattr(table, "column_names", getattr(table, "columns", table)))
     if twice := [name for name, times in Counter(names).items() if times > 1]:
         raise ValueError(f"two columns are called {twice[0]!r}; rename one")
-    columns = {name: table[name] for name in names}
+    # Arrow's own columns would not do: datasets takes none back from what maps a batch
+    columns = table.to_pydict() if hasattr(table, "to_pydict") else {name: table[name] for name in names}
     if any(isinstance(columns[name], str | None) for name in EDIT_COLUMNS & columns.keys()):
         raise TypeError("one row, where columns are needed; put it into a list, or give map `batched=True`")
     return columns
