@@ -1,14 +1,16 @@
-"""Command line: `python -m fluency COMMAND --help`."""
+"""The command line: which commands there are, and what they take."""
 
 import argparse
 import sys
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 from fluency.utils.errors import UserError, exit_in_one_line
 
 try:
     from fluency.cli import score as score_command
-    from fluency.cli.arguments import add_layout, count, probability
+    from fluency.cli.arguments import add_layout, count, probability, study
     from fluency.params import load_params
     from fluency.utils.files import read_json, write_text
 except ModuleNotFoundError as missing:
@@ -18,66 +20,72 @@ except ModuleNotFoundError as missing:
 def main(arguments: list[str] | None = None) -> None:
     """Run one command; what the user can mend ends in one line and exit code 1."""
     installed = Path(sys.argv[0]).stem == "fluency"
-    parser = argparse.ArgumentParser(prog="fluency" if installed else "python -m fluency", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="fluency" if installed else "python -m fluency",
+        description="Train, measure and use a model that tells whether an edit keeps its sentence fluent.",
+        epilog="COMMAND --help explains a command.",
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def add(name: str, told: str, **more: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=told, **{"description": f"{told[0].upper()}{told[1:]}."} | more)
 
-    command = add(
-        "check", "read params.yaml as the stages will, and say what is wrong in it before anything is started"
-    )
+    command = add("check", "read params.yaml as the stages will, and say what is wrong in it, before a run")
     command.set_defaults(run=lambda _: load_params())
 
-    command = add(
-        "doctor", "look over machine and checkout before a long run, and say what to do about each thing amiss"
-    )
+    command = add("doctor", "look at this machine and this copy before a long run, and say how to mend what is wrong")
     command.add_argument(
         "-S", "--set-param", action="append", default=[], metavar="KEY=VALUE",
-        help="a param that `dvc exp run -S KEY=VALUE` will set; may be repeated",
+        help="a param as `dvc exp run -S KEY=VALUE` will set it; may be repeated",
     )  # fmt: skip
-    command.set_defaults(run=_doctor)
+    command.set_defaults(run=_run_of("doctor"))
 
-    command = add("summary", "print the figures of the last run as tables, and the bounds of the edits that it knows")
+    command = add(
+        "summary", "print the figures of the last run as tables, and the bounds within which an edit is judged"
+    )
     command.set_defaults(run=_summary)
 
-    command = add("readme", "put the committed figures and the stages into the tables of the pages")
+    command = add("readme", "write the committed figures and the stages into the tables of the pages")
     command.set_defaults(run=_readme)
 
     score_command.add_to(commands)
 
     command = add(
         "search",
-        "let Optuna choose params, one experiment each, by a figure of validation",
-        description="Let Optuna choose params, one DVC experiment for each choice, by a figure of validation; the test "
-        "stays unseen. What was cut off goes on when the same command is started again. The study, a table and a "
-        "picture of which param mattered go to results/search/NAME/.",
+        "let Optuna choose params by a figure of validation, one experiment for each choice",
+        description="Let Optuna choose params by a figure of validation, one DVC experiment for each choice. The test "
+        "pairs are not looked at. A run that was cut off goes on when you start the same command again. The study, a "
+        "table, and a picture that shows which params mattered are written to results/search/NAME/.",
         epilog="example: python -m fluency search -S 'edit_head.learning_rate=tag(log,interval(3e-4,3e-3))' "
         "-S edit_head.hidden_size=256,512",
     )  # fmt: skip
     command.add_argument(
         "-S", "--set-param", action="append", default=[], metavar="KEY=VALUE",
-        help="where to look, as `dvc exp run -S` writes it: A,B or interval(LOW,HIGH), int(interval(LOW,HIGH)), "
-        "tag(log,interval(LOW,HIGH)); a single value stays; may be repeated",
+        help="the values to try, as `dvc exp run -S` writes them: A,B or interval(LOW,HIGH), int(interval(LOW,HIGH)), "
+        "tag(log,interval(LOW,HIGH)); a single value is the same in all trials; may be repeated",
     )  # fmt: skip
-    command.add_argument("--trials", type=count, default=20, help="experiments in all, earlier ones too (%(default)s)")
+    command.add_argument(
+        "--trials", type=count, default=20, help="number of experiments, with earlier ones (%(default)s)"
+    )
     command.add_argument(
         "--figure", default="average_precision",
-        help="what to raise, in metrics/validation.json, such as precision_at_recall.0.8 (%(default)s)",
+        help="the figure of metrics/validation.json to raise, such as precision_at_recall.0.8 (%(default)s)",
     )  # fmt: skip
-    command.add_argument("--name", default="search", help="of the study; its experiments are NAME-0 ... (%(default)s)")
-    command.add_argument("--seed", type=int, default=42, help="of what is chosen (%(default)s)")
+    command.add_argument(
+        "--name", type=study, default="search", help="name of the study; its experiments are NAME-0 ... (%(default)s)"
+    )
+    command.add_argument("--seed", type=int, default=42, help="seed of the choices (%(default)s)")
     command.add_argument(
         "--prune", action="store_true",
-        help="end a training whose validation average precision is below the median of the earlier ones",
+        help="end a training early if its average precision on validation is below the median of the earlier ones",
     )  # fmt: skip
-    command.set_defaults(run=_search)
+    command.set_defaults(run=_run_of("search"))
 
     command = add(
         "export",
         "pack the trained model into a folder to publish, with its calibration and a model card",
-        description="Pack the trained model, its tokenizer, its calibration and a model card with its figures into a "
-        "folder, as a model hub has them. An earlier export there is replaced.",
+        description="Pack the trained model, its tokenizer, its calibration, and a model card with its figures into a "
+        "folder that a model hub takes. An earlier export in this folder is replaced.",
         epilog="example: python -m fluency export exported",
     )
     command.add_argument("folder", type=Path, help="the folder to write")
@@ -85,44 +93,48 @@ def main(arguments: list[str] | None = None) -> None:
 
     command = add(
         "attack",
-        "try to get nonsense past the model, and tell how much of each kind gets through",
-        description="Try to get nonsense past the model: rewrites of the test sentences with noise, symbols, repeated "
-        "words, separators, prompt injections, in another language and so on, chains of harm, and the best of several "
-        "random ones by the score. Print how many of each kind are accepted at the operating point, and how many are "
-        "outside support, as the stage of that name writes them to metrics/attack.json.",
+        "try to get nonsense past the model, and print how much of each kind it accepts",
+        description="Try to get nonsense past the model: the test sentences with noise, symbols, repeated words, "
+        "separators or prompt injections, in another language and so on; several harmful edits in a row; and the best "
+        "by score of several random rewrites. Print how many of each kind the model accepts at its threshold, and how "
+        "many are unlike validation, so that it was not asked. The stage `attack` writes the same to "
+        "metrics/attack.json.",
         epilog="example: python -m fluency attack --limit 0.02",
     )
-    command.add_argument("--tries", type=count, help="of each kind, at most one a sentence (as attack.tries)")
-    command.add_argument("--rounds", type=count, help="draws in each try of best_of_n (as attack.rounds)")
-    command.add_argument("--seed", type=int, help="of what is tried (as attack.seed)")
+    command.add_argument("--tries", type=count, help="attempts of each kind, one a sentence at most (attack.tries)")
+    command.add_argument("--rounds", type=count, help="draws in each attempt of best_of_n (attack.rounds)")
+    command.add_argument("--seed", type=int, help="seed of the attempts (attack.seed)")
     command.add_argument(
         "--limit", type=probability, dest="max_accepted", metavar="SHARE",
-        help="fail where more than this share of a kind gets through, such as 0.02 (as attack.max_accepted)",
+        help="fail if more than this share of any kind is accepted, such as 0.02 (attack.max_accepted)",
     )  # fmt: skip
-    command.set_defaults(run=_attack)
+    command.set_defaults(run=_run_of("attack"))
 
     command = add(
         "label",
-        "have a language model judge the rewrites that the trained one is least sure of, as a corpus to train on",
-        description="Have a language model (the block llm of params.yaml) judge the rewrites that the trained one is "
-        "least sure of, and write them to a folder that data.source takes: single edits within support whose score is "
-        "nearest to the operating point, one of each group of like sentences, and none like the validation pairs, the "
-        "test pairs or the challenge set. It may cost money: llm.max_calls limits it. Answers are kept in "
-        ".answers/, and a run that was cut off goes on without asking twice.",
+        "let a language model judge the rewrites of which yours is least sure, and write a corpus to train on",
+        description="Let a language model (the block llm of params.yaml) judge the rewrites of which the trained model "
+        "is least sure, and write them to a folder that data.source takes. These are single edits like those of "
+        "validation whose score is nearest to the threshold, one of each group of like sentences. None is like the "
+        "validation pairs, the test pairs or the challenge set. It may cost money; llm.max_calls is the limit. Answers "
+        "are kept in .answers/, so a run that was cut off goes on and asks nothing twice.",
         epilog="example: python -m fluency label rewrites.jsonl -o ../judged --count 200",
     )
-    command.add_argument("table", type=Path, metavar="REWRITES", help="a table of rewrites, as score reads it")
-    command.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="a folder to make")
-    command.add_argument("--count", type=count, default=100, help="edits to ask about (%(default)s)")
-    command.add_argument("--model", default="models/fluency", help="as score takes it (%(default)s)")
+    command.add_argument("table", type=Path, metavar="REWRITES", help="a table of rewrites, as `score` reads it")
+    command.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="the new folder to write")
+    command.add_argument("--count", type=count, default=100, help="number of edits to ask about (%(default)s)")
+    command.add_argument(
+        "--model", default="models/fluency", help="the trained model, as `score` takes it (%(default)s)"
+    )
     add_layout(command)
-    command.set_defaults(run=_label)
+    command.set_defaults(run=_run_of("label"))
 
     command = add(
         "compare",
-        "tell which of two sets of predictions is better, by paired tests, and list the edits on which they disagree",
-        description="Tell which of two sets of predictions of the test pairs is better, as Markdown: figures with the "
-        "95 % interval of their difference, a sign test by group, and the edits on which they disagree, worst first.",
+        "test which of two sets of predictions is better, and list the edits on which they disagree",
+        description="Test which of two sets of predictions of the test pairs is better. Print as Markdown the figures "
+        "with the 95 % interval of their difference, a sign test by group, and the edits on which they disagree, worst "
+        "first.",
         epilog="example: python -m fluency compare HEAD workspace",
     )
     for name, default in (("a", "HEAD"), ("b", "workspace")):
@@ -130,13 +142,14 @@ def main(arguments: list[str] | None = None) -> None:
             name, nargs="?", default=default,
             help="a predictions file, a git revision, a DVC experiment, or workspace (%(default)s)",
         )  # fmt: skip
-    command.add_argument("--limit", type=int, default=20, help="the most disagreements to list (%(default)s)")
-    command.set_defaults(run=_compare)
+    command.add_argument("--limit", type=int, default=20, help="number of disagreements to list (%(default)s)")
+    command.set_defaults(run=_run_of("compare"))
 
     command = add(
         "verify",
         "compute a published run's results again, from its logits and labels",
-        description="Compute results.json again from predictions.txt (two logits a row) and labels.txt beside it.",
+        description="Compute results.json again from predictions.txt (two logits a row) and labels.txt beside it, and "
+        "fail if a figure differs.",
         epilog="example: python -m fluency verify results",
     )
     command.add_argument("folder", type=Path, help="the folder that has the three files")
@@ -145,10 +158,25 @@ def main(arguments: list[str] | None = None) -> None:
     command = add("convert", "write pairs as the reference's edits (.jsonl) or as M2 (.m2)")
     command.add_argument("pairs", type=Path, help="a Parquet file of pairs, such as data/pairs/test.parquet")
     command.add_argument("to", type=Path, help="the file to write; its suffix tells the format")
-    command.set_defaults(run=_convert)
+    command.set_defaults(run=_run_of("convert"))
 
     chosen = parser.parse_args(arguments)
     exit_in_one_line(lambda: chosen.run(chosen))
+
+
+def _run_of(name: str) -> Callable[[argparse.Namespace], None]:
+    """What runs the command of the module `fluency.cli.NAME`, which brings torch, DVC or Optuna only then."""
+
+    def run(chosen: argparse.Namespace) -> None:
+        try:
+            module = import_module(f"fluency.cli.{name}")
+        except ModuleNotFoundError as missing:
+            raise UserError(
+                f"{missing}; `make .venv/installed` in a checkout, or install the extra that has it"
+            ) from None
+        module.run(chosen)
+
+    return run
 
 
 def _summary(_: argparse.Namespace) -> None:
@@ -159,23 +187,8 @@ def _summary(_: argparse.Namespace) -> None:
     print(summary(), end="")
     if support := read_json("metrics/validation.json").get("support"):
         print(f"\n{Support.of(support)}")
-    _note(freshness().note)
-
-
-def _note(text: str) -> None:
-    if text:
-        print(f"note: {text}")
-
-
-def _doctor(chosen: argparse.Namespace) -> None:
-    from fluency.cli.doctor import examine
-
-    amiss = 0
-    for finding in examine(chosen.set_param):
-        print(finding, flush=True)
-        amiss += bool(finding.remedy)
-    if amiss:
-        raise UserError(f"{amiss} of these need a look")
+    if note := freshness().note:
+        print(f"note: {note}")
 
 
 def _export(chosen: argparse.Namespace) -> None:
@@ -186,32 +199,6 @@ def _export(chosen: argparse.Namespace) -> None:
         raise UserError(note)
     export(chosen.folder)
     print(f"{chosen.folder}: {', '.join(sorted(path.name for path in chosen.folder.iterdir()))}")
-
-
-def _attack(chosen: argparse.Namespace) -> None:
-    from fluency.cli.attack import run  # brings torch
-
-    run(chosen)
-
-
-def _label(chosen: argparse.Namespace) -> None:
-    from fluency.cli.label import run  # brings torch and the client
-
-    run(chosen)
-
-
-def _compare(chosen: argparse.Namespace) -> None:
-    from fluency.cli.compare import run  # brings scikit-learn and DVC
-
-    run(chosen)
-
-
-def _search(chosen: argparse.Namespace) -> None:
-    try:
-        from fluency.cli.search import run  # brings DVC and Optuna
-    except ModuleNotFoundError as missing:
-        raise UserError(f"{missing}; `make .venv/installed`") from None
-    run(chosen)
 
 
 def _verify(chosen: argparse.Namespace) -> None:
@@ -226,15 +213,6 @@ def _verify(chosen: argparse.Namespace) -> None:
                 f"{chosen.folder}/results.json: {name} is off by {abs(published - computed):.7f}; "
                 f"logits and labels give {computed:.7f}"
             )
-
-
-def _convert(chosen: argparse.Namespace) -> None:
-    from fluency.cli.convert import convert
-
-    written, left_out = convert(chosen.pairs, chosen.to)
-    print(f"{chosen.to}: {written} pairs")
-    for reason, count in left_out.items():
-        print(f"left out: {count} pairs, {reason}")
 
 
 def _readme(_: argparse.Namespace) -> None:

@@ -1,9 +1,9 @@
-"""Pairs in other formats: the reference's edit schema as JSON Lines, and M2."""
+"""`python -m fluency convert`: pairs in other formats: the reference's edit schema as JSON Lines, and M2."""
 
+import argparse
 import json
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from fluency.corpus.formats import as_reference
@@ -14,17 +14,15 @@ from fluency.utils.errors import UserError
 from fluency.utils.files import read_parquet, written_aside
 
 
-def convert(pairs: Path, to: Path) -> tuple[int, Counter]:
-    """Write a Parquet file of pairs as `to`, whose suffix is `.jsonl` (the reference's schema) or `.m2`.
+def run(chosen: argparse.Namespace) -> None:
+    """Write a Parquet file of pairs as `chosen.to`, whose suffix is `.jsonl` (the reference's schema) or `.m2`.
 
     M2 knows corrections only, so it gets the pairs of label 1.
-
-    Returns:
-        How many pairs were written, and how many were left out, by reason.
 
     Raises:
         UserError: another suffix, or a file that holds no pairs.
     """
+    pairs, to = chosen.pairs, chosen.to
     writers = {".jsonl": _reference_line, ".m2": _m2_block}
     if to.suffix not in writers:
         raise UserError(f"{to}: its suffix tells the format; .jsonl (the reference's edits) and .m2 are known")
@@ -41,7 +39,9 @@ def convert(pairs: Path, to: Path) -> tuple[int, Counter]:
                 written += 1
             except ValueError as error:
                 left_out[category(str(error))] += 1
-    return written, left_out
+    print(f"{to}: {written} pairs")
+    for reason, count in left_out.items():
+        print(f"left out: {count} pairs, {reason}")
 
 
 def _reference_line(pair: Mapping[str, Any]) -> str:

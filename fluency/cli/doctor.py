@@ -1,5 +1,6 @@
 """A look over machine and checkout before a long run: ten lines, each with what to do where something is amiss."""
 
+import argparse
 import os
 import re
 import shutil
@@ -30,6 +31,20 @@ class Finding:
         return (
             f"{'look' if self.remedy else 'ok':4}  {self.name:10} {self.found}{'; ' * bool(self.remedy)}{self.remedy}"
         )
+
+
+def run(chosen: argparse.Namespace) -> None:
+    """Run the command.
+
+    Raises:
+        UserError: something is amiss.
+    """
+    amiss = 0
+    for finding in examine(chosen.set_param):
+        print(finding, flush=True)
+        amiss += bool(finding.remedy)
+    if amiss:
+        raise UserError(f"{amiss} of these need a look")
 
 
 def examine(overrides: Sequence[str] = ()) -> Iterator[Finding]:

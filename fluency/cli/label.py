@@ -39,9 +39,9 @@ def run(chosen: argparse.Namespace) -> None:
     if chosen.output.exists():
         raise UserError(f"{chosen.output}: is there already; name a new folder (labels are never replaced)")
     rewrites = tqdm(layout_of(chosen).edits(chosen.table), "rewrites", unit="row", disable=None)
-    held_out = [*_pairs("validation"), *_pairs("test"), *(its.change for its in read_challenge(CHALLENGE))]
     use_cores()
-    scorer = FluencyScorer.load(chosen.model)
+    scorer = FluencyScorer.load(chosen.model)  # before the pairs: where neither is here, it says what fetches both
+    held_out = [*_pairs("validation"), *_pairs("test"), *(its.change for its in read_challenge(CHALLENGE))]
     selection = select(rewrites, scorer, trained={*_pairs("train")}, held_out=held_out, near=near, count=chosen.count)
     if not selection.changes:
         raise UserError(f"{chosen.table}: nothing to label; {_listed(selection.aside)}")

@@ -25,17 +25,20 @@ if TYPE_CHECKING:
     from fluency.scorer.scorer import FluencyScorer
 
 _DESCRIPTION = """\
-Score edits: the calibrated probability that each keeps or improves fluency, and whether it is accepted at the
-operating point that validation chose.
+Give each edit a score, the calibrated probability that it keeps or improves fluency, and say whether it is accepted at
+the threshold that validation chose.
 
-A table is JSON Lines (.jsonl, .ndjson), JSON, CSV or TSV (all of these also .gz), Parquet or an Arrow stream (.arrow),
-with columns `before, after`; `sentence, part, rewrite`; or `original_sentence, inappropriate_part, rewritten_part` (the
-last two also with `occurrence`). Every row goes out as it came, with `score`, `accepted` and `reason`: an edit unlike
-any that validation had (`python -m fluency summary` prints its bounds) has a score but is not accepted, and the reason
-says in what. A row that cannot be scored goes, with its line and the reason, to OUTPUT.rejected.jsonl beside it. A run
-that was cut off goes on when it is started again, and another threshold asks no model again: the scores stay in a
-hidden folder, .OUTPUT.parts, which you may delete. A warning says, once, that the edits no longer look like validation,
-so that no certificate holds for them. Where every row was rejected, the command fails."""
+A table is JSON Lines (.jsonl, .ndjson), JSON, CSV or TSV (each also as .gz), Parquet, or Arrow (.arrow). Its columns
+are `before, after`; `sentence, part, rewrite`; or `original_sentence, inappropriate_part, rewritten_part`. The last two
+may have `occurrence`, too.
+
+Every row is written as it came, with `score`, `accepted` and `reason`. An edit unlike those of validation has a score,
+but is not accepted, and the reason says why (`python -m fluency summary` prints the bounds). A row that cannot be
+scored is written to OUTPUT.rejected.jsonl, with its line and the reason. If every row is rejected, the command fails.
+
+A run that was cut off goes on when you start it again. Another threshold needs no new scores: they stay in a hidden
+folder, .OUTPUT.parts, which you may delete. One warning says if the edits no longer look like validation, so that no
+certificate holds for them."""
 
 _EXAMPLES = """\
 examples:
@@ -52,26 +55,28 @@ examples:
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Make the command known."""
     command = commands.add_parser(
-        "score", help="tell of one edit, or of each row of tables, whether it keeps its sentence fluent",
+        "score", help="say of one edit, or of each row of a table, whether it keeps its sentence fluent",
         description=_DESCRIPTION, epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     command.add_argument("table", nargs="?", type=Path, help="a table, a folder of tables, or - for standard input")
     command.add_argument(
         "-o", "--output", type=Path, default=PIPE,
-        help="where it goes, in the place of what stands there (standard output)",
+        help="the file or folder to write; an earlier one is replaced (standard output)",
     )  # fmt: skip
-    command.add_argument("--before", help="the sentence before the edit, for one edit")
+    command.add_argument("--before", help="the sentence before the edit, to score one edit")
     command.add_argument("--after", help="the sentence after it")
     add_layout(command)
     command.add_argument(
         "--model", default="models/fluency",
         help="the model's folder, a git repository of this project, or a hub's OWNER/NAME (%(default)s)",
     )  # fmt: skip
-    command.add_argument("--revision", help="of the repository: a branch, tag, commit or DVC experiment")
+    command.add_argument("--revision", help="the repository's branch, tag, commit or DVC experiment")
     point = command.add_mutually_exclusive_group()
-    point.add_argument("--threshold", type=probability, help="accept from this score on")
-    point.add_argument("--min-precision", type=probability, help="accept most at this precision on validation")
-    command.add_argument("--confidence", type=probability, help="how sure --min-precision is to be, such as 0.95")
+    point.add_argument("--threshold", type=probability, help="accept a score of this or more")
+    point.add_argument(
+        "--min-precision", type=probability, help="accept as many as this precision on validation allows"
+    )
+    command.add_argument("--confidence", type=probability, help="how certain --min-precision must be, such as 0.95")
     command.set_defaults(run=score)
 
 
@@ -187,8 +192,10 @@ def tables_of(folder: Path, into: Path) -> tuple[list[tuple[Path, Path]], list[P
     """The tables in a folder and where each goes, which is the same name in another folder; and what is no table.
 
     Raises:
-        UserError: there are none, or they would get in each other's way.
+        UserError: there are none, they would get in each other's way, or `into` is no folder.
     """
+    if into.is_file():
+        raise UserError(f"{into}: is a file; a folder of tables goes to a folder")
     if into.resolve().is_relative_to(folder.resolve()):
         raise UserError(f"{into}: stands in the folder that is to be scored; name another")
     files = [

@@ -16,7 +16,7 @@ from fluency.edits.sentence import hash64, normalise
 from fluency.pairs.groups import groups
 from fluency.pairs.near import near_duplicates
 from fluency.pairs.words import words
-from fluency.scorer.inputs import change_of
+from fluency.scorer.inputs import change_or_error
 from fluency.scorer.outcome import score_of
 from fluency.scorer.scorer import FluencyScorer
 
@@ -80,23 +80,15 @@ def single_edits(rewrites: Iterable[AnyEdit | CannotScore]) -> tuple[list[Change
     changes: dict[Change, None] = {}
     aside: Counter[str] = Counter()
     for rewrite in rewrites:
-        try:
-            change = _single(rewrite)
-        except CannotScore as error:
-            aside[category(str(error))] += 1
+        change = change_or_error(rewrite)
+        if isinstance(change, CannotScore):
+            aside[category(str(change))] += 1
+        elif (edits := len(extract(*change))) != 1:
+            aside["several edits" if edits else "no edit"] += 1
         else:
             aside["the same as another"] += change in changes
             changes[change] = None
     return list(changes), +aside
-
-
-def _single(rewrite: AnyEdit | CannotScore) -> Change:
-    if isinstance(rewrite, CannotScore):
-        raise rewrite
-    change = change_of(rewrite)
-    if (count := len(extract(*change))) != 1:
-        raise CannotScore("several edits" if count else "no edit")
-    return change
 
 
 def apart(changes: Sequence[Change], held_out: Sequence[Change], near: float | None) -> tuple[np.ndarray, np.ndarray]:

@@ -120,7 +120,7 @@ def _failure(content: bytes) -> tuple[int, str] | None:
         return _NO_COMPLETION, "the response is no chat completion"
     if error or end == "error" or not choice:
         error = error if isinstance(error, dict) else {"message": error}
-        why = error.get("message") or (f"finish_reason {end}" if choice else "no choices")
+        why = error.get("message") or (f"finish_reason {end}" if choice else f"no choices in {content.decode()[:150]}")
         return error["code"] if error.get("code") in range(400, 600) else _FAILED, str(why)
     return (_NO_TEXT, f"finish_reason {end}, and no text") if cut_off(choice) and not words else None
 
@@ -224,5 +224,5 @@ def _told(error: Exception) -> str:
         return str(error.__cause__ or error)
     told = error.response.text
     if found := re.search(r'"message"\s*:\s*"((?:[^"\\]|\\.)*)"', told):
-        told = found[1]
+        told = found[1].replace('\\"', '"')
     return f"{error.response.extensions.get('status', error.status_code)}: {' '.join(told.split())[:200]}"

@@ -13,6 +13,7 @@ from fluency.metrics import LABELS
 OUTCOMES = ("answered", "unparsed", "failed", "unasked")  # of a pair
 SOURCES = ("logprobs", "probability", "verdict")  # of a score: the verdict's log-probability, the stated one, 0 or 1
 THRESHOLD = 0.5  # a judge's own decision: no validation pairs are asked about, so none could move it
+_DRAFT = re.compile(r".*</think(?:ing)?>|<think(?:ing)?>.*", re.DOTALL | re.IGNORECASE)
 _OWN_ENDS = ("stop", "eos", "eos_token", "stop_sequence", "end_turn")
 
 INSTRUCTIONS = """\
@@ -83,7 +84,7 @@ def cut_off(choice: Mapping[str, Any]) -> bool:
 
 def without_draft(answer: str) -> str:
     """The answer without what a model thinks aloud before it, also where that has no end."""
-    return answer if answer.lstrip().startswith("{") else answer.rpartition("</think>")[2].partition("<think>")[0]
+    return answer if answer.lstrip().startswith("{") else _DRAFT.sub("", answer)
 
 
 def read(choice: Mapping[str, Any]) -> Judgement:

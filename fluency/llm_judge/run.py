@@ -14,7 +14,7 @@ from fluency.evaluation.scored_pairs import Pairs, ScoredPairs
 from fluency.llm_judge.cache import opened
 from fluency.llm_judge.client import ask, options
 from fluency.llm_judge.params import LLMParams
-from fluency.llm_judge.prompt import OUTCOMES, SOURCES, THRESHOLD, message, read, text
+from fluency.llm_judge.prompt import OUTCOMES, SOURCES, THRESHOLD, cut_off, message, read, text
 from fluency.utils.errors import UserError
 
 _TEXTS = ("id", "outcome", "score_by", "reason", "problem", "text", "message", "model")
@@ -78,7 +78,7 @@ def _row(response: Mapping[str, Any]) -> Row:
     choice, usage = response["choices"][0], response.get("usage")
     names = ("prompt_tokens", "completion_tokens", "total_tokens")
     read_, written, total = (usage.get(name) if isinstance(usage, dict) else None for name in names)
-    if isinstance(read_, int) and isinstance(total, int):
+    if isinstance(read_, int) and isinstance(total, int) and total > read_:
         written = total - read_  # some count what a model thinks, and bill, in the total alone
     row = {
         "text": text(choice),
@@ -90,7 +90,8 @@ def _row(response: Mapping[str, Any]) -> Row:
     try:
         row |= {"outcome": "answered", **vars(read(choice))}
     except ValueError as error:
-        row |= {"outcome": "unparsed", "problem": str(error)}
+        end = f"; finish_reason {choice['finish_reason']}" if cut_off(choice) else ""
+        row |= {"outcome": "unparsed", "problem": f"{error}{end}"}
     # without half characters, which JSON can have and UTF-8 can't
     return {name: its.encode(errors="replace").decode() if isinstance(its, str) else its for name, its in row.items()}
 

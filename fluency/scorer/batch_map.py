@@ -1,14 +1,14 @@
 """The scorer for batches of columns: what `datasets.map` and Ray Data's `map_batches` hand to their workers."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fluency.edits.forms import EDIT_COLUMNS, CannotScore, from_record
+from fluency.edits.forms import CannotScore, from_record
 from fluency.scorer.artifact import checked, locate, whole_name
+from fluency.scorer.inputs import columns_of
 from fluency.scorer.outcome import score_of
 from fluency.scorer.table_files import RESULTS
 
@@ -48,23 +48,22 @@ class ScoreBatch:
         self.calibration = replace(calibration, curve={})
         self._origin = whole_name(source), revision, bf16
 
-    def __call__(self, batch: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    def __call__(self, batch: Any) -> dict[str, Any]:
         """The batch with the three columns.
 
         Args:
-            batch: columns of equal length by name: `before, after` or the others that `forms.from_record` knows.
+            batch: columns of equal length by name, in a dict, an Arrow table or a DataFrame: `before, after` or the
+                others that `forms.from_record` knows.
 
         Raises:
             CannotScore: there are no columns of an edit.
             ValueError: there is a column `score`, `accepted` or `reason` already.
             TypeError: it is a row, as `map` gives it without `batched=True`.
         """
-        if there := [name for name in RESULTS if name in batch]:
+        columns = columns_of(batch)
+        if there := [name for name in RESULTS if name in columns]:
             raise ValueError(f"{there[0]}: the batch has such a column already; rename it, or it would be lost")
-        columns = {name: batch[name] for name in batch}  # of a pandas table, too
         from_record(dict.fromkeys(columns))
-        if any(isinstance(columns[name], str | None) for name in EDIT_COLUMNS & columns.keys()):
-            raise TypeError("a row instead of a batch: give map `batched=True`")
         from fluency.scorer.scorer import loaded_once  # loads torch, which only workers need
 
         outcomes = list(loaded_once(*self._origin).score_stream(columns))

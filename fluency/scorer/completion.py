@@ -32,6 +32,7 @@ def _last_of_the_assistant(completion: Any) -> str | None:
     content = contents[-1] if contents else None
     if isinstance(content, str) or not isinstance(content, Iterable):
         return content if isinstance(content, str) else None
+    content = [content] if isinstance(content, Mapping) else content
     parts = [part if isinstance(part, Mapping) else {"text": part} for part in content]
     texts = [part.get("text") for part in parts if part.get("type", "text") in ("text", "output_text")]
     texts = [text for text in texts if isinstance(text, str)]

@@ -1,7 +1,8 @@
 """Edits as they are handed over: rows, records or columns; and the normal form in which both sentences are scored."""
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,10 @@ def visible(text: str) -> str:
         >>> visible("She\\u200b goes\\nhome. ")
         'She goes home.'
     """
+    text = _INVISIBLE.sub("", text)
     if not text.isascii():
-        text = unicodedata.normalize("NFC", text)
-    return " ".join(_INVISIBLE.sub("", text).split())
+        text = unicodedata.normalize("NFC", text)  # last: what was between a letter and its accent is gone
+    return " ".join(text.split())
 
 
 def change_of(edit: AnyEdit | Mapping[str, Any]) -> Change:
@@ -58,21 +60,36 @@ def each_edit(edits: Any) -> Iterable[AnyEdit | Mapping[str, Any]]:
     """The edits in whatever holds them: an iterable of edits, or a table of columns, whose rows are records.
 
     Raises:
-        ValueError: there are two lists of two texts, which may as well be two columns.
+        TypeError, ValueError: as `columns_of`; or there are two lists of two texts, which may as well be two columns.
     """
-    if hasattr(edits, "to_pylist"):  # Arrow
-        return edits.to_pylist()
     if isinstance(edits, Mapping) or hasattr(edits, "columns"):
-        return _rows(edits)
+        columns = {name: values_of(column) for name, column in columns_of(edits).items()}
+        lengths = {name: len(values) for name, values in columns.items()}
+        if len({*lengths.values()}) > 1:
+            raise ValueError(f"columns of several lengths: {lengths}")
+        return (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
+    if hasattr(edits, "to_pylist"):  # an Arrow array of records
+        return edits.to_pylist()
     if isinstance(edits, Sequence) and len(edits) == 2 and all(_is_column_of_two(item) for item in edits):
         raise ValueError("two lists of two: two edits, or two columns? Give edits as tuples, or zip(before, after)")
     return edits
 
 
-def _rows(table: Any) -> Iterator[dict[str, Any]]:
-    names = list(table.columns if hasattr(table, "columns") else table)
-    columns = [values_of(table[name]) for name in names]
-    return (dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True))
+def columns_of(table: Any) -> dict[str, Any]:
+    """The columns of a table, by name: of a mapping, of Arrow, or of a DataFrame.
+
+    Raises:
+        TypeError: it is one row, with texts in the place of columns.
+        ValueError: two columns have one name.
+    """
+    names = list(getattr(table, "column_names", getattr(table, "columns", table)))
+    if twice := [name for name, times in Counter(names).items() if times > 1]:
+        raise ValueError(f"two columns are called {twice[0]!r}; rename one")
+    # Arrow's own columns would not do: datasets takes none back from what maps a batch
+    columns = table.to_pydict() if hasattr(table, "to_pydict") else {name: table[name] for name in names}
+    if any(isinstance(columns[name], str | None) for name in EDIT_COLUMNS & columns.keys()):
+        raise TypeError("one row, where columns are needed; put it into a list, or give map `batched=True`")
+    return columns
 
 
 def _is_column_of_two(item: Any) -> bool:
@@ -80,8 +97,11 @@ def _is_column_of_two(item: Any) -> bool:
 
 
 def values_of(column: Any) -> list[Any]:
-    """The values of a column: a sequence, a NumPy array or a pandas series."""
-    return column.tolist() if hasattr(column, "tolist") else list(column)
+    """The values of a column: a sequence, or an array of NumPy, pandas or Arrow."""
+    for method in ("tolist", "to_pylist"):
+        if hasattr(column, method):
+            return getattr(column, method)()
+    return list(column)
 
 
 def is_missing(value: Any) -> bool:

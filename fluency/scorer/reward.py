@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fluency.edits.forms import AnyEdit, CannotScore, EditNotFound, check_sentence
+from fluency.edits.forms import AnyEdit, CannotScore, EditNotFound
 from fluency.evaluation.monitor import Monitor
 from fluency.evaluation.support import OutsideSupport
 from fluency.scorer.completion import Completion, written_text
-from fluency.scorer.inputs import change_of, is_missing, values_of, visible
+from fluency.scorer.inputs import change_or_error, is_missing, values_of
 from fluency.scorer.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -86,8 +86,8 @@ class FluencyReward:
         Args:
             prompts: not looked at.
             completions: of shape [completions].
-            columns: what the data set has beside the prompts, each of shape [completions], as lists, NumPy arrays or
-                pandas series; and what else TRL gives. By its `log_metric` go the shares of completions that copy the
+            columns: what the data set has beside the prompts, each of shape [completions], as lists or arrays of NumPy,
+                pandas or Arrow; and what else TRL gives. By its `log_metric` go the shares of completions that copy the
                 sentence, lie outside support or are not accepted at the operating point, and `drift`, 1 once there is
                 one, else 0; by its `log_extra` the reason why a completion has no score.
 
@@ -106,16 +106,17 @@ class FluencyReward:
         """
         log_metric, log_extra = columns.get("log_metric"), columns.get("log_extra")
         columns = {name: values for name, values in columns.items() if _is_column(name, values)}
-        texts = [_stripped(self.completion_text(completion)) for completion in completions]
+        texts = [_stripped(self.completion_text(completion)) for completion in values_of(completions)]
         sentences = _column("before", self.before, columns, len(texts))
         edits: list[AnyEdit] = list(zip(sentences, texts, strict=True))
         if self.part is not None:
             parts = map(_stripped, _column("part", self.part, columns, len(texts)))
-            counts = values_of(columns.get("occurrence", [None] * len(texts)))
-            occurrences = [None if is_missing(count) else count for count in counts]
+            columns = {"occurrence": [None] * len(texts)} | columns
+            occurrences = _column("occurrence", "occurrence", columns, len(texts))
             edits = list(zip(sentences, parts, texts, occurrences, strict=True))
-        outcomes = list(self.scorer.score_stream(edits, monitor=self._monitor))
-        copies = [_is_copy(edit) for edit in edits]
+        changes = [change_or_error(edit) for edit in edits]
+        outcomes = list(self.scorer.score_stream(changes, monitor=self._monitor))
+        copies = [isinstance(its, tuple) and its[0] == its[1] for its in changes]
         threshold = self.scorer.calibration.threshold
         reached = [not isinstance(outcome, CannotScore) and outcome >= threshold for outcome in outcomes]
         if log_metric and outcomes:
@@ -134,7 +135,8 @@ class FluencyReward:
     def _reward(self, sentence: Any, outcome: Outcome) -> float | None:
         if not isinstance(outcome, CannotScore):
             return outcome
-        return None if isinstance(outcome, EditNotFound) or not _is_sentence(sentence) else self.unscorable
+        no_sentence = isinstance(change_or_error((sentence, sentence)), CannotScore)
+        return None if no_sentence or isinstance(outcome, EditNotFound) else self.unscorable
 
 
 def _is_column(name: str, values: Any) -> bool:
@@ -152,20 +154,3 @@ def _column(argument: str, name: str, columns: Mapping[str, Any], rows: int) -> 
 
 def _stripped(text: Any) -> Any:
     return text.strip() if isinstance(text, str) else text
-
-
-def _is_copy(edit: AnyEdit) -> bool:
-    try:
-        before, after = change_of(edit)
-    except CannotScore:
-        return False
-    return before == after
-
-
-def _is_sentence(sentence: Any) -> bool:
-    try:
-        check_sentence("before", sentence)
-        check_sentence("before", visible(sentence))
-    except CannotScore:
-        return False
-    return True

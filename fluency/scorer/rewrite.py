@@ -1,6 +1,6 @@
 """A rewrite of several edits: each edit by itself, in the contexts in which it may stand."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,44 +50,35 @@ class Rewrite:
     accepted: bool
 
 
-@dataclass(frozen=True)
-class Plan:
-    """The edits of a rewrite, and the changes to ask the model about: for each edit in turn, as many as for another."""
+def judged(
+    change: Change, score: Callable[[list[Change]], Iterable[Outcome]], *, max_share: float, threshold: float
+) -> Rewrite:
+    """The edits that make up a rewrite, each with the others made, and where they are few also without.
 
-    edits: list[Edit]
-    changes: list[Change]
-
-
-def plan_of(change: Change, max_share: float) -> Plan:
-    """Which changes tell what the edits of a rewrite do.
+    Args:
+        score: gives the outcomes of changes, in their order.
+        max_share: of the words and marks, the most that may change.
+        threshold: scores from it on are accepted.
 
     Raises:
-        NoEdit: a larger share than `max_share` of the words and marks changes.
+        ValueError: `max_share` is not between 0 and 1.
+        NoEdit: a larger share than `max_share` changes.
     """
+    if not 0 <= max_share <= 1:
+        raise ValueError(f"max_share: must be between 0 and 1; found {max_share}")
     if (share := measures(change)["share"]) > max_share:
         raise NoEdit(f"no edit; {share:.0%} of its words and marks change, where {max_share:.0%} are the most")
     before, after = change
-    edits, changes = extract(before, after), []
-    for place, edit in enumerate(edits):
-        if 1 < len(edits) <= _FEW:
-            changes.append((before, edit.apply(before)))
-        changes.append((apply_all(edits[:place] + edits[place + 1 :], before), after))
-    return Plan(edits, changes)
-
-
-def judged(plan: Plan, outcomes: Sequence[Outcome], threshold: float) -> Rewrite:
-    """The rewrite by the outcomes of its changes.
-
-    Args:
-        outcomes: of `plan.changes`, in their order.
-        threshold: scores from it on are accepted.
-    """
-    ways = len(plan.changes) // max(len(plan.edits), 1)
-    edits = []
-    for place, edit in enumerate(plan.edits):
-        its = outcomes[place * ways : (place + 1) * ways]
-        reasons = [str(outcome) for outcome in its if isinstance(outcome, CannotScore)]
-        edits.append(ScoredEdit(edit, float(np.min([score_of(outcome) for outcome in its])), " ".join(reasons[:1])))
+    found = extract(before, after)
+    alone = [(before, edit.apply(before)) for edit in found] if 1 < len(found) <= _FEW else []
+    contexts = alone + [(apply_all(found[:place] + found[place + 1 :], before), after) for place in range(len(found))]
+    outcomes = list(score(contexts))
+    edits = [_scored(edit, outcomes[place :: len(found)]) for place, edit in enumerate(found)]
     scores = np.array([1.0, *(its.score for its in edits)])  # NaN stays NaN
     accepted = bool(scores.min() >= threshold) and not any(its.reason for its in edits)
     return Rewrite(edits, float(scores.min()), float(scores.prod()), accepted)
+
+
+def _scored(edit: Edit, outcomes: Sequence[Outcome]) -> ScoredEdit:
+    reasons = [str(outcome) for outcome in outcomes if isinstance(outcome, CannotScore)]
+    return ScoredEdit(edit, float(np.min([score_of(outcome) for outcome in outcomes])), " ".join(reasons[:1]))

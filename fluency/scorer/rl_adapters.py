@@ -1,5 +1,7 @@
 """The reward in the forms that verl and OpenRLHF call; both load a function by the path of the file that has it."""
 
+import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -7,6 +9,11 @@ from fluency.scorer.reward import FluencyReward
 
 if TYPE_CHECKING:
     import torch
+
+
+_OF_THE_CALL = ("prompts", "completions", "log_metric", "log_extra")  # a row's column of that name is not meant
+# how a text that the model ended by itself ends, as tokenizers write it: <|im_end|>, </s>, <end_of_turn> and so on
+_END = re.compile(r"(<\|\w+\|>|<\uff5c[^\uff5c]+\uff5c>|</s>|<eos>|<end_of_turn>)\s*\Z")
 
 
 def for_verl(reward: FluencyReward) -> Callable[..., float]:
@@ -35,7 +42,7 @@ def for_verl_batched(reward: FluencyReward) -> Callable[..., list[float]]:
         extra_infos: Sequence[Mapping[str, Any] | None],
         **_: Any,
     ) -> list[float]:
-        names = dict.fromkeys(name for info in extra_infos for name in info or ())
+        names = dict.fromkeys(name for info in extra_infos for name in info or () if name not in _OF_THE_CALL)
         columns = {name: [(info or {}).get(name) for info in extra_infos] for name in names}
         return [value or 0.0 for value in reward([""] * len(solution_strs), solution_strs, **columns)]
 
@@ -44,6 +51,10 @@ def for_verl_batched(reward: FluencyReward) -> Callable[..., list[float]]:
 
 def for_openrlhf(reward: FluencyReward) -> Callable[..., dict[str, Any]]:
     """OpenRLHF's `reward_func`, for `--remote_rm_url FILE.py`; `--label_key` names the sentence before.
+
+    A query is the prompt and what was written, decoded with all special tokens: the one that ends it is taken off. The
+    function raises ValueError where a query does not have its prompt, as it was cut off, and warns where a label is
+    empty.
 
     Raises:
         ValueError: the reward replaces a part, for which a label has no place.
@@ -57,7 +68,9 @@ def for_openrlhf(reward: FluencyReward) -> Callable[..., dict[str, Any]]:
         import torch
 
         logs: dict[str, torch.Tensor] = {}
-        written = [query.removeprefix(prompt) for query, prompt in zip(queries, prompts, strict=True)]
+        if not all(labels):
+            warnings.warn("labels: some are empty and earn 0; --label_key names the sentence before", stacklevel=2)
+        written = [_written(query, prompt) for query, prompt in zip(queries, prompts, strict=True)]
         rewards = reward(
             prompts,
             written,
@@ -68,3 +81,13 @@ def for_openrlhf(reward: FluencyReward) -> Callable[..., dict[str, Any]]:
         return {"rewards": earned, "scores": earned.clamp(0, 1), "extra_logs": logs}
 
     return reward_func
+
+
+def _written(query: str, prompt: str) -> str:
+    """What stands behind the prompt, which may have other blanks in it since it was read as tokens."""
+    places = [place for place, letter in enumerate(query) if not letter.isspace()]
+    begin, asked = "".join(query.split()), "".join(prompt.split())
+    if (found := begin.find(asked)) < 0:
+        raise ValueError(f"queries: one does not have its prompt, which may be cut off: {query[:80]!r}")
+    end = found + len(asked)
+    return _END.sub("", query[places[end - 1] + 1 :] if end else query)

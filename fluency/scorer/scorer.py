@@ -20,7 +20,7 @@ from fluency.model.device import device_at_hand
 from fluency.scorer.artifact import checked, locate, whole_name
 from fluency.scorer.inputs import change_of, change_or_error, each_edit
 from fluency.scorer.outcome import Errors, Outcome, Outside, Readable, outcomes_of, readable_or_error, scores_of
-from fluency.scorer.rewrite import MAX_SHARE, Rewrite, judged, plan_of
+from fluency.scorer.rewrite import MAX_SHARE, Rewrite, judged
 from fluency.utils.processes import PROCESS
 
 
@@ -62,7 +62,8 @@ class FluencyScorer:
         Raises:
             UserError: there is no model, it is out of reach, it isn't whole, or it isn't ours.
         """
-        _leave_threads()
+        if os.getpid() != PROCESS:  # a forked worker would wait without end for the OpenMP threads of its parent
+            torch.set_num_threads(1)
         folder = locate(source, revision)
         calibration = checked(folder)
         device = device_at_hand()
@@ -111,9 +112,10 @@ class FluencyScorer:
 
         Raises:
             CannotScore: a sentence is empty, no text or too long, or more of it changes than `max_share`.
+            ValueError: `max_share` is no share.
         """
-        plan = plan_of(change_of((before, after)), max_share)
-        return judged(plan, list(self.score_stream(plan.changes)), self.calibration.threshold)
+        change, threshold = change_of((before, after)), self.calibration.threshold
+        return judged(change, self.score_stream, max_share=max_share, threshold=threshold)
 
     def score_stream(
         self, edits: Iterable[AnyEdit], *, ask_outside: bool = True, monitor: Monitor | None = None
@@ -236,12 +238,6 @@ class FluencyScorer:
         if self._process != os.getpid():
             self._process, self._tokenising, self._predicting = os.getpid(), Lock(), Lock()
             self.classifier.after_fork()
-
-
-def _leave_threads() -> None:
-    """In a forked worker, torch would wait without end for the OpenMP threads of its parent: do with one."""
-    if os.getpid() != PROCESS:
-        torch.set_num_threads(1)
 
 
 @cache

@@ -1,8 +1,10 @@
 """The table that is to be scored: how its rows hold edits, and a look over it before the model is asked."""
 
+import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,6 +22,7 @@ CONTAINERS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", *TYPED)
 KNOWN = f"known are {', '.join(CONTAINERS)}, the text ones also with .gz"
 
 _AT_ONCE = 4096  # rows that are looked over together
+_PLAIN = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,8 @@ class Layout:
         if isinstance(item, BadLine):
             return CannotScore(item.reason)
         try:
-            return from_record(item if self.before is None else self._renamed(item))
+            named = {name.strip(): value for name, value in item.items()} | item
+            return from_record(named if self.before is None else self._renamed(named))
         except CannotScore as error:
             return CannotScore(f"{error}; there are {', '.join(item)[:300] or 'none'}")
 
@@ -59,7 +63,7 @@ class Layout:
         if suffix_of(source) != ".parquet":
             return (self.edit_of(item) for _, item in self.read(source))
         wanted = EDIT_COLUMNS if self.before is None else {self.before, self.after}
-        columns = [name for name in pq.read_schema(source).names if name in wanted]
+        columns = [name for name in pq.read_schema(source).names if wanted & {name, name.strip()}]
         return (self.edit_of(record) for batch in read_batches(source, columns) for record in batch.to_pylist())
 
 
@@ -121,9 +125,17 @@ def batches_of(source: Path, size: int) -> Iterator[pa.RecordBatch]:
     if suffix_of(source) == ".parquet":
         yield from read_batches(source, size=size)
         return
-    with arrow_batches(source) as (_, batches):
+    with arrow_batches(source) as (schema, batches):
         for batch in batches:
-            yield from (batch.slice(first, size) for first in range(0, len(batch), size))
+            plain = batch.cast(_without_views(schema))
+            yield from (plain.slice(first, size) for first in range(0, len(batch), size))
+
+
+def _without_views(schema: pa.Schema) -> pa.Schema:
+    """The schema with plain texts: Polars writes views, which Arrow cannot filter and Parquet cannot hold."""
+    for place, field in enumerate(schema):
+        schema = schema.set(place, field.with_type(_PLAIN.get(field.type, field.type)))
+    return schema
 
 
 def look_over(source: Path, target: Path = PIPE, layout: Layout = AS_NAMED) -> Table:
@@ -134,20 +146,25 @@ def look_over(source: Path, target: Path = PIPE, layout: Layout = AS_NAMED) -> T
             columns that scoring adds are there already; a name or a row cannot be written.
     """
     state = state_of(source)
-    for file in (source, target):
-        if not is_table(file):
-            raise UserError(f"{file}: its suffix names no kind of table; {KNOWN}")
     for file in () if target == PIPE else (target, rejected_file(target)):
         if file.is_dir():
             raise UserError(f"{file}: is a folder; name a file")
         if file.exists() and file.samefile(source):
             raise UserError(f"{file}: would replace what is to be scored; name another file")
+    for file in (source, target):
+        if not is_table(file):
+            raise UserError(f"{file}: its suffix names no kind of table; {KNOWN}")
+    above = next(folder for folder in target.parents if folder.exists())
+    if target != PIPE and not (above.is_dir() and os.access(above, os.W_OK)):
+        raise UserError(f"{target}: nothing can be written into {above}; name another place")
     if suffix_of(source) in TYPED:
         rows, schema = _rows_and_schema(source)
         check_columns(source, schema.names)
     else:
         rows, schema = _read_through(source, layout, target if suffix_of(target) in TYPED else None)
     check_results(source, schema.names)
+    if suffix_of(target) in TYPED:
+        _check_held(target, source, schema)
     if schema.names and isinstance(problem := layout.edit_of(dict.fromkeys(schema.names)), CannotScore):
         raise UserError(f"{source}: {problem}")
     return Table(source, target, rows, schema, state, layout)
@@ -158,7 +175,16 @@ def _rows_and_schema(source: Path) -> tuple[int, pa.Schema]:
         with explained(source):
             return pq.read_metadata(source).num_rows, pq.read_schema(source)
     with arrow_batches(source) as (schema, batches):
-        return sum(map(len, batches)), schema
+        return sum(map(len, batches)), _without_views(schema)
+
+
+def _check_held(target: Path, source: Path, schema: pa.Schema) -> None:
+    """Raise UserError if a typed file cannot hold such columns, or Arrow cannot take rows from those of `source`."""
+    with explained_misfit(target):
+        if suffix_of(target) == ".parquet":
+            pq.ParquetWriter(pa.BufferOutputStream(), schema).close()
+        for batch in islice(batches_of(source, 1), 1) if suffix_of(source) in TYPED else ():
+            batch.filter(pa.array([False] * len(batch), pa.bool_()))
 
 
 def _read_through(source: Path, layout: Layout, typed: Path | None) -> tuple[int, pa.Schema]:
@@ -177,8 +203,6 @@ def _read_through(source: Path, layout: Layout, typed: Path | None) -> tuple[int
             return rows, pa.schema([(name, pa.null()) for name in columns])
         except UnicodeEncodeError:  # a lone surrogate
             raise UserError(f"{source}: a column's name is no Unicode text; rename it") from None
-    with explained_misfit(typed):
-        pq.ParquetWriter(pa.BufferOutputStream(), schema).close()  # some types it cannot hold at all
     return rows, schema
 
 

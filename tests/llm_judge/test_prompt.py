@@ -97,6 +97,7 @@ def test_what_is_written_in_another_way_and_clear_is_read(said):
     "draft",
     [
         '<think>Maybe {"verdict": "non-fluent"}?</think>',
+        '<Thinking>Maybe {"verdict": "non-fluent"}?</THINKING>',
         'Maybe {"verdict": "non-fluent"}?</think>',  # where the prompt's end opens it
         '<think>{"verdict": "non-fluent"}</think>So: <think>{"verdict": "non-fluent"}</think>',
     ],

@@ -85,6 +85,11 @@ def test_every_pair_has_a_row_that_says_what_came_of_it(judge_):
     assert (rows[3]["tokens_in"], rows[3]["tokens_out"]) == (100, None)
 
 
+def test_an_answer_that_was_cut_off_in_its_midst_says_so(judge_):
+    rows = judge_.judge(ANSWERS | {0: completion({"content": '{"verdict": "flu'}, "length")}).rows
+    assert rows[0]["problem"] == "no JSON object with a verdict; finish_reason length"
+
+
 def test_half_a_character_in_an_answer_can_be_written(judge_, tmp_path):
     reason = answer(r'{"verdict": "fluent", "reason": "\ud83d"}')
     found = judge_.judge({0: reason, 1: answer("\ud83d")})
@@ -121,9 +126,9 @@ def test_log_probabilities_become_the_score_where_they_are_given(judge_):
 
 
 def test_tokens_that_only_the_total_has_count_as_written(judge_):
-    usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 115}
-    found = judge_.judge({0: completion({"content": '{"verdict": "fluent"}'}, usage=usage)}, PAIRS[:1])
-    assert found.counts["tokens_out"] == 105
+    usages = [{"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": total} for total in (115, 0)]
+    answers = {n: completion({"content": '{"verdict": "fluent"}'}, usage=usage) for n, usage in enumerate(usages)}
+    assert [row["tokens_out"] for row in judge_.judge(answers, PAIRS[:2]).rows] == [105, 5]
 
 
 @pytest.mark.parametrize("usage", [None, [], "none", {"prompt_tokens": "many", "completion_tokens": None}])

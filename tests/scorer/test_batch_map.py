@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from datasets import Dataset
 from datasets.fingerprint import Hasher
@@ -64,13 +65,22 @@ def test_a_batch_of_the_references_columns_is_scored(models):
     )
 
 
+def test_a_batch_of_arrow_gets_the_same(models, expected):
+    """As Ray and datasets hand it over where they are asked for Arrow."""
+    score = ScoreBatch(models / "fluency")
+    np.testing.assert_allclose(score(pa.table(COLUMNS))["score"], expected, atol=1e-5)
+    scored = Dataset.from_dict(COLUMNS).with_format("arrow").map(score, batched=True).with_format(None)
+    assert scored["id"][:] == COLUMNS["id"]
+    np.testing.assert_allclose(np.array(scored["score"][:]), expected, atol=1e-5)
+
+
 def test_a_batch_without_edits_or_with_scores_is_refused(models):
     score = ScoreBatch(models / "fluency")
     with pytest.raises(CannotScore, match="no columns before, after or"):
         score({"text": ["a cat"]})
     with pytest.raises(ValueError, match="score: the batch has such a column already"):
         score(COLUMNS | {"score": [1.0] * 40})
-    with pytest.raises(TypeError, match="a row instead of a batch: give map `batched=True`"):
+    with pytest.raises(TypeError, match=r"one row, where columns are needed; .* give map `batched=True`"):
         Dataset.from_dict(COLUMNS).map(score)
     with pytest.raises(UserError, match="no model there"):
         ScoreBatch(models)

@@ -39,7 +39,8 @@ def test_what_no_reader_sees_is_no_change(scorer):
         "the cat \x07sat",
     ):
         assert scorer.score_edits([("the cat sat", other), (other, "the cat sat")]).tolist() == [1.0, 1.0]
-    assert scorer.score("cafe\u0301", "caf\u00e9") == 1.0
+    for accented in ("cafe\u0301", "cafe\u200d\u0301", "cafe\u0301\u200b"):
+        assert scorer.score(accented, "caf\u00e9") == 1.0
 
 
 def test_a_blank_or_invisible_mark_beside_an_edit_does_not_change_its_score(scorer):
@@ -173,6 +174,7 @@ def test_edits_come_as_records_frames_and_arrays(scorer):
         columns,
         pd.DataFrame(columns),
         pa.table(columns),
+        {name: pa.chunked_array([values]) for name, values in columns.items()},
         np.array(edits),
         np.array(edits, dtype=object),
         iter(edits),
@@ -184,6 +186,25 @@ def test_edits_come_as_records_frames_and_arrays(scorer):
     assert scorer.score_edits(parts) == pytest.approx(
         scorer.score_edits([("a cat", "a dog"), ("cat cat", "cat dog")]), abs=1e-5
     )
+
+
+def test_what_is_no_table_is_not_taken_for_one(scorer):
+    """A record's letters, a column of two, or the rest of a longer column would be scored without a word."""
+    frame = pd.DataFrame({"before": ["a cat", "a dog"], "after": ["the cat", "the dog"]})
+    with pytest.raises(ValueError, match="two columns are called 'before'; rename one"):
+        scorer.score_edits(pd.concat([frame, frame], axis=1))
+    with pytest.raises(ValueError, match="two columns are called 'after'"):
+        scorer.score_edits(pa.table([["a"], ["b"], ["c"]], names=["before", "after", "after"]))
+    with pytest.raises(TypeError, match="one row, where columns are needed; put it into a list"):
+        scorer.score_edits({"before": "cat", "after": "dog"})
+    with pytest.raises(ValueError, match=r"columns of several lengths: {'before': 2, 'after': 1}"):
+        scorer.score_edits({"before": ["a", "b"], "after": ["c"]})
+
+
+def test_a_share_that_is_none_is_no_limit(scorer):
+    for share in (50, -0.1, float("nan")):
+        with pytest.raises(ValueError, match="max_share: must be between 0 and 1"):
+            scorer.score_rewrite("the cat sat", "a dog ran", max_share=share)
 
 
 def test_two_columns_are_not_taken_for_two_edits(scorer):

@@ -5,11 +5,13 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from threading import Lock
 from time import sleep
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -73,6 +75,7 @@ def parts(*texts):
             "a",
         ),
         ([{"role": "assistant", "content": np.array([{"type": "text", "text": "a"}])}], "a"),
+        ([{"role": "assistant", "content": {"type": "text", "text": "a"}}], "a"),
         ([{"role": "assistant", "content": 7}], None),
         ({"content": "a"}, None),
         (None, None),
@@ -119,9 +122,19 @@ def test_columns_may_be_arrays_and_series(scorer):
     expected = reward([""] * 3, ["dog"] * 3, **rows, occurrence=[1, None, 0])
     assert expected[2] is None
     assert None not in expected[:2]
-    counts = [np.array([1.0, np.nan, 0.0]), pd.Series([1, None, 0], dtype="Int64"), pd.Series([1.0, None, 0.0])]
-    for form, occurrence in zip((np.array, pd.Series, pd.Series), counts, strict=True):
-        columns = {name: form(values, dtype=object) for name, values in rows.items()}
+    counts = [
+        np.array([1.0, np.nan, 0.0]),
+        pd.Series([1, None, 0], dtype="Int64"),
+        pd.Series([1.0, None, 0.0]),
+        pa.chunked_array([[1, None], [0]]),
+    ]
+    forms = [
+        partial(np.array, dtype=object),
+        *[partial(pd.Series, dtype=object)] * 2,
+        lambda its: pa.chunked_array([its]),
+    ]
+    for form, occurrence in zip(forms, counts, strict=True):
+        columns = {name: form(values) for name, values in rows.items()}
         found = reward(np.array([""] * 3), form(["dog"] * 3), **columns, occurrence=occurrence)
         assert found == pytest.approx(expected)
 
@@ -219,6 +232,8 @@ def test_a_missing_column_is_told_with_those_there(scorer):
 def test_what_does_not_fit_together_is_refused(scorer):
     with pytest.raises(ValueError, match="before: 2 values of 'before' for 1 completions"):
         FluencyReward(scorer)([""], ["a"], before=["a", "b"])
+    with pytest.raises(ValueError, match="occurrence: 2 values of 'occurrence' for 1 completions"):
+        FluencyReward(scorer, part="part")([""], ["a"], before=["a b"], part=["b"], occurrence=[0, 1])
     with pytest.raises(TypeError, match=r"scorer: expected a FluencyScorer, found 'models/fluency'; .*load makes one"):
         FluencyReward("models/fluency")
 

@@ -43,7 +43,7 @@ def test_verl_scores_a_batch(scorer, expected):
 
 def test_verl_may_replace_a_part(scorer):
     compute_score = for_verl(FluencyReward(scorer, before="sentence", part="part"))
-    extra = {"sentence": "cat cat", "part": "cat", "occurrence": 1}
+    extra = {"sentence": "cat cat", "part": "cat", "occurrence": 1, "prompts": "?", "completions": "?"}
     assert compute_score("", "dog", "", extra) == pytest.approx(scorer.score("cat cat", "cat dog"), abs=1e-5)
 
 
@@ -63,6 +63,25 @@ def test_openrlhf_scores_queries_without_their_prompts(scorer, expected):
     assert found["scores"].tolist() == pytest.approx(expected, abs=1e-5)
     assert found["rewards"].dtype == torch.float32
     assert found["extra_logs"]["fluency/copied"] == torch.tensor(1 / 3)
+
+
+@pytest.mark.parametrize(
+    "end", ["<|im_end|>", "<|eot_id|>\n", "</s>", "<\uff5cend\u2581of\uff5c>", "<end_of_turn>", ""]
+)
+def test_openrlhf_decodes_with_special_tokens_and_other_blanks(scorer, expected, end):
+    """As its `SingleTurnAgentExecutor` does; a tokenizer of word pieces puts blanks where there were none."""
+    prompts = [f"<s>[INST]Correct: {before}[/INST]" for before in BEFORE]
+    queries = [f"<s>[INST] Correct: {before} [/INST] {text}{end}" for before, text in zip(BEFORE, WRITTEN, strict=True)]
+    found = for_openrlhf(FluencyReward(scorer))(queries, prompts, BEFORE)
+    assert found["rewards"].tolist() == pytest.approx(expected, abs=1e-5)
+
+
+def test_openrlhf_is_told_of_a_prompt_that_was_cut_off_and_of_labels_that_are_none(scorer):
+    reward_func = for_openrlhf(FluencyReward(scorer))
+    with pytest.raises(ValueError, match="queries: one does not have its prompt"):
+        reward_func(["t: a cat a cat"], ["Correct: a cat"], ["a cat"])
+    with pytest.warns(UserWarning, match="labels: some are empty and earn 0; --label_key"):
+        assert reward_func(["Correct: a cat"], ["Correct:"], [""])["rewards"].tolist() == [0.0]
 
 
 def test_openrlhf_has_no_place_for_a_part(scorer):

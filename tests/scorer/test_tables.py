@@ -49,6 +49,30 @@ def test_an_arrow_file_is_scored_as_an_arrow_stream_is(run):
     assert [{name: record[name] for name in rows[0]} for record in found] == rows
 
 
+def test_texts_as_polars_writes_them_are_scored_into_every_container(run):
+    """Arrow has a type for views of text, of which it cannot take rows, and which Parquet does not know."""
+    views = {
+        name: pa.array(texts, pa.string_view()) for name, texts in (("before", ["a cat", ""]), ("after", ["b"] * 2))
+    }
+    batch = pa.record_batch(views)
+    with pa.ipc.new_file("edits.arrow", batch.schema) as writer:
+        writer.write_batch(batch)
+    for target in ("scored.arrow", "scored.parquet", "scored.csv", "scored.jsonl"):
+        run("edits.arrow", "-o", target)
+        assert [row["before"] for row in records(Path(target))] == ["a cat"]
+        assert records(Path(f"{target}.rejected.jsonl"))[0]["row"] == {"before": "", "after": "b"}
+
+
+def test_columns_that_a_container_cannot_hold_are_named_before_anything_is_scored(run, refused):
+    columns = {"before": ["a cat"], "after": ["b"], "odd": pa.RunEndEncodedArray.from_arrays([1], [5])}
+    with pa.ipc.new_stream("edits.arrow", pa.record_batch(columns).schema) as writer:
+        writer.write_batch(pa.record_batch(columns))
+    assert "odd.arrow: Arrow cannot hold these rows" in refused("edits.arrow", "-o", "odd.arrow")
+    assert "odd.parquet: Parquet cannot hold these rows" in refused("edits.arrow", "-o", "odd.parquet")
+    run("edits.arrow", "-o", "scored.jsonl")
+    assert records(Path("scored.jsonl"))[0]["odd"] == 5
+
+
 def test_columns_of_parquet_keep_their_types(run):
     rows = edits(3)
     table = pa.table(
@@ -151,6 +175,11 @@ def test_blanks_around_the_names_of_columns_do_not_count(run):
     (record,) = records(Path("scored.jsonl"))
     assert list(record) == ["before", "after", "n", "score", "accepted", "reason"]
     assert record["n"] == " 1"
+    for name in ("edits.jsonl", "edits.parquet", "edits.arrow"):
+        write(Path(name), [{" before": "a", "after ": "b"}])
+        for options in ([], ["--before-column", "before", "--after-column", "after"]):
+            run(name, "-o", "scored.jsonl", *options)
+            assert records(Path("scored.jsonl"))[0]["score"] == record["score"]
 
 
 @pytest.mark.parametrize("name", ["edits.csv", "edits.csv.gz", "edits.jsonl", "edits.parquet", "edits.arrow"])
@@ -246,6 +275,8 @@ def test_what_is_amiss_is_said_in_one_line_before_anything_is_scored(refused):
     Path("folder.jsonl").mkdir()
     Path("x.jsonl.rejected.jsonl").write_bytes(lines_of(rows))
     Path("empty").mkdir()
+    Path("shards").mkdir()
+    write(Path("shards/a.jsonl"), rows)
     for arguments, message in (
         (["absent.jsonl", "-o", "s.jsonl"], "absent.jsonl: cannot be read"),
         (["absent.jsonl"], "absent.jsonl: cannot be read"),
@@ -260,9 +291,12 @@ def test_what_is_amiss_is_said_in_one_line_before_anything_is_scored(refused):
         (["edits.jsonl", "-o", "s.txt"], "s.txt: its suffix names no kind of table; known are .jsonl"),
         (["edits.jsonl", "-o", "s.parquet.gz"], "s.parquet.gz: its suffix names no kind of table"),
         (["edits.jsonl", "-o", "folder.jsonl"], "folder.jsonl: is a folder; name a file"),
+        (["edits.jsonl", "-o", "empty"], "empty: is a folder; name a file"),
+        (["shards", "-o", "edits.jsonl"], "edits.jsonl: is a file; a folder of tables goes to a folder"),
+        (["edits.jsonl", "--before-column", "after", "--after-column", "after"], "name two columns"),
         (["edits.jsonl", "-o", "edits.jsonl"], "edits.jsonl: would replace what is to be scored"),
         (["x.jsonl.rejected.jsonl", "-o", "x.jsonl"], "x.jsonl.rejected.jsonl: would replace what is to be scored"),
-        (["edits.jsonl", "-o", "edits.parquet/s.jsonl"], "edits.parquet"),
+        (["edits.jsonl", "-o", "edits.parquet/new/s.jsonl"], "nothing can be written into edits.parquet; name another"),
         (["empty", "-o", "scored"], "empty: holds no table; known are .jsonl"),
         (["empty"], "empty: a folder needs another to go to"),
         (["folder.jsonl", "-o", "folder.jsonl/scored"], "folder.jsonl/scored: stands in the folder"),
