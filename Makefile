@@ -7,6 +7,8 @@ export DVC_NO_ANALYTICS := 1
 export TOKENIZERS_PARALLELISM := false
 
 FIGURE := metrics/validation.json:precision_at_recall.0.8
+# the columns of `dvc exp show` that are no params
+OTHERS := (?!Experiment|params|(data|model|pairs|encode|baseline|train|edit_head|decision|evaluate|attack|llm)[.])|train[.](pairs|invisible|truncated|encoded)
 
 .PHONY: help repro experiments test test-processors coverage lint docs bench bench-gpu reference clean
 
@@ -23,8 +25,7 @@ repro: .venv/installed ## Run the pipeline (fetch, build, train, calibrate, eval
 	@echo '  train on your own data   dvc exp run -S data.source=path:FOLDER (docs/data.md)'
 
 experiments: .venv/installed ## Compare the experiments on validation: what each changed, and its figures, the most precise first
-	dvc exp show --only-changed --hide-failed --sort-by $(FIGURE) --sort-order desc \
-	  --drop 'metrics|data|models|results|checks|certified|parts|operating_point.certificate|ece|training|validation|absurd|mistake|repair|keeping|words_alone|language_model|harper|[.](edits|wrong|accepted|outside_support|rate)|Created|State|Executor' \
+	@dvc exp show --only-changed --hide-failed --sort-by $(FIGURE) --sort-order desc --drop '$(OTHERS)' \
 	  --keep '$(FIGURE)$$|metrics/validation.json:average_precision(_low|_high)?$$|operating_point.certificate.bound$$'
 
 test: .venv/installed ## Run the tests

@@ -27,16 +27,16 @@ PRINTED = {
         "python -m fluency verify": "precision",
     },
     "docs/experiments.md": {
-        "dvc params diff": r"train.learning_rate +3e-05 +5e-05",
+        "dvc params diff": r"train.learning_rate +3e-05 +6e-05",
         "dvc metrics diff": r"metrics/validation.json +average_precision ",
         "python -m fluency compare": "40 pairs. Differences are workspace less HEAD",
         "dvc queue status": r"short .* Queued",
         "dvc exp run --run-all": "error: params.yaml: encode.max_length: must be 8 or more",
-        "make experiments": r"(?s)precision_at_recall.0.8.*train.learning_rate.*grid-1(?!.*short)",
+        "make experiments": r"(?s)precision_at_recall.0.8.*train.seed.*grid-1(?!.*short)",
         "dvc queue status | grep Failed": "short",
         "dvc queue logs short": "error: params.yaml: encode.max_length: must be 8 or more",
         "(cd ../elsewhere": "Data and pipelines are up to date",
-        "dvc params diff --md": r"\| params.yaml \| train.learning_rate \| 3e-05 +\| 1e-05 ",
+        "dvc params diff --md": r"\| params.yaml \| train.seed +\| 42 +\| 1 ",
         "python -m fluency compare main better": "40 pairs. Differences are better less main",
     },
     "docs/quick_start.md": {
@@ -47,7 +47,7 @@ PRINTED = {
         "dvc exp run -n mine": r"path:../edits.csv: 40 rows, 0 rejected",
         "dvc exp run -n strict": "Stage 'train' didn't change, skipping",
         "python -m fluency compare": "40 pairs. Differences are workspace less HEAD",
-        "make experiments": r"(?s)mine.*strict|strict.*mine",
+        "make experiments": r"(?s)\A(?!.*(splits|noise)\.).* data\.source .*(mine.*strict|strict.*mine)",
         "python -": r"\[[01]\.\d+\]",
     },
     "docs/reproducing.md": {"dvc status": "Data and pipelines are up to date"},
@@ -97,7 +97,7 @@ def assert_a_pull_request_says_what_changed(project):
     base = project.run("git rev-parse main").strip()
     project.run("bash -e -o pipefail ../step.sh", BASE=base, GITHUB_STEP_SUMMARY="../summary.md")
     summary = (project.folder / "../summary.md").read_text(encoding="utf-8")
-    assert "| params.yaml | train.learning_rate |" in summary
+    assert "| params.yaml | train.seed " in summary
     assert f"Differences are workspace less {base}" in summary
     assert re.search(r"\| metrics/test.json +\| average_precision ", summary)
 

@@ -79,6 +79,15 @@ def test_imports_go_one_way_between_packages(path):
     assert {package_of(imported) for imported in imports_of(path)} <= {*allowed}
 
 
+def test_the_tour_shows_the_packages_in_their_order():
+    page = Path("CONTRIBUTING.md").read_text(encoding="utf-8").partition("## A tour of the house")[2]
+    tour = page.partition("| --- | --- | --- |\n")[2].partition("\n\n")[0]
+    told = [re.match(r"\| `(\w+)", row)[1] for row in tour.splitlines()]
+    assert told == [*reversed(ORDER)]
+    there = {path.stem for path in Path("fluency").iterdir() if path.is_dir() or path.suffix == ".py"}
+    assert there - {"__init__", "__main__", "__pycache__", "params"} == {*ORDER}
+
+
 def test_no_modules_import_each_other_in_a_circle():
     graph = {path: set(imports_of(path, lazy=False)) for path in MODULES}
     TopologicalSorter(graph).prepare()  # raises CycleError
