@@ -10,7 +10,7 @@ FIGURE := metrics/validation.json:precision_at_recall.0.8
 # the columns of `dvc exp show` that are no params
 OTHERS := (?!Experiment|params|(data|model|pairs|encode|baseline|train|edit_head|decision|evaluate|attack|llm)[.])|train[.](pairs|invisible|truncated|encoded)
 
-.PHONY: help repro experiments test test-processors coverage lint docs bench bench-gpu reference clean
+.PHONY: help repro experiments test test-pages test-processors coverage lint docs bench bench-gpu reference clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 20
@@ -28,8 +28,11 @@ experiments: .venv/installed ## Compare the experiments on validation: what each
 	@dvc exp show --only-changed --hide-failed --sort-by $(FIGURE) --sort-order desc --drop '$(OTHERS)' \
 	  --keep '$(FIGURE)$$|metrics/validation.json:average_precision(_low|_high)?$$|operating_point.certificate.bound$$'
 
-test: .venv/installed ## Run the tests
-	python -m pytest -n 4
+test: .venv/installed ## Run the tests of the code
+	python -m pytest -n 4 --ignore tests/pages
+
+test-pages: .venv/installed ## Type what the pages tell readers to type, in small projects
+	python -m pytest -n 4 tests/pages
 
 test-processors: .venv/installed ## Run the numeric tests as a processor without AVX-512 computes
 	OPENBLAS_CORETYPE=Haswell ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 \

@@ -17,9 +17,11 @@ class UserError(Exception):
 
 
 def exit_in_one_line(main: Callable[[], None]) -> None:
-    """Call `main`; what the user can mend ends in one line on stderr and exit code 1."""
+    """Call `main`; what the user can mend, and Ctrl-C, end in one line on stderr and exit code 1."""
     try:
         main()
+    except KeyboardInterrupt:
+        sys.exit("error: stopped by Ctrl-C")
     except (UserError, OSError) as error:
         sys.exit(f"error: {' '.join(str(error).split())}")
 

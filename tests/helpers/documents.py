@@ -1,7 +1,7 @@
 """What the documents tell their readers to type: shell commands and Python, page by page, in order.
 
 A command says `# needs ...` where not every reader can run it at once: in a comment behind it, or above a paragraph of
-commands. All others are run by tests/test_docs.py.
+commands. All others are run by tests/pages/.
 """
 
 import os
@@ -13,6 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
+
+PAGES = [Path("README.md"), Path("CONTRIBUTING.md"), *sorted(Path("docs").glob("*.md"))]
 
 # What a command may need that the tests don't have.
 NEEDS = (
