@@ -52,14 +52,15 @@ def compare(a: ScoredPairs, b: ScoredPairs, params: EvaluateParams) -> Compariso
         pairs=len(a.pairs),
         figures=figures,
         sign_test={
-            "operating point": _sign_test(a, a.accepted, b.accepted),
-            "one half": _sign_test(a, a.scores > 0.5, b.scores > 0.5),
+            "operating point": sign_test(a, a.accepted, b.accepted),
+            "one half": sign_test(a, a.scores > 0.5, b.scores > 0.5),
         },
         disagreements=_disagreements(a, b),
     )
 
 
-def _sign_test(pairs: ScoredPairs, accepted_a: np.ndarray, accepted_b: np.ndarray) -> dict[str, float]:
+def sign_test(pairs: ScoredPairs, accepted_a: np.ndarray, accepted_b: np.ndarray) -> dict[str, float]:
+    """The exact sign test of two judges' decisions, each of shape [pairs], as in `Comparison.sign_test`."""
     labels = pairs.labels
     _, group = np.unique([pair["group"] for pair in pairs.pairs], return_inverse=True)
     gained = np.bincount(group, weights=(accepted_b == labels).astype(int) - (accepted_a == labels))

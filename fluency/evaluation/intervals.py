@@ -24,15 +24,14 @@ def interval(values: np.ndarray) -> tuple[float, float]:
 
 
 def interval_of_share(value: float, values: np.ndarray) -> tuple[float, float]:
-    """The 95 % interval of a figure between 0 and 1, normal in its log-odds, from the spread of resampled values.
+    """The 95 % interval of a figure between 0 and 1, normal in its log-odds, with the spread of resampled `values`.
 
-    Near 1, percentiles hold the true value too seldom (benchmarks/guarantees.json). A figure of 0 or 1 has no log-odds,
-    and its percentiles are taken.
+    Near 1, percentiles would hold the true value too seldom, and the spread of the log-odds of `values` too often. A
+    figure of 0 or 1 has no log-odds, and its percentiles are taken.
     """
     if not 0 < value < 1:
         return interval(values)
-    inside = np.clip(values, 1e-9, 1 - 1e-9)
-    spread = 1.96 * float(np.std(np.log(inside / (1 - inside))))
+    spread = 1.96 * float(np.std(values)) / (value * (1 - value))
     middle = math.log(value / (1 - value))
     return 1 / (1 + math.exp(spread - middle)), 1 / (1 + math.exp(-spread - middle))
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from fluency.evaluation.intervals import NO_INTERVAL, interval_of_share, resampled
 from fluency.evaluation.params import EvaluateParams
-from fluency.evaluation.proportions import exact_interval
+from fluency.evaluation.proportions import mid_p_interval
 from fluency.metrics import expected_calibration_error, negative_log_likelihood, point_metrics, points
 from fluency.utils.errors import UserError
 
@@ -67,9 +67,9 @@ class ScoredPairs:
         right, claimed, positives = (np.bincount(group, its) for its in (fluent & accepted, accepted, fluent))
         return {"precision": (right, claimed), "recall": (right, positives)}
 
-    def exact_intervals(self) -> dict[str, tuple[float, float]]:
-        """The exact 95 % intervals of the decisions' `precision` and `recall` (`proportions.exact_interval`)."""
-        return {name: exact_interval(*counts) for name, counts in self.shares().items()}
+    def share_intervals(self) -> dict[str, tuple[float, float]]:
+        """The 95 % intervals of the decisions' `precision` and `recall` (`proportions.mid_p_interval`)."""
+        return {name: mid_p_interval(*counts) for name, counts in self.shares().items()}
 
     def points(self) -> dict[str, float]:
         """The figures, by dotted names."""
@@ -97,7 +97,7 @@ def figures(scored: ScoredPairs, params: EvaluateParams, *, uncalibrated: np.nda
     at_one_half = replace(scored, decisions=scored.scores > 0.5)
     its, draws = scored.points(), scored.resampled(params)
     bounds = {name: interval_of_share(its[name], values) for name, values in draws.items() if name not in NO_INTERVAL}
-    flat = _with_bounds(its, bounds | at_one_half.exact_intervals() | _at_the_operating_point(scored))
+    flat = _with_bounds(its, bounds | at_one_half.share_intervals() | _at_the_operating_point(scored))
     if uncalibrated is not None:
         flat["ece_uncalibrated"] = expected_calibration_error(uncalibrated, scored.labels)
         flat["log_loss_uncalibrated"] = negative_log_likelihood(uncalibrated, scored.labels)
@@ -120,13 +120,13 @@ def at_thresholds(scored: ScoredPairs, thresholds: Mapping[float, float]) -> dic
     found = {}
     for target, threshold in thresholds.items():
         there = replace(scored, threshold=threshold)
-        point, bounds = point_metrics(there.accepted, there.labels), there.exact_intervals()
+        point, bounds = point_metrics(there.accepted, there.labels), there.share_intervals()
         found[f"{target:g}"] = {"threshold": threshold, **_with_bounds({name: point[name] for name in bounds}, bounds)}
     return found
 
 
 def _at_the_operating_point(scored: ScoredPairs) -> dict[str, tuple[float, float]]:
-    return {f"operating_point.{name}": bounds for name, bounds in scored.exact_intervals().items()}
+    return {f"operating_point.{name}": bounds for name, bounds in scored.share_intervals().items()}
 
 
 def _with_bounds(values: Mapping[str, float], bounds: Mapping[str, tuple[float, float]]) -> dict[str, float]:

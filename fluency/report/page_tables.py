@@ -80,8 +80,8 @@ def thresholds_table(curve: Curve, threshold: float, confidence: float) -> list[
     for row in sorted(rows - {len(curve["recall"])}):
         cells = [curve["recall"][row], curve["precision"][row], curve["lower"][row] or None]
         cells.append(round(1000 * curve["accepted"][row] / curve["accepted"][-1]))
-        used = " (in use)" if curve["threshold"][row] == threshold else ""
-        lines.append((f"{decimal(curve['threshold'][row])}{used}", [_plain(cell) for cell in cells]))
+        used = " (in\u00a0use)" if curve["threshold"][row] == threshold else ""
+        lines.append((f"{curve['threshold'][row]:.5f}{used}", [_plain(cell) for cell in cells]))
     caption = (
         f"What thresholds accept of validation. Precision at least: with {100 * confidence:g} % confidence, on text "
         "like validation, for whichever row you choose by it"

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from fluency.cli.commands import main
-from fluency.evaluation.comparison import _sign_test, compare
+from fluency.evaluation.comparison import compare, sign_test
 from fluency.evaluation.params import EvaluateParams
 from fluency.evaluation.predictions import join, on_the_same_pairs, write_predictions
 from fluency.evaluation.scored_pairs import ScoredPairs
@@ -98,7 +98,7 @@ def test_the_sign_test_finds_equal_judges_different_seldom(alike):
         right = rng.random((2, 100, 2)) < 0.8
         right[..., 1] = np.where(rng.random(100) < alike, right[..., 0], right[..., 1])
         one, two = (np.where(its.ravel(), labels, 1 - labels).astype(float) for its in right)
-        test = _sign_test(ScoredPairs(rows, one, 0.5), one > 0.5, two > 0.5)
+        test = sign_test(ScoredPairs(rows, one, 0.5), one > 0.5, two > 0.5)
         wrong += test["p"] <= 0.05
     assert wrong <= 32  # more than 8 % of 400 is met once in 200 times where 5 % is true
 
