@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from scipy.stats import binomtest
 
-from fluency.evaluation.intervals import interval
+from fluency.evaluation.intervals import interval_of_difference
 from fluency.evaluation.params import EvaluateParams
 from fluency.evaluation.scored_pairs import ScoredPairs
-from fluency.metrics import RECALLS
+from fluency.metrics import RECALLS, silent
 
 _SHOWN = (
     "operating_point.precision", "operating_point.recall", "operating_point.f1", "operating_point.accuracy",
@@ -24,8 +24,8 @@ class Comparison:
 
     Attributes:
         pairs: how many were compared.
-        figures: for each figure its name, `a`, `b`, `difference` (B less A) and its 95 % interval, `low` and `high`
-            (paired bootstrap by group).
+        figures: for each figure that says something of these pairs its name, `a`, `b`, `difference` (B less A) and its
+            95 % interval, `low` and `high` (paired bootstrap by group).
         sign_test: at the operating point and at one half, in how many groups `a` and in how many `b` is right of more
             pairs, and the two-sided exact `p` that this is chance. Pairs of a group are not independent, groups are.
         disagreements: the pairs that one accepts at its operating point and the other doesn't, with `score_a`,
@@ -43,10 +43,11 @@ def compare(a: ScoredPairs, b: ScoredPairs, params: EvaluateParams) -> Compariso
     """Compare two judges of the same pairs, in the same order."""
     points_a, points_b = a.points(), b.points()
     draws_a, draws_b = a.resampled(params), b.resampled(params)
-    figures = []
-    for name in _SHOWN:
-        low, high = interval(draws_b[name] - draws_a[name])
-        row = {"figure": name, "a": points_a[name], "b": points_b[name], "difference": points_b[name] - points_a[name]}
+    figures, nothing = [], silent(int(a.labels.sum()), len(a.pairs))
+    for name in (its for its in _SHOWN if its.removeprefix("operating_point.").partition(".")[0] not in nothing):
+        difference = points_b[name] - points_a[name]
+        low, high = interval_of_difference(difference, draws_b[name] - draws_a[name])
+        row = {"figure": name, "a": points_a[name], "b": points_b[name], "difference": difference}
         figures.append({**row, "low": low, "high": high})
     return Comparison(
         pairs=len(a.pairs),

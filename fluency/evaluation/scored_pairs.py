@@ -96,7 +96,11 @@ def figures(scored: ScoredPairs, params: EvaluateParams, *, uncalibrated: np.nda
     """
     at_one_half = replace(scored, decisions=scored.scores > 0.5)
     its, draws = scored.points(), scored.resampled(params)
-    bounds = {name: interval_of_share(its[name], values) for name, values in draws.items() if name not in NO_INTERVAL}
+    bounds = {
+        name: interval_of_share(its[name], values)
+        for name, values in draws.items()
+        if name not in NO_INTERVAL and 0 < its[name] < 1
+    }
     flat = _with_bounds(its, bounds | at_one_half.share_intervals() | _at_the_operating_point(scored))
     if uncalibrated is not None:
         flat["ece_uncalibrated"] = expected_calibration_error(uncalibrated, scored.labels)

@@ -8,7 +8,7 @@ import yaml
 
 from fluency.evaluation.certificate import SHOWN, Certificate
 from fluency.evaluation.comparison import Comparison
-from fluency.metrics import LABELS
+from fluency.metrics import LABELS, silent
 from fluency.utils.errors import UserError
 from fluency.utils.files import read_json
 from fluency.utils.markdown import code, table
@@ -134,10 +134,9 @@ def spoken(name: str) -> str:
 
 def telling(figures: Mapping[str, Any]) -> dict[str, Any]:
     """The figures of some pairs, without those that say nothing, as the pairs have no fluent edit or no harm."""
-    silent = {"precision", "average_precision"} if figures["positives"] in (0, figures["examples"]) else set()
-    silent |= set() if figures["positives"] else {"recall"}
-    point = {name: value for name, value in figures["operating_point"].items() if name not in silent}
-    return {name: value for name, value in figures.items() if name not in silent} | {"operating_point": point}
+    nothing = silent(figures["positives"], figures["examples"])
+    point = {name: value for name, value in figures["operating_point"].items() if name not in nothing}
+    return {name: value for name, value in figures.items() if name not in nothing} | {"operating_point": point}
 
 
 def with_interval(figures: Mapping[str, Any], name: str) -> str:

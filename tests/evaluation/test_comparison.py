@@ -152,6 +152,14 @@ def test_decisions_are_carried_as_they_are_though_scores_do_not_tell_them():
     assert {row["id"] for row in comparison.disagreements} == {"id0", "id1", "id2", "id5"}
 
 
+@pytest.mark.parametrize(("label", "kept"), [(1, {"recall", "accuracy"}), (0, {"accuracy"})])
+def test_pairs_of_one_label_have_no_figure_that_says_nothing(label, kept):
+    """Precision would be 1 or 0, whatever the judges do."""
+    one, two = (its.at(np.flatnonzero(its.labels == label)) for its in (scored(), scored(skill=3.0)))
+    shown = {row["figure"] for row in compare(one, two, PARAMS).figures}
+    assert shown == {f"{at}{name}" for at in ("", "operating_point.") for name in kept} | {"brier", "log_loss"}
+
+
 def test_scores_may_be_whole_numbers():
     rows = [{"id": f"id{row}", "label": row % 2, "score": row % 2, "accepted": True} for row in range(4)]
     assert join(rows, pairs(4), "p").scores.tolist() == [0.0, 1.0, 0.0, 1.0]

@@ -114,7 +114,7 @@ def test_the_answer_comes_first_then_where_it_fails_then_thresholds_and_the_edit
     places = [page.index(text) for text in order]
     assert places == sorted(places)
     thresholds = page.partition('id="thresholds"')[2].partition("<section")[0]
-    assert "0.500 (in use)" in thresholds
+    assert "0.50000 (in\u00a0use)" in thresholds
     assert "Accepted of 1,000" in thresholds
     assert "95 %" not in page.partition("<script")[0]  # only with a space that never ends a line
 

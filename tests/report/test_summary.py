@@ -46,7 +46,7 @@ def test_the_summary_sets_the_model_beside_the_baselines_with_intervals(tmp_path
     point = result["operating_point"]
     assert f"{point['precision']:.3f} ({point['precision_low']:.3f}-{point['precision_high']:.3f})" in table[2]
     assert {cells(line)[0]: cells(line)[1:3] for line in wrong[2:]} == {
-        CHALLENGE[role]: ["1", "100.0% (2.5%-100.0%)" if role in ("absurd", "keeping") else "0.0% (0.0%-97.5%)"]
+        CHALLENGE[role]: ["1", "100.0% (5.0%-100.0%)" if role in ("absurd", "keeping") else "0.0% (0.0%-95.0%)"]
         for role in ROLES
     }
     for lines in (table, wrong):
