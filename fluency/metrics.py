@@ -128,11 +128,5 @@ def points(scores: np.ndarray, labels: np.ndarray, accepted: np.ndarray) -> dict
     }
 
 
-def silent(positives: int, examples: int) -> set[str]:
-    """The names of figures that say nothing of so many pairs, as only one label occurs: they are 0 or 1 anyhow."""
-    names = {"precision", "f1", "average_precision", "roc_auc", "precision_at_recall"}
-    return (set() if 0 < positives < examples else names) | (set() if positives else {"recall"})
-
-
 def _ratio(above: float, below: float) -> float:
     return above / below if below else 0.0

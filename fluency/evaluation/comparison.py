@@ -9,7 +9,7 @@ from scipy.stats import binomtest
 from fluency.evaluation.intervals import interval_of_difference
 from fluency.evaluation.params import EvaluateParams
 from fluency.evaluation.scored_pairs import ScoredPairs
-from fluency.metrics import RECALLS, silent
+from fluency.metrics import RECALLS
 
 _SHOWN = (
     "operating_point.precision", "operating_point.recall", "operating_point.f1", "operating_point.accuracy",
@@ -41,10 +41,10 @@ class Comparison:
 
 def compare(a: ScoredPairs, b: ScoredPairs, params: EvaluateParams) -> Comparison:
     """Compare two judges of the same pairs, in the same order."""
-    points_a, points_b = a.points(), b.points()
+    points_a, points_b = a.telling_points(), b.telling_points()
     draws_a, draws_b = a.resampled(params), b.resampled(params)
-    figures, nothing = [], silent(int(a.labels.sum()), len(a.pairs))
-    for name in (its for its in _SHOWN if its.removeprefix("operating_point.").partition(".")[0] not in nothing):
+    figures = []
+    for name in (name for name in _SHOWN if name in points_a):
         difference = points_b[name] - points_a[name]
         low, high = interval_of_difference(difference, draws_b[name] - draws_a[name])
         row = {"figure": name, "a": points_a[name], "b": points_b[name], "difference": difference}

@@ -13,6 +13,13 @@ from fluency.metrics import expected_calibration_error, negative_log_likelihood,
 from fluency.utils.errors import UserError
 
 Pairs = Sequence[Mapping[str, Any]]
+_AT_POINT = "operating_point."
+
+
+def silent(positives: int, examples: int) -> set[str]:
+    """The names of figures that say nothing of so many pairs: where only one label occurs, they are 0 or 1 anyhow."""
+    names = {"precision", "f1", "average_precision", "roc_auc", "precision_at_recall"}
+    return (set() if 0 < positives < examples else names) | (set() if positives else {"recall"})
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,12 @@ class ScoredPairs:
         """The figures, by dotted names."""
         return points(self.scores, self.labels, self.accepted)
 
+    def telling_points(self) -> dict[str, float]:
+        """The figures that say something of these pairs (`silent`)."""
+        nothing = silent(int(self.labels.sum()), len(self.pairs))
+        its = self.points()
+        return {name: its[name] for name in its if name.removeprefix(_AT_POINT).partition(".")[0] not in nothing}
+
     def resampled(self, params: EvaluateParams) -> dict[str, np.ndarray]:
         """The figures in each bootstrap resample, by dotted names, of shape [resamples]."""
         return resampled(
@@ -89,6 +102,8 @@ class ScoredPairs:
 
 def figures(scored: ScoredPairs, params: EvaluateParams, *, uncalibrated: np.ndarray | None = None) -> dict[str, Any]:
     """All figures, those that can have it beside a 95 % interval (`NAME_low`, `NAME_high`), and those of each part.
+
+    Parts have no figure that says nothing of them (`silent`).
 
     Args:
         uncalibrated: the scores before calibration, where there is one, of shape [pairs]; gives `ece_uncalibrated` and
@@ -109,7 +124,7 @@ def figures(scored: ScoredPairs, params: EvaluateParams, *, uncalibrated: np.nda
     return {
         **_described(scored, flat),
         "parts": {
-            part: _described(inside, _with_bounds(inside.points(), _at_the_operating_point(inside)))
+            part: _described(inside, _with_bounds(inside.telling_points(), _at_the_operating_point(inside)))
             for part, inside in parts.items()
         },
     }
@@ -130,7 +145,7 @@ def at_thresholds(scored: ScoredPairs, thresholds: Mapping[float, float]) -> dic
 
 
 def _at_the_operating_point(scored: ScoredPairs) -> dict[str, tuple[float, float]]:
-    return {f"operating_point.{name}": bounds for name, bounds in scored.share_intervals().items()}
+    return {f"{_AT_POINT}{name}": bounds for name, bounds in scored.share_intervals().items()}
 
 
 def _with_bounds(values: Mapping[str, float], bounds: Mapping[str, tuple[float, float]]) -> dict[str, float]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from fluency.evaluation.certificate import Certificate, Curve
 from fluency.evaluation.comparison import Comparison
-from fluency.report.summary import CHALLENGE, spoken, telling
+from fluency.report.summary import CHALLENGE, spoken
 
 _TITLES = {
     "direction": "Harming edits and their reverse",
@@ -107,10 +107,7 @@ def judges_table(judges: Mapping[str, Figures]) -> list[Table]:
     """The judges' figures side by side, for all pairs and for each part that the first one knows."""
     groups = {title: _side_by_side(judges, names) for title, names in _GROUPS.items()}
     for part, its in next(iter(judges.values())).get("parts", {}).items():
-        of_part = {
-            name: telling(figures["parts"][part]) if part in figures.get("parts", {}) else {}
-            for name, figures in judges.items()
-        }
+        of_part = {name: figures.get("parts", {}).get(part, {}) for name, figures in judges.items()}
         groups[f"{part}: {its['examples']:,} edits"] = _side_by_side(of_part, _OF_A_PART)
     return [_table("Figures of the test pairs", ["", *judges], groups)]
 

@@ -8,7 +8,8 @@ import yaml
 
 from fluency.evaluation.certificate import SHOWN, Certificate
 from fluency.evaluation.comparison import Comparison
-from fluency.metrics import LABELS, silent
+from fluency.evaluation.scored_pairs import silent
+from fluency.metrics import LABELS
 from fluency.utils.errors import UserError
 from fluency.utils.files import read_json
 from fluency.utils.markdown import code, table
