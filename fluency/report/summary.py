@@ -47,14 +47,15 @@ def results(metrics_folder: Path = Path("metrics")) -> str:
 
 
 def judges_table(metrics_folder: Path = Path("metrics")) -> str:
-    """Model and baselines over all test pairs, each at an operating point of its own."""
+    """Model and baselines over all test pairs, each at an operating point of its own, with the base rate."""
     model, baselines = read_json(metrics_folder / "test.json"), read_json(metrics_folder / "baseline.json")
     rows = [
         (name, *(with_interval(its["operating_point"], figure) for figure in ("precision", "recall")),
          with_interval(its, "average_precision"))
         for name, its in [("**this model**", model), *((spoken(name), its) for name, its in baselines.items())]
     ]  # fmt: skip
-    return table((f"{model['examples']:,} test pairs", "precision", "recall", "average precision"), rows) + "\n"
+    pairs = f"{model['examples']:,} test pairs, {model['positives'] / model['examples']:.0%} fluent"
+    return table((pairs, "precision", "recall", "average precision"), rows) + "\n"
 
 
 def results_table(metrics_folder: Path = Path("metrics")) -> str:
@@ -72,7 +73,7 @@ def results_table(metrics_folder: Path = Path("metrics")) -> str:
         ("**all**", model, list(baselines.values())),
         *((part, its, [each["parts"][part] for each in baselines.values()]) for part, its in model["parts"].items()),
     ]:
-        every = [telling(figures) for figures in (ours, *theirs)]
+        every = [_telling(figures) for figures in (ours, *theirs)]
         point = [with_interval(every[0].get("operating_point", {}), name) for name in ("precision", "recall")]
         ranking = [with_interval({"value": its.get("average_precision")}, "value") for its in every]
         rows.append((name, ours["examples"], f"{ours['positives'] / ours['examples']:.0%}", *point, *ranking))
@@ -133,7 +134,7 @@ def spoken(name: str) -> str:
     return name.replace("_", " ")
 
 
-def telling(figures: Mapping[str, Any]) -> dict[str, Any]:
+def _telling(figures: Mapping[str, Any]) -> dict[str, Any]:
     """The figures of some pairs, without those that say nothing, as the pairs have no fluent edit or no harm."""
     nothing = silent(figures["positives"], figures["examples"])
     point = {name: value for name, value in figures["operating_point"].items() if name not in nothing}
