@@ -26,7 +26,7 @@ SIZES = np.repeat([1, 2, 3, 4, 5, 6], [34, 442, 57, 2, 13, 4])  # pairs a group 
 CORRELATIONS = (0.0, 0.4, 1.0)
 JUDGES = {"weak": 1.1, "strong": 2.0}  # skill: precision at recall 0.8 is 0.90, or 0.998
 TARGETS = {"weak": (0.9, 0.95), "strong": (0.95, 0.99)}
-VALIDATION, TEST = 552, 300  # groups; the sample has more test groups, which makes all of it easier
+VALIDATION, TEST, FEW = 552, 300, 40  # groups; the sample has more test groups, which makes all of it easier
 DRAWS, DRAWS_OF_INTERVALS, RESAMPLES = 300, 1000, 200
 PAIRS_OF_JUDGES = {"equal judges": (1.4, 1.4), "unequal judges": (1.4, 2.0)}  # their skills
 MISTAKES = (1, 2, 3, 5, 10, 20)  # expected of `TRIALS` independent pairs
@@ -70,7 +70,7 @@ class Population:
 
 def main() -> None:
     result: dict[str, Any] = {"draws": DRAWS, "draws_of_intervals": DRAWS_OF_INTERVALS}
-    for part in (certificates, sign_tests, differences, intervals, intervals_of_shares):
+    for part in (certificates, sign_tests, differences, intervals, intervals_of_slices, intervals_of_shares):
         result[part.__name__] = part()
         write_json(RESULT, result)  # the next part takes minutes
     print(RESULT.read_text(encoding="utf-8"), end="")
@@ -207,6 +207,20 @@ def intervals() -> dict[str, Any]:
     return found
 
 
+def intervals_of_slices() -> dict[str, Any]:
+    """As `intervals`, for the weak judge's precision and recall at one half of few groups, as a slice has them."""
+    population, found = Population(JUDGES["weak"]), {}
+    truth = {name: getattr(population, name)(np.array(0.5)) for name in ("precision", "recall")}
+    for correlation in CORRELATIONS:
+        held = Counter()
+        for seed in range(DRAWS_OF_INTERVALS):
+            scored = _scored(population.draw(FEW, correlation, seed), 0.5)
+            for name, (low, high) in scored.share_intervals().items():
+                held[name] += low <= truth[name] <= high
+        found[_alike(correlation)] = _shares(held, DRAWS_OF_INTERVALS)
+    return found
+
+
 def intervals_of_shares() -> dict[str, float]:
     """How often a share's interval holds it, by the mistakes expected of independent pairs; computed, not drawn."""
     counts = np.arange(TRIALS + 1)
@@ -223,9 +237,7 @@ def intervals_of_shares() -> dict[str, float]:
 
 
 def _bounds(drawn: Drawn) -> list[tuple[str, float, float]]:
-    scores, labels, groups = drawn
-    pairs = [_pair(*its) for its in zip(labels.tolist(), groups.tolist(), strict=True)]
-    result = figures(ScoredPairs(pairs, scores, 0.9), EvaluateParams(RESAMPLES, 1))
+    result = figures(_scored(drawn, 0.9), EvaluateParams(RESAMPLES, 1))
     trees = {"": result, "operating_point ": result["operating_point"]}
     return [
         (f"{prefix}{name}", tree[f"{name}_low"], tree[f"{name}_high"])
@@ -233,6 +245,11 @@ def _bounds(drawn: Drawn) -> list[tuple[str, float, float]]:
         for name in tree
         if f"{name}_low" in tree
     ]
+
+
+def _scored(drawn: Drawn, threshold: float) -> ScoredPairs:
+    scores, labels, groups = drawn
+    return ScoredPairs([_pair(*its) for its in zip(labels.tolist(), groups.tolist(), strict=True)], scores, threshold)
 
 
 def _alike(correlation: float) -> str:
