@@ -161,7 +161,8 @@ def sign_tests() -> dict[str, Any]:
 
 
 def differences() -> dict[str, Any]:
-    """The share of draws whose 95 % interval holds the true difference of two judges, by figure."""
+    """The share of draws whose 95 % interval holds the true difference of two judges, by figure; where no interval is
+    shown, the share of draws in which equal judges are found equal."""
     found: dict[str, Any] = {}
     for name, skills in PAIRS_OF_JUDGES.items():
         a, b = (its.points() for its in _judges(skills, 150_000, 0.0, 1))
@@ -171,7 +172,10 @@ def differences() -> dict[str, Any]:
             for seed in range(DRAWS_OF_INTERVALS):
                 comparison = compare(*_judges(skills, TEST, correlation, seed), EvaluateParams(RESAMPLES, 1))
                 for row in comparison.figures:
-                    held[row["figure"].replace(".", " ", 1)] += row["low"] <= truth[row["figure"]] <= row["high"]
+                    if row["low"] is not None:
+                        held[row["figure"].replace(".", " ", 1)] += row["low"] <= truth[row["figure"]] <= row["high"]
+                    elif name == "equal judges":
+                        held[row["figure"].replace(".", " ", 1)] += not row["clear"]
             found[f"{name}, {_alike(correlation)}"] = _shares(held, DRAWS_OF_INTERVALS)
     return found
 

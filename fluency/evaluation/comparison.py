@@ -16,6 +16,8 @@ _SHOWN = (
     *(f"precision_at_recall.{recall}" for recall in RECALLS if recall > 0.5),  # there, intervals would be too wide
     "precision", "recall", "f1", "accuracy", "average_precision", "roc_auc", "brier", "log_loss",
 )  # fmt: skip
+# of judges that differ, intervals of these would hold the difference too seldom; of equal ones, often enough to test it
+_NO_INTERVAL = ("average_precision", *(name for name in _SHOWN if name.startswith("precision_at_recall")))
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class Comparison:
     Attributes:
         pairs: how many were compared.
         figures: for each figure that says something of these pairs its name, `a`, `b`, `difference` (B less A) and its
-            95 % interval, `low` and `high` (paired bootstrap by group).
+            95 % interval, `low` and `high` (paired bootstrap by group; None where it would hold too seldom); `clear`,
+            whether it leaves out 0.
         sign_test: at the operating point and at one half, in how many groups `a` and in how many `b` is right of more
             pairs, and the two-sided exact `p` that this is chance. Pairs of a group are not independent, groups are.
         disagreements: the pairs that one accepts at its operating point and the other doesn't, with `score_a`,
@@ -48,7 +51,8 @@ def compare(a: ScoredPairs, b: ScoredPairs, params: EvaluateParams) -> Compariso
         difference = points_b[name] - points_a[name]
         low, high = interval_of_difference(difference, draws_b[name] - draws_a[name])
         row = {"figure": name, "a": points_a[name], "b": points_b[name], "difference": difference}
-        figures.append({**row, "low": low, "high": high})
+        row |= {"low": None, "high": None} if name in _NO_INTERVAL else {"low": low, "high": high}
+        figures.append(row | {"clear": not low <= 0 <= high})
     return Comparison(
         pairs=len(a.pairs),
         figures=figures,

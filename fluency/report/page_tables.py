@@ -157,13 +157,15 @@ def comparison_tables(comparisons: Mapping[str, Comparison], model: str) -> list
     """A table for each judge that `model` is compared with; where the interval has zero in it, it may be chance."""
     tables = []
     for other, comparison in comparisons.items():
-        span = max((abs(row[bound]) for row in comparison.figures for bound in ("low", "high")), default=0) or 1
+        bounds_of = {row["figure"]: (row["low"], row["high"]) for row in comparison.figures if row["low"] is not None}
+        span = max((abs(bound) for bounds in bounds_of.values() for bound in bounds), default=0) or 1
         rows = []
         for row in comparison.figures:
-            bounds = (row["low"], row["high"])
+            bounds = bounds_of.get(row["figure"], ())
             places = [(value / span + 1) / 2 for value in (row["difference"], *bounds)]
-            verdict = "may be chance" if row["low"] <= 0 <= row["high"] else "clear"
-            difference = _plain(row["difference"], bounds=bounds, sign="+", bar=_bar(*places, mark=0.5))
+            verdict = "clear" if row["clear"] else "may be chance"
+            bar = _bar(*places, mark=0.5) if bounds else None
+            difference = _plain(row["difference"], bounds=bounds, sign="+", bar=bar)
             first, _, last = row["figure"].partition(".")
             name = f"{_title(last)}, {spoken(first)}" if first == "operating_point" else f"{_title(first)} {last}"
             rows.append((name, [_plain(row["b"]), _plain(row["a"]), difference, _plain(verdict)]))

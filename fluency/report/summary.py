@@ -191,13 +191,13 @@ def comparison_text(comparison: Comparison, names: Sequence[str], *, limit: int)
     a, b = names
     figures = []
     for row in comparison.figures:
-        verdict = "" if row["low"] <= 0 <= row["high"] else "*"
+        interval = "" if row["low"] is None else f"{row['low']:+.4f} to {row['high']:+.4f}"
         cells = (row["figure"].replace(".", " ", 1).replace("_", " "), f"{row['a']:.4f}", f"{row['b']:.4f}")
-        figures.append((*cells, f"{row['difference']:+.4f}", f"{row['low']:+.4f} to {row['high']:+.4f}", verdict))
+        figures.append((*cells, f"{row['difference']:+.4f}", interval, "*" if row["clear"] else ""))
     tests = [(name, test["a"], test["b"], f"{test['p']:.2g}") for name, test in comparison.sign_test.items()]
     shown = comparison.disagreements[:limit]
     lines = [
-        f"{comparison.pairs} pairs. Differences are {b} less {a}; * where the interval leaves out 0.",
+        f"{comparison.pairs} pairs. Differences are {b} less {a}; * where chance alone would seldom do it.",
         "",
         table(("", a, b, "difference", "95 % interval", ""), figures),
         "",
