@@ -173,9 +173,9 @@ def differences() -> dict[str, Any]:
                 comparison = compare(*_judges(skills, TEST, correlation, seed), EvaluateParams(RESAMPLES, 1))
                 for row in comparison.figures:
                     if row["low"] is not None:
-                        held[row["figure"].replace(".", " ", 1)] += row["low"] <= truth[row["figure"]] <= row["high"]
+                        held[_key(row["figure"])] += row["low"] <= truth[row["figure"]] <= row["high"]
                     elif name == "equal judges":
-                        held[row["figure"].replace(".", " ", 1)] += not row["clear"]
+                        held[_key(row["figure"])] += not row["clear"]
             found[f"{name}, {_alike(correlation)}"] = _shares(held, DRAWS_OF_INTERVALS)
     return found
 
@@ -249,6 +249,12 @@ def _bounds(drawn: Drawn) -> list[tuple[str, float, float]]:
         for name in tree
         if f"{name}_low" in tree
     ]
+
+
+def _key(figure: str) -> str:
+    """The name of a figure without a dot, so that pages can name it."""
+    first, _, last = figure.partition(".")
+    return f"{first} {float(last):.0%}" if last[:1].isdigit() else figure.replace(".", " ")
 
 
 def _scored(drawn: Drawn, threshold: float) -> ScoredPairs:
