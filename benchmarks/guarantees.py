@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest, norm
+from scipy.stats import binom, binomtest, norm
 
 from fluency.evaluation.certificate import certified, certified_curve
-from fluency.evaluation.comparison import compare
+from fluency.evaluation.comparison import compare, sign_test
 from fluency.evaluation.operating_point import choose, most_recall
 from fluency.evaluation.params import DecisionParams, EvaluateParams
+from fluency.evaluation.proportions import mid_p_interval
 from fluency.evaluation.scored_pairs import ScoredPairs, figures
 from fluency.metrics import points
 from fluency.utils.files import write_json
@@ -25,9 +26,11 @@ SIZES = np.repeat([1, 2, 3, 4, 5, 6], [34, 442, 57, 2, 13, 4])  # pairs a group 
 CORRELATIONS = (0.0, 0.4, 1.0)
 JUDGES = {"weak": 1.1, "strong": 2.0}  # skill: precision at recall 0.8 is 0.90, or 0.998
 TARGETS = {"weak": (0.9, 0.95), "strong": (0.95, 0.99)}
-VALIDATION, TEST = 552, 300  # groups; the sample has more test groups, which makes all of it easier
-DRAWS, RESAMPLES = 300, 200
-MORE_DRAWS = 2000  # where none is resampled
+VALIDATION, TEST, FEW = 552, 300, 40  # groups; the sample has more test groups, which makes all of it easier
+DRAWS, DRAWS_OF_INTERVALS, RESAMPLES = 300, 1000, 200
+PAIRS_OF_JUDGES = {"equal judges": (1.4, 1.4), "unequal judges": (1.4, 2.0)}  # their skills
+MISTAKES = (1, 2, 3, 5, 10, 20)  # expected of `TRIALS` independent pairs
+TRIALS = 300
 
 Drawn = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -66,10 +69,9 @@ class Population:
 
 
 def main() -> None:
-    result: dict[str, Any] = {"draws": DRAWS}
-    parts = {"f1": intervals_of_f1, "certificates": certificates, "comparisons": comparisons, "intervals": intervals}
-    for name, part in parts.items():
-        result[name] = part()
+    result: dict[str, Any] = {"draws": DRAWS, "draws_of_intervals": DRAWS_OF_INTERVALS}
+    for part in (certificates, sign_tests, differences, intervals, intervals_of_slices, intervals_of_shares):
+        result[part.__name__] = part()
         write_json(RESULT, result)  # the next part takes minutes
     print(RESULT.read_text(encoding="utf-8"), end="")
 
@@ -114,8 +116,8 @@ def _certificates(population: Population, correlation: float, targets: tuple[flo
         found = np.array(curve["threshold"][most_recall(curve, targets[0], "")])
         bounds[f"as found without a confidence, {targets[0]:.0%}"] += bool(population.precision(found) < targets[0])
     return {
-        "missed": _shares({**missed, **bounds}),
-        "mean_recall": _shares(recall),
+        "missed": _shares({**missed, **bounds}, DRAWS),
+        "mean_recall": _shares(recall, DRAWS),
     }
 
 
@@ -142,36 +144,52 @@ def _by_blocks(drawn: Drawn, target: float) -> float | None:
     return found
 
 
-def comparisons() -> dict[str, Any]:
-    """How often two judges of equal skill are found different at 5 %: by the interval of each figure's difference, and
-    by the sign test, by group and (as McNemar's test has it) by pair."""
+def sign_tests() -> dict[str, Any]:
+    """How often two judges of equal skill are found different at 5 %: by group, and by pair (McNemar)."""
     found: dict[str, Any] = {}
     for correlation in CORRELATIONS:
         wrong = Counter()
-        for seed in range(DRAWS):
-            a, b = _equal_judges(correlation, seed)
-            comparison = compare(a, b, EvaluateParams(RESAMPLES, 1))
-            for row in comparison.figures:
-                wrong[row["figure"].replace(".", " ", 1)] += not row["low"] <= 0 <= row["high"]
-            wrong["sign test by group"] += comparison.sign_test["operating point"]["p"] <= 0.05
+        for seed in range(DRAWS_OF_INTERVALS):
+            a, b = _judges(PAIRS_OF_JUDGES["equal judges"], TEST, correlation, seed)
+            wrong["by group"] += sign_test(a, a.accepted, b.accepted)["p"] <= 0.05
             only_a, only_b = (
                 int(np.sum((x.accepted == x.labels) & (y.accepted != y.labels))) for x, y in ((a, b), (b, a))
             )
-            wrong["sign test by pair"] += binomtest(only_a, only_a + only_b).pvalue <= 0.05
-        found[_alike(correlation)] = _shares(wrong)
+            wrong["by pair"] += binomtest(only_a, only_a + only_b).pvalue <= 0.05
+        found[_alike(correlation)] = _shares(wrong, DRAWS_OF_INTERVALS)
     return found
 
 
-def _equal_judges(correlation: float, seed: int) -> tuple[ScoredPairs, ScoredPairs]:
-    """Two judges of the same pairs, each with errors of its own; within a group, what one is wrong of is alike."""
-    rng, skill = np.random.default_rng(seed), 1.4
-    sizes = rng.choice(SIZES, TEST)
-    groups, first = np.repeat(np.arange(TEST), sizes), np.repeat(np.cumsum(sizes) - sizes, sizes)
+def differences() -> dict[str, Any]:
+    """The share of draws whose 95 % interval holds the true difference of two judges, by figure; where no interval is
+    shown, the share of draws in which equal judges are found equal."""
+    found: dict[str, Any] = {}
+    for name, skills in PAIRS_OF_JUDGES.items():
+        a, b = (its.points() for its in _judges(skills, 150_000, 0.0, 1))
+        truth = {figure: b[figure] - a[figure] if name.startswith("un") else 0.0 for figure in a}
+        for correlation in CORRELATIONS:
+            held = Counter()
+            for seed in range(DRAWS_OF_INTERVALS):
+                comparison = compare(*_judges(skills, TEST, correlation, seed), EvaluateParams(RESAMPLES, 1))
+                for row in comparison.figures:
+                    if row["low"] is not None:
+                        held[_key(row["figure"])] += row["low"] <= truth[row["figure"]] <= row["high"]
+                    elif name == "equal judges":
+                        held[_key(row["figure"])] += not row["clear"]
+            found[f"{name}, {_alike(correlation)}"] = _shares(held, DRAWS_OF_INTERVALS)
+    return found
+
+
+def _judges(skills: tuple[float, float], count: int, correlation: float, seed: int) -> tuple[ScoredPairs, ScoredPairs]:
+    """Two judges of the same groups, each with errors of its own; within a group, what one is wrong of is alike."""
+    rng = np.random.default_rng(seed)
+    sizes = rng.choice(SIZES, count)
+    groups, first = np.repeat(np.arange(count), sizes), np.repeat(np.cumsum(sizes) - sizes, sizes)
     labels, copied = rng.integers(0, 2, len(groups)), rng.random(len(groups)) < correlation
     labels = np.where(copied, labels[first], labels)
     pairs = [_pair(*its) for its in zip(labels.tolist(), groups.tolist(), strict=True)]
     judges = []
-    for _ in range(2):
+    for skill in skills:
         margin = (2 * labels - 1) * skill + rng.normal(size=len(groups))
         margin = np.where(copied, margin[first], margin)
         judges.append(ScoredPairs(pairs, 1 / (1 + np.exp(-2 * skill * margin)), 0.8))
@@ -186,45 +204,44 @@ def intervals() -> dict[str, Any]:
         truth = points(scores, labels, scores >= 0.9)
         for correlation in CORRELATIONS:
             held = Counter()
-            for seed in range(DRAWS):
+            for seed in range(DRAWS_OF_INTERVALS):
                 for name, low, high in _bounds(Population(skill).draw(TEST, correlation, seed)):
                     held[name] += low <= truth[name.replace(" ", ".")] <= high
-            found[f"{judge}, {_alike(correlation)}"] = _shares(held)
+            found[f"{judge}, {_alike(correlation)}"] = _shares(held, DRAWS_OF_INTERVALS)
     return found
 
 
-def intervals_of_f1() -> dict[str, Any]:
-    """As `intervals` for F1, but nearer: of more draws, and with the spread that ever more resamples come to."""
-    found: dict[str, Any] = {}
-    for judge, skill in JUDGES.items():
-        for correlation in CORRELATIONS:
-            held = Counter()
-            for seed in range(MORE_DRAWS):
-                drawn = Population(skill).draw(TEST, correlation, seed)
-                for name, threshold in (("f1", 0.5), ("operating_point f1", 0.9)):
-                    held[name] += _holds_f1(Population(skill), drawn, np.array(threshold))
-            shares = {name: round(count / MORE_DRAWS, 3) for name, count in held.items()}
-            found[f"{judge}, {_alike(correlation)}"] = shares
+def intervals_of_slices() -> dict[str, Any]:
+    """As `intervals`, for the weak judge's precision and recall at one half of few groups, as a slice has them."""
+    population, found = Population(JUDGES["weak"]), {}
+    truth = {name: getattr(population, name)(np.array(0.5)) for name in ("precision", "recall")}
+    for correlation in CORRELATIONS:
+        held = Counter()
+        for seed in range(DRAWS_OF_INTERVALS):
+            scored = _scored(population.draw(FEW, correlation, seed), 0.5)
+            for name, (low, high) in scored.share_intervals().items():
+                held[name] += low <= truth[name] <= high
+        found[_alike(correlation)] = _shares(held, DRAWS_OF_INTERVALS)
     return found
 
 
-def _holds_f1(population: Population, drawn: Drawn, threshold: np.ndarray) -> bool:
-    """Whether the interval, normal in the log-odds of F1, holds the truth; its spread is linear in sums over groups."""
-    scores, labels, groups = drawn
-    accepted, fluent = scores >= threshold, labels == 1
-    hits, either = np.bincount(groups, accepted & fluent), np.bincount(groups, accepted.astype(int) + fluent)
-    precision, recall = population.precision(threshold), population.recall(threshold)
-    value, truth = 2 * hits.sum() / either.sum(), 2 * precision * recall / (precision + recall)
-    if value == 1:
-        return False
-    spread = np.sqrt(((2 * hits - value * either) ** 2).sum()) / either.sum() / (value * (1 - value))
-    return bool(abs(np.log(value / (1 - value)) - np.log(truth / (1 - truth))) <= 1.96 * spread)
+def intervals_of_shares() -> dict[str, float]:
+    """How often a share's interval holds it, by the mistakes expected of independent pairs; computed, not drawn."""
+    counts = np.arange(TRIALS + 1)
+    ones = np.ones(TRIALS, dtype=int)
+    low, high = np.array([mid_p_interval((np.arange(TRIALS) < count).astype(int), ones) for count in counts]).T
+
+    def held(truth: float) -> float:
+        return float(binom.pmf(counts, TRIALS, truth)[(low <= truth) & (truth <= high)].sum())
+
+    each = {f"{mistakes} expected": held(mistakes / TRIALS) for mistakes in MISTAKES}
+    many = [held(mistakes / TRIALS) for mistakes in np.linspace(3, 30, 271)]
+    each |= {"3 to 30 expected, least": min(many), "3 to 30 expected, most": max(many)}
+    return {name: round(its, 3) for name, its in each.items()}
 
 
 def _bounds(drawn: Drawn) -> list[tuple[str, float, float]]:
-    scores, labels, groups = drawn
-    pairs = [_pair(*its) for its in zip(labels.tolist(), groups.tolist(), strict=True)]
-    result = figures(ScoredPairs(pairs, scores, 0.9), EvaluateParams(RESAMPLES, 1))
+    result = figures(_scored(drawn, 0.9), EvaluateParams(RESAMPLES, 1))
     trees = {"": result, "operating_point ": result["operating_point"]}
     return [
         (f"{prefix}{name}", tree[f"{name}_low"], tree[f"{name}_high"])
@@ -232,6 +249,17 @@ def _bounds(drawn: Drawn) -> list[tuple[str, float, float]]:
         for name in tree
         if f"{name}_low" in tree
     ]
+
+
+def _key(figure: str) -> str:
+    """The name of a figure without a dot, so that pages can name it."""
+    first, _, last = figure.partition(".")
+    return f"{first} {float(last):.0%}" if last[:1].isdigit() else figure.replace(".", " ")
+
+
+def _scored(drawn: Drawn, threshold: float) -> ScoredPairs:
+    scores, labels, groups = drawn
+    return ScoredPairs([_pair(*its) for its in zip(labels.tolist(), groups.tolist(), strict=True)], scores, threshold)
 
 
 def _alike(correlation: float) -> str:
@@ -242,8 +270,8 @@ def _pair(label: int, group: int) -> dict[str, Any]:
     return {"label": label, "group": group, "part": "made", "id": ""}
 
 
-def _shares(counts: Mapping[str, float]) -> dict[str, float]:
-    return {name: round(count / DRAWS, 3) for name, count in counts.items()}
+def _shares(counts: Mapping[str, float], draws: int) -> dict[str, float]:
+    return {name: round(count / draws, 3) for name, count in counts.items()}
 
 
 if __name__ == "__main__":

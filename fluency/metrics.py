@@ -83,31 +83,17 @@ def expected_calibration_error(scores: np.ndarray, labels: np.ndarray, bins: int
     return math.fsum(row["pairs"] * abs(row["score"] - row["fluent"]) for row in rows) / len(labels)
 
 
-def operating_points(scores: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
-    """The thresholds worth choosing: no other has both a better precision and a better recall.
+def precision_at_recall(scores: np.ndarray, labels: np.ndarray, min_recall: float) -> float:
+    """The best precision that some threshold has at a recall of at least `min_recall`; 0 without positives.
 
     Pairs that score at or above a threshold count as 1.
-
-    Returns:
-        `threshold`, `precision` and `recall`, each of shape [points], by rising precision and falling recall; empty
-        without positives.
     """
     from sklearn.metrics import precision_recall_curve
 
     if not labels.any():
-        return dict.fromkeys(("threshold", "precision", "recall"), np.empty(0))
-    precision, recall, threshold = precision_recall_curve(labels, scores)
-    precision, recall = precision[:-1], recall[:-1]  # the last point predicts nothing and has no threshold
-    better = precision > np.maximum.accumulate(np.r_[-1.0, precision[:-1]])
-    rows = np.flatnonzero(better)
-    rows = rows[np.r_[recall[rows][1:] < recall[rows][:-1], True]]  # of equal recall, the most precise
-    return {"threshold": threshold[rows], "precision": precision[rows], "recall": recall[rows]}
-
-
-def precision_at_recall(scores: np.ndarray, labels: np.ndarray, min_recall: float) -> float:
-    """The best precision that some threshold has at a recall of at least `min_recall`; 0 without positives."""
-    points = operating_points(scores, labels)
-    return float(points["precision"][points["recall"] >= min_recall][-1]) if labels.any() else 0.0
+        return 0.0
+    precision, recall, _ = precision_recall_curve(labels, scores)
+    return float(precision[:-1][recall[:-1] >= min_recall].max())  # the last point predicts nothing
 
 
 def points(scores: np.ndarray, labels: np.ndarray, accepted: np.ndarray) -> dict[str, float]:

@@ -23,7 +23,7 @@ CALIBRATION, FIGURES = Path("models/calibration.json"), Path("metrics/validation
 
 
 def main() -> None:
-    pairs = read_parquet(VALIDATION)
+    pairs, decision = read_parquet(VALIDATION), read_params("decision", DecisionParams)
     use_cores()
     classifier = load_classifier(MODEL, device_at_hand())
     logits = classifier.logits(EncodedPairs(ENCODED), progress="validation")
@@ -31,7 +31,7 @@ def main() -> None:
         logits,
         np.array([pair["label"] for pair in pairs]),
         np.array([pair["group"] for pair in pairs]),
-        read_params("decision", DecisionParams),
+        decision,
         max_length=classifier.reader.max_length,
         files={path.name: sha256(path) for path in sorted(MODEL.iterdir())},
         measured=[measures((pair["before"], pair["after"])) for pair in pairs],
@@ -43,7 +43,7 @@ def main() -> None:
     result["operating_point"]["certificate"] = {name: its for name, its in certificate.items() if name != "method"}
     calibration.save(CALIBRATION)
     write_json(FIGURES, result)
-    print(f"threshold {calibration.threshold:.3f}: {calibration.certificate}")
+    print(f"threshold {calibration.threshold:.5f}: {calibration.certificate}")
     if note:
         print(note)
 

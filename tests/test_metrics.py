@@ -50,21 +50,6 @@ def test_every_figure_is_finite_whatever_the_scores(rows):
     assert all(np.isfinite(value) for value in metrics.points(scores, labels, scores >= 0.5).values())
 
 
-@given(SCORED)
-def test_operating_points_are_all_that_no_other_threshold_beats(rows):
-    scores, labels = arrays(rows)
-    chosen = metrics.operating_points(scores, labels)
-    if not labels.any():
-        assert len(chosen["threshold"]) == 0
-        return
-    every = {(point["precision"], point["recall"]) for point in at_every_threshold(scores, labels)}
-    best = [one for one in every if not any(two != one and two[0] >= one[0] and two[1] >= one[1] for two in every)]
-    assert list(zip(chosen["precision"], chosen["recall"], strict=True)) == sorted(best)
-    for threshold, *expected in zip(*chosen.values(), strict=True):
-        point = metrics.point_metrics(scores >= threshold, labels)
-        assert [point["precision"], point["recall"]] == expected
-
-
 @given(SCORED, st.sampled_from([0.0, 1 / 3, 0.5, 2 / 3, 1.0]) | st.floats(0, 1))
 def test_precision_at_a_recall_is_the_best_of_all_thresholds(rows, floor):
     scores, labels = arrays(rows)

@@ -1,4 +1,4 @@
-"""How many edits of the challenge set are decided wrongly at the operating point, with exact intervals."""
+"""How many edits of the challenge set are decided wrongly at the operating point, with intervals."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,8 +16,8 @@ def challenge_figures(edits: Sequence[Challenge], accepted: np.ndarray) -> dict[
         accepted: whether each edit is, of shape [edits].
 
     Returns:
-        For each of `ROLES` the number of `edits`, of those `wrong`, the share `rate` and its exact 95 % interval
-        `rate_low`, `rate_high` (Clopper and Pearson 1934), and the same by `lengths` and `kinds`.
+        For each of `ROLES` the number of `edits`, of those `wrong`, the share `rate` and its 95 % interval
+        `rate_low`, `rate_high` (`proportions.mid_p_interval`), and the same by `lengths` and `kinds`.
     """
     wrong = accepted != np.array([edit.label for edit in edits], dtype=bool)
     found: dict[str, Any] = {}

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import binomtest
 
-from fluency.evaluation.intervals import interval
+from fluency.evaluation.intervals import interval_of_difference
 from fluency.evaluation.params import EvaluateParams
 from fluency.evaluation.scored_pairs import ScoredPairs
 from fluency.metrics import RECALLS
@@ -16,6 +16,8 @@ _SHOWN = (
     *(f"precision_at_recall.{recall}" for recall in RECALLS if recall > 0.5),  # there, intervals would be too wide
     "precision", "recall", "f1", "accuracy", "average_precision", "roc_auc", "brier", "log_loss",
 )  # fmt: skip
+# of judges that differ, intervals of these would hold the difference too seldom; of equal ones, often enough to test it
+_NO_INTERVAL = ("average_precision", *(name for name in _SHOWN if name.startswith("precision_at_recall")))
 
 
 @dataclass(frozen=True)
@@ -24,8 +26,9 @@ class Comparison:
 
     Attributes:
         pairs: how many were compared.
-        figures: for each figure its name, `a`, `b`, `difference` (B less A) and its 95 % interval, `low` and `high`
-            (paired bootstrap by group).
+        figures: for each figure that says something of these pairs its name, `a`, `b`, `difference` (B less A) and its
+            95 % interval, `low` and `high` (paired bootstrap by group; None where it would hold too seldom); `clear`,
+            whether it leaves out 0.
         sign_test: at the operating point and at one half, in how many groups `a` and in how many `b` is right of more
             pairs, and the two-sided exact `p` that this is chance. Pairs of a group are not independent, groups are.
         disagreements: the pairs that one accepts at its operating point and the other doesn't, with `score_a`,
@@ -41,25 +44,28 @@ class Comparison:
 
 def compare(a: ScoredPairs, b: ScoredPairs, params: EvaluateParams) -> Comparison:
     """Compare two judges of the same pairs, in the same order."""
-    points_a, points_b = a.points(), b.points()
+    points_a, points_b = a.telling_points(), b.telling_points()
     draws_a, draws_b = a.resampled(params), b.resampled(params)
     figures = []
-    for name in _SHOWN:
-        low, high = interval(draws_b[name] - draws_a[name])
-        row = {"figure": name, "a": points_a[name], "b": points_b[name], "difference": points_b[name] - points_a[name]}
-        figures.append({**row, "low": low, "high": high})
+    for name in (name for name in _SHOWN if name in points_a):
+        difference = points_b[name] - points_a[name]
+        low, high = interval_of_difference(difference, draws_b[name] - draws_a[name])
+        row = {"figure": name, "a": points_a[name], "b": points_b[name], "difference": difference}
+        row |= {"low": None, "high": None} if name in _NO_INTERVAL else {"low": low, "high": high}
+        figures.append(row | {"clear": not low <= 0 <= high})
     return Comparison(
         pairs=len(a.pairs),
         figures=figures,
         sign_test={
-            "operating point": _sign_test(a, a.accepted, b.accepted),
-            "one half": _sign_test(a, a.scores > 0.5, b.scores > 0.5),
+            "operating point": sign_test(a, a.accepted, b.accepted),
+            "one half": sign_test(a, a.scores > 0.5, b.scores > 0.5),
         },
         disagreements=_disagreements(a, b),
     )
 
 
-def _sign_test(pairs: ScoredPairs, accepted_a: np.ndarray, accepted_b: np.ndarray) -> dict[str, float]:
+def sign_test(pairs: ScoredPairs, accepted_a: np.ndarray, accepted_b: np.ndarray) -> dict[str, float]:
+    """The exact sign test of two judges' decisions, each of shape [pairs], as in `Comparison.sign_test`."""
     labels = pairs.labels
     _, group = np.unique([pair["group"] for pair in pairs.pairs], return_inverse=True)
     gained = np.bincount(group, weights=(accepted_b == labels).astype(int) - (accepted_a == labels))

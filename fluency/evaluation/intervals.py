@@ -17,24 +17,23 @@ _CELLS = 1 << 21  # of the resampling matrix held at once: 8 MiB, which the cach
 _GRID = 2.0**-29  # of all that is summed: float64 holds sums of up to 2^24 such terms exactly
 
 
-def interval(values: np.ndarray) -> tuple[float, float]:
-    """The 95 % percentile interval of resampled values, which may be differences."""
-    low, high = np.percentile(values, [2.5, 97.5])
-    return float(low), float(high)
-
-
 def interval_of_share(value: float, values: np.ndarray) -> tuple[float, float]:
-    """The 95 % interval of a figure between 0 and 1, normal in its log-odds, from the spread of resampled values.
+    """The 95 % interval of a figure above 0 and below 1, normal in its log-odds, with the spread of resampled `values`.
 
-    Near 1, percentiles hold the true value too seldom (benchmarks/guarantees.json). A figure of 0 or 1 has no log-odds,
-    and its percentiles are taken.
+    Near 1, percentiles would hold the true value too seldom, and the spread of the log-odds of `values` too often.
     """
-    if not 0 < value < 1:
-        return interval(values)
-    inside = np.clip(values, 1e-9, 1 - 1e-9)
-    spread = 1.96 * float(np.std(np.log(inside / (1 - inside))))
+    spread = _spread(values) / (value * (1 - value))
     middle = math.log(value / (1 - value))
     return 1 / (1 + math.exp(spread - middle)), 1 / (1 + math.exp(-spread - middle))
+
+
+def interval_of_difference(value: float, values: np.ndarray) -> tuple[float, float]:
+    """The 95 % interval of a difference, normal, with the spread of resampled `values`."""
+    return value - _spread(values), value + _spread(values)
+
+
+def _spread(values: np.ndarray) -> float:
+    return 1.96 * float(np.std(values))
 
 
 def resampled(

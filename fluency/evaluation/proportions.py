@@ -1,4 +1,4 @@
-"""Exact intervals of a share, also where what is counted comes in groups that are not independent."""
+"""Intervals and bounds of a share, also where what is counted comes in groups that are not independent."""
 
 import numpy as np
 
@@ -40,8 +40,12 @@ def lower_bound(share: np.ndarray | float, size: np.ndarray | float, confidence:
     return np.where(some, beta.ppf(1 - confidence, np.where(some, hits, 1), size - hits + 1), 0.0)
 
 
-def exact_interval(hits: np.ndarray, trials: np.ndarray) -> tuple[float, float]:
-    """The 95 % interval of a share of hits, after Clopper and Pearson on `effective_size` trials; 0 to 1 of no trials.
+def mid_p_interval(hits: np.ndarray, trials: np.ndarray) -> tuple[float, float]:
+    """The 95 % interval of a share of hits, by the mid-P of `effective_size` trials; 0 to 1 of no trials.
+
+    An end is the share at which as few or as many hits have a chance of 0.025, where those found count by half (Berry
+    & Armitage 1995). Clopper and Pearson count them whole, so that theirs holds in 97 % or more. Of hits alone, and of
+    none, it is their one-sided 95 % bound.
 
     Args:
         hits, trials: in each group, of shape [groups].
@@ -50,16 +54,31 @@ def exact_interval(hits: np.ndarray, trials: np.ndarray) -> tuple[float, float]:
     if not size:
         return 0.0, 1.0
     share = float(hits.sum()) / float(trials.sum())
-    return float(lower_bound(share, size, 0.975)), 1 - float(lower_bound(1 - share, size, 0.975))
+    return _mid_p_bound(share, size), 1 - _mid_p_bound(1 - share, size)
+
+
+def _mid_p_bound(share: float, size: float) -> float:
+    """The lower end."""
+    from scipy.optimize import brentq
+    from scipy.special import betainc
+
+    hits, misses = share * size, (1 - share) * size
+    if not hits:
+        return 0.0
+
+    def chance(truth: float) -> float:  # of more hits, and of half of those with as many
+        return (betainc(hits, misses + 1, truth) + (betainc(hits + 1, misses, truth) if misses else 0)) / 2
+
+    return float(brentq(lambda truth: chance(truth) - 0.025, 0, 1))
 
 
 def rate(hits: np.ndarray) -> dict[str, float]:
-    """The share of hits among independent trials, `rate`, and its exact 95 % interval, `rate_low` and `rate_high`.
+    """The share of hits among independent trials, `rate`, and its 95 % interval, `rate_low` and `rate_high`.
 
     Args:
         hits: of shape [trials], bool.
     """
-    low, high = exact_interval(hits, np.ones(len(hits)))
+    low, high = mid_p_interval(hits, np.ones(len(hits)))
     return {"rate": int(hits.sum()) / max(len(hits), 1), "rate_low": low, "rate_high": high}
 
 

@@ -8,11 +8,18 @@ import numpy as np
 
 from fluency.evaluation.intervals import NO_INTERVAL, interval_of_share, resampled
 from fluency.evaluation.params import EvaluateParams
-from fluency.evaluation.proportions import exact_interval
+from fluency.evaluation.proportions import mid_p_interval
 from fluency.metrics import expected_calibration_error, negative_log_likelihood, point_metrics, points
 from fluency.utils.errors import UserError
 
 Pairs = Sequence[Mapping[str, Any]]
+_AT_POINT = "operating_point."
+
+
+def silent(positives: int, examples: int) -> set[str]:
+    """The names of figures that say nothing of so many pairs: where only one label occurs, they are 0 or 1 anyhow."""
+    names = {"precision", "f1", "average_precision", "roc_auc", "precision_at_recall"}
+    return (set() if 0 < positives < examples else names) | (set() if positives else {"recall"})
 
 
 @dataclass(frozen=True)
@@ -67,13 +74,19 @@ class ScoredPairs:
         right, claimed, positives = (np.bincount(group, its) for its in (fluent & accepted, accepted, fluent))
         return {"precision": (right, claimed), "recall": (right, positives)}
 
-    def exact_intervals(self) -> dict[str, tuple[float, float]]:
-        """The exact 95 % intervals of the decisions' `precision` and `recall` (`proportions.exact_interval`)."""
-        return {name: exact_interval(*counts) for name, counts in self.shares().items()}
+    def share_intervals(self) -> dict[str, tuple[float, float]]:
+        """The 95 % intervals of the decisions' `precision` and `recall` (`proportions.mid_p_interval`)."""
+        return {name: mid_p_interval(*counts) for name, counts in self.shares().items()}
 
     def points(self) -> dict[str, float]:
         """The figures, by dotted names."""
         return points(self.scores, self.labels, self.accepted)
+
+    def telling_points(self) -> dict[str, float]:
+        """The figures that say something of these pairs (`silent`)."""
+        nothing = silent(int(self.labels.sum()), len(self.pairs))
+        its = self.points()
+        return {name: its[name] for name in its if name.removeprefix(_AT_POINT).partition(".")[0] not in nothing}
 
     def resampled(self, params: EvaluateParams) -> dict[str, np.ndarray]:
         """The figures in each bootstrap resample, by dotted names, of shape [resamples]."""
@@ -90,14 +103,20 @@ class ScoredPairs:
 def figures(scored: ScoredPairs, params: EvaluateParams, *, uncalibrated: np.ndarray | None = None) -> dict[str, Any]:
     """All figures, those that can have it beside a 95 % interval (`NAME_low`, `NAME_high`), and those of each part.
 
+    Parts have no figure that says nothing of them (`silent`).
+
     Args:
         uncalibrated: the scores before calibration, where there is one, of shape [pairs]; gives `ece_uncalibrated` and
             `log_loss_uncalibrated`.
     """
     at_one_half = replace(scored, decisions=scored.scores > 0.5)
     its, draws = scored.points(), scored.resampled(params)
-    bounds = {name: interval_of_share(its[name], values) for name, values in draws.items() if name not in NO_INTERVAL}
-    flat = _with_bounds(its, bounds | at_one_half.exact_intervals() | _at_the_operating_point(scored))
+    bounds = {
+        name: interval_of_share(its[name], values)
+        for name, values in draws.items()
+        if name not in NO_INTERVAL and 0 < its[name] < 1
+    }
+    flat = _with_bounds(its, bounds | at_one_half.share_intervals() | _at_the_operating_point(scored))
     if uncalibrated is not None:
         flat["ece_uncalibrated"] = expected_calibration_error(uncalibrated, scored.labels)
         flat["log_loss_uncalibrated"] = negative_log_likelihood(uncalibrated, scored.labels)
@@ -105,7 +124,7 @@ def figures(scored: ScoredPairs, params: EvaluateParams, *, uncalibrated: np.nda
     return {
         **_described(scored, flat),
         "parts": {
-            part: _described(inside, _with_bounds(inside.points(), _at_the_operating_point(inside)))
+            part: _described(inside, _with_bounds(inside.telling_points(), _at_the_operating_point(inside)))
             for part, inside in parts.items()
         },
     }
@@ -120,13 +139,13 @@ def at_thresholds(scored: ScoredPairs, thresholds: Mapping[float, float]) -> dic
     found = {}
     for target, threshold in thresholds.items():
         there = replace(scored, threshold=threshold)
-        point, bounds = point_metrics(there.accepted, there.labels), there.exact_intervals()
+        point, bounds = point_metrics(there.accepted, there.labels), there.share_intervals()
         found[f"{target:g}"] = {"threshold": threshold, **_with_bounds({name: point[name] for name in bounds}, bounds)}
     return found
 
 
 def _at_the_operating_point(scored: ScoredPairs) -> dict[str, tuple[float, float]]:
-    return {f"operating_point.{name}": bounds for name, bounds in scored.exact_intervals().items()}
+    return {f"{_AT_POINT}{name}": bounds for name, bounds in scored.share_intervals().items()}
 
 
 def _with_bounds(values: Mapping[str, float], bounds: Mapping[str, tuple[float, float]]) -> dict[str, float]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from fluency.edits.sentence import hash64, normalise
-from fluency.evaluation.proportions import effective_size, exact_interval, holm, p_of_fewer
+from fluency.evaluation.proportions import effective_size, holm, mid_p_interval, p_of_fewer
 from fluency.evaluation.scored_pairs import ScoredPairs
 
 COLUMNS = (
@@ -19,7 +19,7 @@ _WORDS = (10, 20, 30)  # of the sentence before the edit; the last length is ope
 def slices(scored: ScoredPairs, seen: set[int]) -> list[dict[str, Any]]:
     """One row, with the keys `COLUMNS`, for each value of each slice.
 
-    Precision and recall are those of the decisions, with exact 95 % intervals. `FIGURE_p` is the chance of so low a
+    Precision and recall are those of the decisions, with 95 % intervals. `FIGURE_p` is the chance of so low a
     figure in a slice where it is in truth that of all pairs, corrected for the number of slices (Holm 1979). What says
     nothing is None: precision where only one label occurs, recall where none is fluent, each where it has no pairs.
 
@@ -49,7 +49,7 @@ def _row(name: str, value: str, inside: ScoredPairs, whole: Mapping[str, float])
     for figure, (hits, trials) in shares.items():
         if trials.any() and (figure == "recall" or both_labels):
             row[figure] = float(hits.sum() / trials.sum())
-            row[f"{figure}_low"], row[f"{figure}_high"] = exact_interval(hits, trials)
+            row[f"{figure}_low"], row[f"{figure}_high"] = mid_p_interval(hits, trials)
             row[f"{figure}_p"] = p_of_fewer(row[figure], effective_size(hits, trials), whole[figure])
     return row
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from fluency.evaluation.certificate import Certificate, Curve
 from fluency.evaluation.comparison import Comparison
-from fluency.report.summary import CHALLENGE, spoken, telling
+from fluency.report.summary import CHALLENGE, spoken
 
 _TITLES = {
     "direction": "Harming edits and their reverse",
@@ -80,8 +80,8 @@ def thresholds_table(curve: Curve, threshold: float, confidence: float) -> list[
     for row in sorted(rows - {len(curve["recall"])}):
         cells = [curve["recall"][row], curve["precision"][row], curve["lower"][row] or None]
         cells.append(round(1000 * curve["accepted"][row] / curve["accepted"][-1]))
-        used = " (in use)" if curve["threshold"][row] == threshold else ""
-        lines.append((f"{decimal(curve['threshold'][row])}{used}", [_plain(cell) for cell in cells]))
+        used = " (in\u00a0use)" if curve["threshold"][row] == threshold else ""
+        lines.append((f"{curve['threshold'][row]:.5f}{used}", [_plain(cell) for cell in cells]))
     caption = (
         f"What thresholds accept of validation. Precision at least: with {100 * confidence:g} % confidence, on text "
         "like validation, for whichever row you choose by it"
@@ -107,10 +107,7 @@ def judges_table(judges: Mapping[str, Figures]) -> list[Table]:
     """The judges' figures side by side, for all pairs and for each part that the first one knows."""
     groups = {title: _side_by_side(judges, names) for title, names in _GROUPS.items()}
     for part, its in next(iter(judges.values())).get("parts", {}).items():
-        of_part = {
-            name: telling(figures["parts"][part]) if part in figures.get("parts", {}) else {}
-            for name, figures in judges.items()
-        }
+        of_part = {name: figures.get("parts", {}).get(part, {}) for name, figures in judges.items()}
         groups[f"{part}: {its['examples']:,} edits"] = _side_by_side(of_part, _OF_A_PART)
     return [_table("Figures of the test pairs", ["", *judges], groups)]
 
@@ -160,13 +157,15 @@ def comparison_tables(comparisons: Mapping[str, Comparison], model: str) -> list
     """A table for each judge that `model` is compared with; where the interval has zero in it, it may be chance."""
     tables = []
     for other, comparison in comparisons.items():
-        span = max((abs(row[bound]) for row in comparison.figures for bound in ("low", "high")), default=0) or 1
+        bounds_of = {row["figure"]: (row["low"], row["high"]) for row in comparison.figures if row["low"] is not None}
+        span = max((abs(bound) for bounds in bounds_of.values() for bound in bounds), default=0) or 1
         rows = []
         for row in comparison.figures:
-            bounds = (row["low"], row["high"])
+            bounds = bounds_of.get(row["figure"], ())
             places = [(value / span + 1) / 2 for value in (row["difference"], *bounds)]
-            verdict = "may be chance" if row["low"] <= 0 <= row["high"] else "clear"
-            difference = _plain(row["difference"], bounds=bounds, sign="+", bar=_bar(*places, mark=0.5))
+            verdict = "clear" if row["clear"] else "may be chance"
+            bar = _bar(*places, mark=0.5) if bounds else None
+            difference = _plain(row["difference"], bounds=bounds, sign="+", bar=bar)
             first, _, last = row["figure"].partition(".")
             name = f"{_title(last)}, {spoken(first)}" if first == "operating_point" else f"{_title(first)} {last}"
             rows.append((name, [_plain(row["b"]), _plain(row["a"]), difference, _plain(verdict)]))

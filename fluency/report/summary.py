@@ -8,6 +8,7 @@ import yaml
 
 from fluency.evaluation.certificate import SHOWN, Certificate
 from fluency.evaluation.comparison import Comparison
+from fluency.evaluation.scored_pairs import silent
 from fluency.metrics import LABELS
 from fluency.utils.errors import UserError
 from fluency.utils.files import read_json
@@ -46,14 +47,15 @@ def results(metrics_folder: Path = Path("metrics")) -> str:
 
 
 def judges_table(metrics_folder: Path = Path("metrics")) -> str:
-    """Model and baselines over all test pairs, each at an operating point of its own."""
+    """Model and baselines over all test pairs, each at an operating point of its own, with the base rate."""
     model, baselines = read_json(metrics_folder / "test.json"), read_json(metrics_folder / "baseline.json")
     rows = [
         (name, *(with_interval(its["operating_point"], figure) for figure in ("precision", "recall")),
          with_interval(its, "average_precision"))
         for name, its in [("**this model**", model), *((spoken(name), its) for name, its in baselines.items())]
     ]  # fmt: skip
-    return table((f"{model['examples']:,} test pairs", "precision", "recall", "average precision"), rows) + "\n"
+    pairs = f"{model['examples']:,} test pairs, {model['positives'] / model['examples']:.0%} fluent"
+    return table((pairs, "precision", "recall", "average precision"), rows) + "\n"
 
 
 def results_table(metrics_folder: Path = Path("metrics")) -> str:
@@ -71,7 +73,7 @@ def results_table(metrics_folder: Path = Path("metrics")) -> str:
         ("**all**", model, list(baselines.values())),
         *((part, its, [each["parts"][part] for each in baselines.values()]) for part, its in model["parts"].items()),
     ]:
-        every = [telling(figures) for figures in (ours, *theirs)]
+        every = [_telling(figures) for figures in (ours, *theirs)]
         point = [with_interval(every[0].get("operating_point", {}), name) for name in ("precision", "recall")]
         ranking = [with_interval({"value": its.get("average_precision")}, "value") for its in every]
         rows.append((name, ours["examples"], f"{ours['positives'] / ours['examples']:.0%}", *point, *ranking))
@@ -132,12 +134,11 @@ def spoken(name: str) -> str:
     return name.replace("_", " ")
 
 
-def telling(figures: Mapping[str, Any]) -> dict[str, Any]:
+def _telling(figures: Mapping[str, Any]) -> dict[str, Any]:
     """The figures of some pairs, without those that say nothing, as the pairs have no fluent edit or no harm."""
-    silent = {"precision", "average_precision"} if figures["positives"] in (0, figures["examples"]) else set()
-    silent |= set() if figures["positives"] else {"recall"}
-    point = {name: value for name, value in figures["operating_point"].items() if name not in silent}
-    return {name: value for name, value in figures.items() if name not in silent} | {"operating_point": point}
+    nothing = silent(figures["positives"], figures["examples"])
+    point = {name: value for name, value in figures["operating_point"].items() if name not in nothing}
+    return {name: value for name, value in figures.items() if name not in nothing} | {"operating_point": point}
 
 
 def with_interval(figures: Mapping[str, Any], name: str) -> str:
@@ -190,13 +191,13 @@ def comparison_text(comparison: Comparison, names: Sequence[str], *, limit: int)
     a, b = names
     figures = []
     for row in comparison.figures:
-        verdict = "" if row["low"] <= 0 <= row["high"] else "*"
+        interval = "" if row["low"] is None else f"{row['low']:+.4f} to {row['high']:+.4f}"
         cells = (row["figure"].replace(".", " ", 1).replace("_", " "), f"{row['a']:.4f}", f"{row['b']:.4f}")
-        figures.append((*cells, f"{row['difference']:+.4f}", f"{row['low']:+.4f} to {row['high']:+.4f}", verdict))
+        figures.append((*cells, f"{row['difference']:+.4f}", interval, "*" if row["clear"] else ""))
     tests = [(name, test["a"], test["b"], f"{test['p']:.2g}") for name, test in comparison.sign_test.items()]
     shown = comparison.disagreements[:limit]
     lines = [
-        f"{comparison.pairs} pairs. Differences are {b} less {a}; * where the interval leaves out 0.",
+        f"{comparison.pairs} pairs. Differences are {b} less {a}; * where chance alone would seldom do it.",
         "",
         table(("", a, b, "difference", "95 % interval", ""), figures),
         "",

@@ -151,7 +151,7 @@ def attack(
     Returns:
         By kind the number of `edits` (`params.tries`, or as many as there are sentences), how many of them are
         `accepted`, how many end at a step that is `outside_support` (of `best_of_n`: all draws), the share that is
-        accepted, `rate`, and its exact 95 % interval.
+        accepted, `rate`, and its 95 % interval.
 
     Raises:
         UserError: fewer than two sentences have a pair with label 0.

@@ -11,7 +11,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCardData
 
 from fluency.evaluation.calibration import Calibration
-from fluency.report.summary import attack_table, challenge_table, telling, with_interval
+from fluency.report.summary import attack_table, challenge_table, with_interval
 from fluency.utils.markdown import code, table
 from fluency.utils.templates import render
 
@@ -115,7 +115,7 @@ def _tables(facts: Facts) -> dict[str, str]:
     main += [(label, "", with_interval(figures, name)) for name, label in _OF_THE_CURVE.items()]
     parts = [
         (part, its["examples"], *(with_interval(its["operating_point"], name) for name in ("precision", "recall")))
-        for part, its in ((part, telling(its)) for part, its in figures["parts"].items())
+        for part, its in figures["parts"].items()
     ]
     sources = [
         (_public(its["source"], its["corpus"]), its["revision"] or "", len(its["files"]), its["rows"], its["rejected"])

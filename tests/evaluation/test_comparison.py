@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from fluency.cli.commands import main
-from fluency.evaluation.comparison import _sign_test, compare
+from fluency.evaluation.comparison import compare, sign_test
 from fluency.evaluation.params import EvaluateParams
 from fluency.evaluation.predictions import join, on_the_same_pairs, write_predictions
 from fluency.evaluation.scored_pairs import ScoredPairs
@@ -37,7 +37,7 @@ def scored(count: int = 200, skill: float = 1.0, threshold: float = 0.5) -> Scor
 
 def test_a_judge_is_no_better_than_itself():
     comparison = compare(scored(), scored(), PARAMS)
-    assert all(row["difference"] == row["low"] == row["high"] == 0 for row in comparison.figures)
+    assert all(row["difference"] == 0 and row["low"] in (0, None) and not row["clear"] for row in comparison.figures)
     assert comparison.sign_test["one half"] == {"a": 0, "b": 0, "p": 1.0}
     assert comparison.disagreements == []
     assert "They disagree on 0 pairs.\n" in comparison_text(comparison, ("a", "b"), limit=5)
@@ -46,8 +46,11 @@ def test_a_judge_is_no_better_than_itself():
 def test_a_better_judge_is_found_better_with_an_interval_that_leaves_out_zero():
     comparison = compare(scored(skill=0.5), scored(skill=3.0), PARAMS)
     rows = {row["figure"]: row for row in comparison.figures}
-    for name in ("average_precision", "roc_auc", "operating_point.precision", "accuracy"):
+    for name in ("roc_auc", "operating_point.precision", "accuracy"):
         assert 0 < rows[name]["low"] <= rows[name]["difference"] <= rows[name]["high"]
+    for name in ("average_precision", "precision_at_recall.0.8"):  # intervals would hold too seldom; the test is kept
+        assert rows[name]["difference"] > 0
+        assert (rows[name]["low"], rows[name]["clear"]) == (None, True)
     assert rows["brier"]["high"] < 0
     assert comparison.sign_test["one half"]["b"] > comparison.sign_test["one half"]["a"]
     assert comparison.sign_test["one half"]["p"] < 0.001
@@ -98,7 +101,7 @@ def test_the_sign_test_finds_equal_judges_different_seldom(alike):
         right = rng.random((2, 100, 2)) < 0.8
         right[..., 1] = np.where(rng.random(100) < alike, right[..., 0], right[..., 1])
         one, two = (np.where(its.ravel(), labels, 1 - labels).astype(float) for its in right)
-        test = _sign_test(ScoredPairs(rows, one, 0.5), one > 0.5, two > 0.5)
+        test = sign_test(ScoredPairs(rows, one, 0.5), one > 0.5, two > 0.5)
         wrong += test["p"] <= 0.05
     assert wrong <= 32  # more than 8 % of 400 is met once in 200 times where 5 % is true
 
@@ -150,6 +153,14 @@ def test_decisions_are_carried_as_they_are_though_scores_do_not_tell_them():
     assert figures["precision"] == (pytest.approx(1 / 3), pytest.approx(1 / 3))  # of the scores, at one half
     assert comparison.sign_test["operating point"] == {"a": 0, "b": 3, "p": 0.25}
     assert {row["id"] for row in comparison.disagreements} == {"id0", "id1", "id2", "id5"}
+
+
+@pytest.mark.parametrize(("label", "kept"), [(1, {"recall", "accuracy"}), (0, {"accuracy"})])
+def test_pairs_of_one_label_have_no_figure_that_says_nothing(label, kept):
+    """Precision would be 1 or 0, whatever the judges do."""
+    one, two = (its.at(np.flatnonzero(its.labels == label)) for its in (scored(), scored(skill=3.0)))
+    shown = {row["figure"] for row in compare(one, two, PARAMS).figures}
+    assert shown == {f"{at}{name}" for at in ("", "operating_point.") for name in kept} | {"brier", "log_loss"}
 
 
 def test_scores_may_be_whole_numbers():

@@ -47,6 +47,16 @@ def test_every_figure_stands_inside_its_interval():
     }
 
 
+def test_a_figure_of_one_has_no_interval_but_for_shares():
+    """Resamples of a perfect judge are all alike, and would give 1.000 (1.000 to 1.000)."""
+    pairs = [pair(row, row % 2) for row in range(12)]
+    result = figures(ScoredPairs(pairs, np.arange(12) % 2 * 0.8, 0.5), PARAMS)
+    assert result["f1"] == result["average_precision"] == result["operating_point"]["accuracy"] == 1
+    assert not {"f1_low", "average_precision_high", "roc_auc_low"} & result.keys()
+    assert "accuracy_low" not in result["operating_point"]
+    assert 0.5 < result["precision_low"] < result["precision_high"] == 1
+
+
 def test_parts_are_figures_of_their_own_pairs():
     result = figures(scored(), PARAMS)
     assert {name: part["examples"] for name, part in result["parts"].items()} == {"contrast": 10, "hand-written": 30}
@@ -97,7 +107,7 @@ def test_a_slice_of_one_label_has_no_precision_and_few_pairs_prove_little():
         *[None] * 3,
     )
     assert keeping["recall"] == 1.0
-    assert keeping["recall_low"] == pytest.approx(0.025 ** (1 / 3))  # six pairs in three groups
+    assert keeping["recall_low"] == pytest.approx(0.05 ** (1 / 3))  # six pairs in three groups
     assert hard["precision_low"] < hard["precision"] == 0.5 < hard["precision_high"]
 
 

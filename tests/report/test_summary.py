@@ -13,7 +13,7 @@ from fluency.evaluation.certificate import Certificate
 from fluency.evaluation.challenge import challenge_figures
 from fluency.evaluation.scored_pairs import at_thresholds, figures
 from fluency.params import load_params
-from fluency.report.summary import CHALLENGE, filled, results_table, stage_table, summary
+from fluency.report.summary import CHALLENGE, filled, judges_table, results_table, stage_table, summary
 from fluency.utils.errors import UserError
 from fluency.utils.files import write_json
 from tests.evaluation.test_scored_pairs import scored
@@ -33,6 +33,7 @@ def test_the_summary_sets_the_model_beside_the_baselines_with_intervals(tmp_path
     write_json(tmp_path / "validation.json", {"operating_point": {"certificate": certificate}})
     write_json(tmp_path / "baseline.json", {"words_alone": result, "language_model": weaker})
     write_json(tmp_path / "challenge.json", challenge)
+    assert cells(judges_table(tmp_path).splitlines()[0])[0] == "40 test pairs, 50% fluent"
     table, (line,), certified, wrong = (block.splitlines() for block in summary(tmp_path).split("\n\n"))
     assert table == results_table(tmp_path).splitlines()
     assert [cells(line)[0] for line in table[2:]] == ["**all**", "contrast", "hand-written"]
@@ -46,7 +47,7 @@ def test_the_summary_sets_the_model_beside_the_baselines_with_intervals(tmp_path
     point = result["operating_point"]
     assert f"{point['precision']:.3f} ({point['precision_low']:.3f}-{point['precision_high']:.3f})" in table[2]
     assert {cells(line)[0]: cells(line)[1:3] for line in wrong[2:]} == {
-        CHALLENGE[role]: ["1", "100.0% (2.5%-100.0%)" if role in ("absurd", "keeping") else "0.0% (0.0%-97.5%)"]
+        CHALLENGE[role]: ["1", "100.0% (5.0%-100.0%)" if role in ("absurd", "keeping") else "0.0% (0.0%-95.0%)"]
         for role in ROLES
     }
     for lines in (table, wrong):
