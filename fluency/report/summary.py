@@ -39,11 +39,12 @@ def results(metrics_folder: Path = Path("metrics")) -> str:
     """
     table_ = results_table(metrics_folder)
     try:
-        certificate = Certificate(**read_json(metrics_folder / "validation.json")["operating_point"]["certificate"])
+        point = read_json(metrics_folder / "validation.json")["operating_point"]
+        certificate = Certificate(**point["certificate"])
         certified = certified_table(read_json(metrics_folder / "test.json")["certified"], certificate.confidence)
     except KeyError as missing:
         raise UserError(f"{metrics_folder}: is of an older version, without {missing}; run `dvc repro`") from None
-    return f"{table_}\nOperating point: {certificate}.\n\n{certified}"
+    return f"{table_}\nOperating point: scores from {point['threshold']:.3f}; {certificate}.\n\n{certified}"
 
 
 def judges_table(metrics_folder: Path = Path("metrics")) -> str:
