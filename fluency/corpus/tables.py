@@ -13,19 +13,25 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from fluency.corpus.drafts import is_missing
 from fluency.corpus.formats import ASKED_FOR, SIDES, TABLES, Format, Meaning
 from fluency.corpus.labels import Labels
 from fluency.corpus.lines import BadLine, read_lines, suffix_of
 from fluency.corpus.places import Items, Place
 from fluency.corpus.readers import Record, Records, read_records, schema_of
-from fluency.corpus.split_names import says_split, split_of
-from fluency.corpus.tasks import instructions_in, task_in
+from fluency.corpus.split_names import says_split, split_of, splits_in
+from fluency.corpus.tasks import RELATIONS, instructions_in, task_in, task_name
 from fluency.sources.card import class_names, names_in
 from fluency.sources.data import Fetched
 from fluency.utils.errors import UserError
 
 _HEAD = 100  # records whose columns tell the format of a table
 _BESIDE = ("kind", "part", "source", "split")  # columns of any format
+# names of columns that judge an edit
+_JUDGES = re.compile(
+    r"label|scores?\b|rating|judge?ment|verdict|acceptab|fluen|grammatical|correct(?!ed|ion)|quality|^class$",
+    re.IGNORECASE,
+)
 _OF_SPLITS = re.compile(r"split|\b(?:sub)?set$|\b(?:partition|fold)$", re.IGNORECASE)  # names of columns that say it
 
 
@@ -35,8 +41,8 @@ class Tables:
 
     Attributes:
         format: as `data.format`; None tells it by the columns.
-        tasks: of a corpus whose rows say their task, the tasks to keep; none named keeps all.
-        relations: as `data.task_relations`.
+        tasks: of a corpus whose rows say their task, the tasks to keep, by `task_name`; none named keeps all.
+        relations: what tasks mean, by `task_name`.
         files: the tables.
     """
 
@@ -44,7 +50,7 @@ class Tables:
     files: Collection[Path]
     format: str | None = None
     tasks: Collection[str] = ()
-    relations: Mapping[str, str] = field(default_factory=dict)
+    relations: Mapping[str, str] = field(default_factory=lambda: RELATIONS)
 
     def rows(self, file: Path, place: Place) -> Items:
         """Stream the rows of a table.
@@ -59,6 +65,8 @@ class Tables:
             yield place.rejected("the file holds no rows", 1, "")
             return
         name, own, reader = self._format_of(file, head)
+        if name == "parallel" and not self.format:
+            _check_unjudged(file, head, own)
         labels = self._labels(file)
         labels.check("expected_score" if name == "reference" else "label")
         has = self._has if name == "reference" else bool
@@ -72,10 +80,11 @@ class Tables:
                 yield place.rejected(record.reason, line, record.text)
                 continue
             text = partial(json.dumps, record, ensure_ascii=False, default=str)
-            if self.tasks and (said := task_in(record, tasks)) and str(said[1]) not in self.tasks:
+            if self.tasks and (said := task_in(record, tasks)) and task_name(said[1]) not in self.tasks:
                 yield place.rejected("{}: not among data.tasks; found {!r}".format(*said)[:200], line, text())
             else:
-                columns = {ours: _field(record, its) for ours, its in beside.items()}
+                said = ((ours, _field(record, its)) for ours, its in beside.items())
+                columns = {column: value for column, value in said if not is_missing(value)}
                 yield from place.rows(line, text, partial(reader, record, meaning), columns)
 
     def fits(self, file: Path) -> bool:
@@ -98,6 +107,8 @@ class Tables:
             first = next((record for _, record in head), None)
             reason = f"its first line: {first.reason}" if isinstance(first, BadLine) else "it is empty"
             raise UserError(f"{file}: holds no record ({reason}); mend it, or take it out of the source")
+        if absent := [theirs for ours, theirs in self.fetched.source.columns.items() if ours not in columns]:
+            raise UserError(f"{file}: it has no column {absent[0]!r}, which the source's columns name")
         chosen = [known for known in TABLES + (ASKED_FOR if self.format else ()) if self.format in (None, known[0])]
         for known in chosen:
             if known[1] <= columns:
@@ -141,6 +152,21 @@ def _changes(head: Iterable[tuple[int, Record | BadLine]], columns: frozenset[st
     return [(record.get(sides[0]), record.get(sides[1])) for record in records] if sides else []
 
 
+def _check_unjudged(file: Path, head: Iterable[tuple[int, Record | BadLine]], own: frozenset[str]) -> None:
+    """Let no table of corrections pass that may be one of judged edits.
+
+    Raises:
+        UserError: a column beside source and target is called as judgements are.
+    """
+    for _, record in head:
+        for name, value in record.items() if isinstance(record, dict) else ():
+            if name not in own and _JUDGES.search(name) and not is_missing(value):
+                raise UserError(
+                    f"{file}: the column {name!r} may be a label; say so in the source, columns: {{label: {name}}}, or "
+                    "else format: parallel"
+                )
+
+
 def _split_column(
     file: Path, head: Iterable[tuple[int, Record | BadLine]], own: frozenset[str], of_file: str | None
 ) -> str:
@@ -159,10 +185,16 @@ def _split_column(
     if "split" in names:
         return "split"
     values = {
-        name: [value for record in records if (value := _field(record, name)) not in (None, "")]
+        name: [value for record in records if not is_missing(value := _field(record, name))]
         for name in names
         if name not in own
     }
+    flags = [name for name, its in values.items() if its and splits_in(name) and all(map(_is_flag, its))]
+    if flags and of_file in (None, "train"):
+        raise UserError(
+            f"{file}: the column {flags[0]!r} may say the split; write train, validation or test into a column "
+            "`split`, or say in the source split: train, validation, test or cut"
+        )
     found = [name for name, its in values.items() if its and all(map(says_split, its))]
     sure = [name for name in found if _OF_SPLITS.search(name) or "train" in map(split_of, values[name])]
     if len(found) > 1 if sure else found and not of_file:
@@ -171,6 +203,10 @@ def _split_column(
             f"{{path: ..., columns: {{split: {found[0]}}}}}, or split: train, validation, test or cut"
         )
     return sure[0] if sure else "split"
+
+
+def _is_flag(value: Any) -> bool:
+    return str(value).lower() in ("0", "1", "0.0", "1.0", "true", "false", "yes", "no")
 
 
 def _renamed(record: Record | BadLine, columns: Mapping[str, str]) -> Record | BadLine:
@@ -185,7 +221,8 @@ def _renamed(record: Record | BadLine, columns: Mapping[str, str]) -> Record | B
 
 def _fields(record: Record) -> list[str]:
     """The names of a record's columns, and of their fields: `translation.en`."""
-    return [*record, *(f"{name}.{field}" for name, its in record.items() if isinstance(its, dict) for field in its)]
+    inner = ((name, its) for name, its in record.items() if isinstance(its, dict))
+    return [*record, *(f"{name}.{field}" for name, its in inner for field in _fields(its))]
 
 
 def _field(record: Record, name: str) -> Any:
@@ -194,7 +231,7 @@ def _field(record: Record, name: str) -> Any:
         return record[name]
     outer, _, inner = name.partition(".")
     its = record.get(outer)
-    return its.get(inner) if isinstance(its, dict) else None
+    return _field(its, inner) if isinstance(its, dict) else None
 
 
 def _may_be_empty(file: Path) -> bool:

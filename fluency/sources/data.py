@@ -16,22 +16,25 @@ SAMPLE = Path("data/sample")
 CHALLENGE = SAMPLE / "challenge"  # what is evaluated on, and never trained on
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 _ENDS = ("", *COMPRESSED)
-_SOURCE, _TARGET = ("src", "source", "orig", "original"), ("tgt", "trg", "target", "corr", "cor", "corrected", "ref",
-                                                           "reference")  # fmt: skip
+# words in the names of plain files: of sentences with mistakes, and of their corrections
+_SIDES = {
+    "src|source|orig|original": "tgt|trg|target|corr|cor|corrected|ref|reference",
+    "incorrect|incorr": "correct|corr",
+    "input": "output",
+}
 _TABLES = [f"*.{kind}" for kind in ("parquet", "arrow", "feather")] + [
     f"*.{kind}{end}" for kind in ("jsonl", "ndjson", "json", "csv", "tsv", "m2") for end in _ENDS
 ]
 _PLAIN = [
     f"*{name}{end}"
-    for word in (*_SOURCE, *_TARGET, *(f"{word}[0-9]" for word in _TARGET))
-    for name in (f".{word}", f"{word}.txt")
+    for word in "|".join(chain.from_iterable(_SIDES.items())).split("|")
+    for name in (f".{word}", f".{word}[0-9]*", f".{word}[._-][0-9]*", f"{word}*.txt")
     for end in _ENDS
 ]
 _ARCHIVES = ("*.zip", "*.tar", "*.tar.*", "*.tgz", "*.rar", "*.7z")
 # what the hub and `save_to_disk` keep beside the rows
 NOT_ROWS = (*card.FILES, "dataset_dict.json", "state.json", "cache-*.arrow")
 _TAIL = rf"(?:\.txt)?(?:{'|'.join(map(re.escape, COMPRESSED))})?"
-_PLAIN_SOURCE = re.compile(rf"((?:.*[._-])?)(?:{'|'.join(_SOURCE)}){_TAIL}", re.IGNORECASE)
 _SPLITS = ("train", "validation", "test", "cut")
 
 
@@ -161,13 +164,16 @@ def _short_name(source: str) -> str:
 
 
 def targets_of(file: Path) -> list[Path]:
-    """The files beside a plain source file (`.src`) that have its corrections: `.tgt`, or `.ref0`, `.ref1` ..."""
-    match = _PLAIN_SOURCE.fullmatch(file.name)
-    if not match:
-        return []
-    target = re.compile(rf"{re.escape(match[1])}(?:{'|'.join(_TARGET)})_?(\d*){_TAIL}", re.IGNORECASE)
-    found = {path: named for path in file.parent.iterdir() if (named := target.fullmatch(path.name))}
-    return sorted(found, key=lambda path: (int(found[path][1] or 0), path.name))
+    """The files beside a plain source file that have its corrections: `.tgt` of `.src`, or `.ref0`, `.ref1` and so on;
+    `tgt-train.txt` of `src-train.txt`."""
+    for sources, targets in _SIDES.items():
+        named = rf"((?:.*[._-])?)(?:{sources})((?:[._-].+(?=\.txt))?){_TAIL}"
+        if match := re.fullmatch(named, file.name, re.IGNORECASE):
+            head, tail = map(re.escape, match.groups())
+            target = re.compile(rf"{head}(?:{targets})[._-]?(\d*){tail}{_TAIL}", re.IGNORECASE)
+            found = {path: its for path in file.parent.iterdir() if (its := target.fullmatch(path.name))}
+            return sorted(found, key=lambda path: (int(found[path][1] or 0), path.name))
+    return []
 
 
 def _folder(path: Path, source: Source, config: str | None) -> Fetched:
@@ -245,7 +251,8 @@ def _configured(
 
 def _globbed(root: Path, glob: str, *, needed: bool) -> list[Path]:
     try:
-        files = list(root.glob(re.sub(r"\*\*(?=[^/])", "**/*", glob)))  # `**.csv`, as the hub has it
+        found = root.glob(re.sub(r"\*\*(?=[^/])", "**/*", glob))  # `**.csv`, as the hub has it
+        files = [path for path in found if path.is_file()]
     except (ValueError, NotImplementedError):  # an absolute path
         files = []
     if not files and needed:
@@ -254,7 +261,8 @@ def _globbed(root: Path, glob: str, *, needed: bool) -> list[Path]:
 
 
 def _fits(file: Path, root: Path, glob: str) -> bool:
-    return fnmatch(file.name, glob) or fnmatch(file.relative_to(root).as_posix(), glob)
+    path = file.relative_to(root).as_posix()
+    return fnmatch(file.name, glob) or fnmatch(path, glob) or fnmatch(path, glob.replace("**/", ""))
 
 
 def _is_table(file: Path) -> bool:
