@@ -1,7 +1,7 @@
 """Formats of edit corpora: what one record says, as drafts of canonical rows. A table's columns tell its format."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from fluency.corpus.drafts import Draft, is_missing
@@ -9,7 +9,7 @@ from fluency.corpus.essays import offset, sentences_of
 from fluency.corpus.labels import Labels
 from fluency.corpus.m2 import Block, corrected, joined
 from fluency.corpus.readers import Record
-from fluency.corpus.tasks import RELATIONS, relation_of, task_in, without_instruction
+from fluency.corpus.tasks import relation_of, task_in, without_instruction
 from fluency.edits.edit import Edit, apply_all, occurrences, widened
 
 # names of a sentence with a mistake and of its correction
@@ -32,10 +32,10 @@ class Meaning:
     """
 
     label: Labels
-    known: Callable[[str], bool] = bool
-    relations: Mapping[str, str] = field(default_factory=lambda: RELATIONS)
-    tasks: Sequence[str] = ()
-    instructions: frozenset[str] = frozenset()
+    known: Callable[[str], bool]
+    relations: Mapping[str, str]
+    tasks: Sequence[str]
+    instructions: frozenset[str]
 
 
 # A ValueError among the drafts rejects a part of the record, one that is raised all of it.

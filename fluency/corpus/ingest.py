@@ -15,7 +15,8 @@ from fluency.corpus.readers import READERS
 from fluency.corpus.rows import Row
 from fluency.corpus.tables import Tables
 from fluency.corpus.tasks import RELATIONS, task_name
-from fluency.sources.data import SAMPLE, Fetched, targets_of
+from fluency.sources.data import SAMPLE, Fetched
+from fluency.sources.plain_files import targets_of
 from fluency.utils.errors import UserError
 
 

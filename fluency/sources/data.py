@@ -9,32 +9,18 @@ from itertools import chain
 from pathlib import Path
 
 from fluency.sources import card
+from fluency.sources.plain_files import COMPRESSED, PLAIN, targets_of
 from fluency.utils.config import require
 from fluency.utils.errors import UserError
 
 SAMPLE = Path("data/sample")
 CHALLENGE = SAMPLE / "challenge"  # what is evaluated on, and never trained on
-COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
-_ENDS = ("", *COMPRESSED)
-# words in the names of plain files: of sentences with mistakes, and of their corrections
-_SIDES = {
-    "src|source|orig|original": "tgt|trg|target|corr|cor|corrected|ref|reference",
-    "incorrect|incorr": "correct|corr",
-    "input": "output",
-}
 _TABLES = [f"*.{kind}" for kind in ("parquet", "arrow", "feather")] + [
-    f"*.{kind}{end}" for kind in ("jsonl", "ndjson", "json", "csv", "tsv", "m2") for end in _ENDS
-]
-_PLAIN = [
-    f"*{name}{end}"
-    for word in "|".join(chain.from_iterable(_SIDES.items())).split("|")
-    for name in (f".{word}", f".{word}[0-9]*", f".{word}[._-][0-9]*", f"{word}*.txt")
-    for end in _ENDS
+    f"*.{kind}{end}" for kind in ("jsonl", "ndjson", "json", "csv", "tsv", "m2") for end in ("", *COMPRESSED)
 ]
 _ARCHIVES = ("*.zip", "*.tar", "*.tar.*", "*.tgz", "*.rar", "*.7z")
 # what the hub and `save_to_disk` keep beside the rows
 NOT_ROWS = (*card.FILES, "dataset_dict.json", "state.json", "cache-*.arrow")
-_TAIL = rf"(?:\.txt)?(?:{'|'.join(map(re.escape, COMPRESSED))})?"
 _SPLITS = ("train", "validation", "test", "cut")
 
 
@@ -129,7 +115,7 @@ def fetch_data(source: Source | str) -> Fetched:
     repo, config = split_config(its.hub)
     from fluency.sources.hub import snapshot  # the hub's client takes long to import
 
-    root, commit = snapshot("dataset", repo, [*_TABLES, *_PLAIN, *card.FILES], "data.source")
+    root, commit = snapshot("dataset", repo, [*_TABLES, *PLAIN, *card.FILES], "data.source")
     return replace(_folder(root, its, config), revision=commit)
 
 
@@ -158,22 +144,9 @@ def corpus_names(sources: Sequence[str]) -> list[str]:
 def _short_name(source: str) -> str:
     scheme, _, rest = source.partition(":")
     name = Path(rest.partition("@")[0] if scheme == "hub" else rest).name or source
-    if not _matches(name.lower(), [*_TABLES, *_PLAIN]):
+    if not _matches(name.lower(), [*_TABLES, *PLAIN]):
         return name
     return Path(Path(name).stem if name.lower().endswith(COMPRESSED) else name).stem
-
-
-def targets_of(file: Path) -> list[Path]:
-    """The files beside a plain source file that have its corrections: `.tgt` of `.src`, or `.ref0`, `.ref1` and so on;
-    `tgt-train.txt` of `src-train.txt`."""
-    for sources, targets in _SIDES.items():
-        named = rf"((?:.*[._-])?)(?:{sources})((?:[._-].+(?=\.txt))?){_TAIL}"
-        if match := re.fullmatch(named, file.name, re.IGNORECASE):
-            head, tail = map(re.escape, match.groups())
-            target = re.compile(rf"{head}(?:{targets})[._-]?(\d*){tail}{_TAIL}", re.IGNORECASE)
-            found = {path: its for path in file.parent.iterdir() if (its := target.fullmatch(path.name))}
-            return sorted(found, key=lambda path: (int(found[path][1] or 0), path.name))
-    return []
 
 
 def _folder(path: Path, source: Source, config: str | None) -> Fetched:
@@ -224,29 +197,26 @@ def _configured(
     root: Path, source: Source, name: str | None, everything: list[Path]
 ) -> tuple[list[Path], dict[Path, str], str | None]:
     """The files that `files` and the card let through, their splits where the card names them, the configuration."""
-    wanted = everything
-    if source.files:
-        wanted = [file for file in everything if _fits(file, root, source.files)]
     known = card.configs(card.read_card(root))
     if name is None and len(known) > 1 and not source.files:
         where = f"hub:{source.hub}/CONFIG" if source.hub else "{path: ..., files: GLOB}"
         raise UserError(f"data.source: {source.name} has the configurations {', '.join(known)}; name one: {where}")
-    if name is not None and name not in known:
+    if name not in (None, *known):
         raise UserError(
             f"data.source: {source.name}: no configuration {name!r}; it has {', '.join(known) or 'none by name'}"
         )
-    if not known:
-        return wanted, {}, None
     name = name or (next(iter(known)) if len(known) == 1 else None)
-    found: dict[Path, str | None] = {}
+    splits: dict[Path, str | None] = {}
     for config in [known[name]] if name else known.values():
         for split, globs in config.items():
             for file in chain.from_iterable(_globbed(root, glob, needed=name is not None) for glob in globs):
-                if found.setdefault(file, split) != split:
+                if splits.setdefault(file, split) != split:
                     raise UserError(f"data.source: {source.name}: its card puts {file.name} into two splits")
-    if name and not source.files:
-        wanted = [file for file in everything if file in found]
-    return wanted, {file: split for file, split in found.items() if split}, name
+    if source.files:
+        wanted = [file for file in everything if _fits(file, root, source.files)]
+    else:
+        wanted = [file for file in everything if not name or file in splits]
+    return wanted, {file: split for file, split in splits.items() if split}, name
 
 
 def _globbed(root: Path, glob: str, *, needed: bool) -> list[Path]:
