@@ -63,10 +63,7 @@ def _csv(file: Path, delimiter: str, *, spaced: bool) -> Iterator[_Row]:
             line = reader.line_num + 1
             for cells in reader:
                 if len(cells) > 1 or any(map(str.strip, cells)):  # an empty line is no row
-                    row = _row(columns, cells, delimiter == "\t")
-                    if any(map(_LATE_QUOTE.fullmatch, cells)):
-                        row = BadLine("a space before a quote, so it may be no text; take it out", json.dumps(cells))
-                    yield line, row, len(cells) < len(columns)
+                    yield line, _row(columns, cells, _fault(cells, delimiter)), len(cells) < len(columns)
                 line = reader.line_num + 1
         except csv.Error as error:
             reason = str(error).replace("\t", "\\t")
@@ -92,14 +89,21 @@ def _columns(file: Path, cells: list[str]) -> list[str]:
     return columns
 
 
-def _row(columns: list[str], cells: list[str], tabs: bool) -> dict[str, str] | BadLine:
+def _row(columns: list[str], cells: list[str], fault: str | None = None) -> dict[str, str] | BadLine:
     if len(cells) != len(columns):
-        return BadLine(f"not as many cells as columns; {len(cells)} and {len(columns)}", json.dumps(cells))
-    if tabs and any("\t" in cell or "\n" in cell for cell in cells):
-        return BadLine("a quote runs over several cells or lines", json.dumps(cells))
-    if [cell.strip().removeprefix("\ufeff") for cell in cells] == columns:
-        return BadLine("the header once more", json.dumps(cells))
-    return dict(zip(columns, cells, strict=True))
+        fault = f"not as many cells as columns; {len(cells)} and {len(columns)}"
+    elif [cell.strip().removeprefix("\ufeff") for cell in cells] == columns:
+        fault = "the header once more"
+    return BadLine(fault, json.dumps(cells)) if fault else dict(zip(columns, cells, strict=True))
+
+
+def _fault(cells: list[str], delimiter: str) -> str | None:
+    """What is wrong with the quotes of a row."""
+    if delimiter == "\t" and any("\t" in cell or "\n" in cell for cell in cells):
+        return "a quote runs over several cells or lines"
+    if any(map(_LATE_QUOTE.fullmatch, cells)):
+        return "a space before a quote, so it may be no text; take it out"
+    return None
 
 
 def _header(file: Path) -> str:
@@ -133,7 +137,7 @@ def _tsv(file: Path) -> Iterator[_Row]:
             continue
         inside = False
         if line.strip(" "):
-            yield number, _row(columns, [_unquoted(cell) for cell in cells], tabs=False), short
+            yield number, _row(columns, [_unquoted(cell) for cell in cells]), short
 
 
 def _unquoted(cell: str) -> str:

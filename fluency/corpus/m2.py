@@ -70,12 +70,10 @@ def blocks(lines: Iterable[tuple[int, str]]) -> Iterator[Block]:
         if block and (not line.strip() or line.startswith("S ")):
             yield block
             block = None
-        if not line.strip():
-            continue
-        if block is None:
-            block = Block(number, [line])
-        else:
+        if block:
             block.lines.append(line)
+        elif line.strip():
+            block = Block(number, [line])
     if block:
         yield block
 
@@ -100,23 +98,22 @@ def parse(block: Block, silent: Iterable[str] = ()) -> Block:
     for line in block.lines[1:]:
         if _TARGET.match(line):  # ChERRANT's: the whole sentence after the edits that follow
             continue
-        fields = [field.strip() for field in line.removeprefix("A ").split("|||")]
-        span = fields[0].split()
-        if not line.startswith("A ") or len(fields) != 6 or len(span) != 2:
+        span, kind, correction, _, _, annotator = _fields(line) or [""] * 6
+        if len(span.split()) != 2:
             raise ValueError(f"M2: not an annotation; {line[:80]!r}")
         try:
-            start, end = int(span[0]), int(span[1])
+            start, end = map(int, span.split())
         except ValueError:
             raise ValueError(f"M2: offsets are no numbers; {line[:80]!r}") from None
-        annotations = block.annotators.setdefault(fields[5], [])
-        if (start, end) == (-1, -1) or fields[1] == "noop":
+        annotations = block.annotators.setdefault(annotator, [])
+        if (start, end) == (-1, -1) or kind == "noop":
             continue
-        correction = fields[2].partition("||")[0].strip()  # the first of CoNLL's alternatives
+        correction = correction.partition("||")[0].strip()  # the first of CoNLL's alternatives
         correction = "" if correction == "-NONE-" else correction
         if _OTHER_SPACE.search(correction):
             raise ValueError(f"M2: white space that is no space in a correction; {line[:80]!r}")
-        lacks = fields[1] in _UNCORRECTED or (not correction and fields[1][:2] in needing)
-        annotations.append(Annotation(start, end, fields[1], None if lacks else correction))
+        lacks = kind in _UNCORRECTED or (not correction and kind[:2] in needing)
+        annotations.append(Annotation(start, end, kind, None if lacks else correction))
     for annotator in silent:
         block.annotators.setdefault(annotator, [])
     if not block.annotators:
@@ -131,12 +128,17 @@ def silent_annotators(lines: Iterable[tuple[int, str]]) -> list[str]:
     """
     found: dict[str, None] = {}
     for _, line in lines:
-        fields = [field.strip() for field in line.split("|||")]
-        if line.startswith("A ") and len(fields) == 6:
+        if fields := _fields(line):
             if _ERRANT.fullmatch(fields[1]):
                 return []
             found[fields[5]] = None
     return list(found)
+
+
+def _fields(line: str) -> list[str]:
+    """The fields of an annotation: its tokens, kind, correction, two that are always the same, and the annotator."""
+    fields = [field.strip() for field in line.removeprefix("A ").split("|||")]
+    return fields if line.startswith("A ") and len(fields) == 6 else []
 
 
 def corrected(tokens: Sequence[str], annotations: Sequence[Annotation]) -> list[str]:
@@ -195,12 +197,5 @@ def as_m2(before: str, after: str, *, kind: str = "unknown", annotator: str = "0
         f"{code.src_start} {code.src_end}|||{kind}|||{' '.join(target[code.dest_start : code.dest_end]) or '-NONE-'}"
         for code in edits
     ]
-    return (
-        "\n".join(
-            [
-                f"S {before}",
-                *(f"A {span}|||REQUIRED|||-NONE-|||{annotator}" for span in spans or ["-1 -1|||noop|||-NONE-"]),
-            ]
-        )
-        + "\n"
-    )
+    annotations = (f"A {span}|||REQUIRED|||-NONE-|||{annotator}\n" for span in spans or ["-1 -1|||noop|||-NONE-"])
+    return f"S {before}\n{''.join(annotations)}"
