@@ -92,7 +92,7 @@ def _columns(file: Path, cells: list[str]) -> list[str]:
 def _row(columns: list[str], cells: list[str], fault: str | None = None) -> dict[str, str] | BadLine:
     if len(cells) != len(columns):
         fault = f"not as many cells as columns; {len(cells)} and {len(columns)}"
-    elif [cell.strip().removeprefix("\ufeff") for cell in cells] == columns:
+    elif cells[-1].strip() == columns[-1] and [cell.strip().removeprefix("\ufeff") for cell in cells] == columns:
         fault = "the header once more"
     return BadLine(fault, json.dumps(cells)) if fault else dict(zip(columns, cells, strict=True))
 

@@ -76,8 +76,8 @@ class Tables:
             if self.tasks and (said := task_in(record, tasks)) and task_name(said[1]) not in self.tasks:
                 yield place.rejected("{}: not among data.tasks; found {!r}".format(*said)[:200], line, text())
             else:
-                values = ((ours, field_of(record, its)) for ours, its in beside.items())
-                columns = {column: value for column, value in values if not is_missing(value)}
+                values = [(ours, value) for ours, its in beside.items() if (value := field_of(record, its)) is not None]
+                columns = {ours: value for ours, value in values if not is_missing(value)}
                 yield from place.rows(line, text, partial(reader, record, meaning), columns)
 
     def fits(self, file: Path) -> bool:
@@ -90,9 +90,10 @@ class Tables:
 
     def records(self, file: Path) -> Records:
         """The records of a table, under the names that the formats have for its columns."""
-        columns = self.fetched.source.columns
-        for line, record in read_records(file):
-            yield line, renamed(record, columns) if columns and isinstance(record, dict) else record
+        columns, records = self.fetched.source.columns, read_records(file)
+        if not columns:
+            return records
+        return ((line, renamed(its, columns) if isinstance(its, dict) else its) for line, its in records)
 
     def _format_of(self, file: Path, head: Sequence[tuple[int, Record | BadLine]]) -> Format:
         columns = {column for _, record in head if isinstance(record, dict) for column in record}
