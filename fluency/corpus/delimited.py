@@ -17,6 +17,7 @@ from fluency.utils.errors import UserError
 
 csv.field_size_limit(sys.maxsize)  # an endless field is a row to reject, not a file that cannot be read
 _QUOTED = re.compile(r'"((?:[^"]|"")*)"')
+_LATE_QUOTE = re.compile(r'\s+".*"\s*', re.DOTALL)
 # a row's line, the row, and whether it has fewer cells than there are columns
 _Row = tuple[int, dict[str, str] | BadLine, bool]
 _END: _Row = (0, BadLine("", ""), False)
@@ -35,7 +36,7 @@ def read_delimited(file: Path, delimiter: str | None = None) -> Iterator[tuple[i
     delimiter = delimiter or _delimiter({".csv": ",", ".tsv": "\t"}[suffix_of(file)], header)
     tabs = delimiter == "\t"
     plain = tabs and not all(_QUOTED.fullmatch(cell) for cell in header.split("\t"))  # who quotes names quotes all
-    return _whole(_tsv(file) if plain else _csv(file, delimiter))
+    return _whole(_tsv(file) if plain else _csv(file, delimiter, spaced=f"{delimiter} " in header))
 
 
 def _whole(rows: Iterable[_Row]) -> Iterator[tuple[int, dict[str, str] | BadLine]]:
@@ -53,15 +54,16 @@ def _whole(rows: Iterable[_Row]) -> Iterator[tuple[int, dict[str, str] | BadLine
         beside = short
 
 
-def _csv(file: Path, delimiter: str) -> Iterator[_Row]:
+def _csv(file: Path, delimiter: str, *, spaced: bool) -> Iterator[_Row]:
+    """Args: spaced: the spaces after a delimiter are no part of a cell."""
     with opened(file) as content, io.TextIOWrapper(content, encoding="utf-8-sig", newline="") as text:
-        reader = csv.reader(text, strict=True, delimiter=delimiter)
+        reader = csv.reader(text, strict=True, delimiter=delimiter, skipinitialspace=spaced)
         try:
             columns = _columns(file, next(reader, []))
             line = reader.line_num + 1
             for cells in reader:
                 if len(cells) > 1 or any(map(str.strip, cells)):  # an empty line is no row
-                    yield line, _row(columns, cells, delimiter == "\t"), len(cells) < len(columns)
+                    yield line, _row(columns, cells, _fault(cells, delimiter)), len(cells) < len(columns)
                 line = reader.line_num + 1
         except csv.Error as error:
             reason = str(error).replace("\t", "\\t")
@@ -87,12 +89,21 @@ def _columns(file: Path, cells: list[str]) -> list[str]:
     return columns
 
 
-def _row(columns: list[str], cells: list[str], tabs: bool) -> dict[str, str] | BadLine:
+def _row(columns: list[str], cells: list[str], fault: str | None = None) -> dict[str, str] | BadLine:
     if len(cells) != len(columns):
-        return BadLine(f"not as many cells as columns; {len(cells)} and {len(columns)}", json.dumps(cells))
-    if tabs and any("\t" in cell or "\n" in cell for cell in cells):
-        return BadLine("a quote runs over several cells or lines", json.dumps(cells))
-    return dict(zip(columns, cells, strict=True))
+        fault = f"not as many cells as columns; {len(cells)} and {len(columns)}"
+    elif cells[-1].strip() == columns[-1] and [cell.strip().removeprefix("\ufeff") for cell in cells] == columns:
+        fault = "the header once more"
+    return BadLine(fault, json.dumps(cells)) if fault else dict(zip(columns, cells, strict=True))
+
+
+def _fault(cells: list[str], delimiter: str) -> str | None:
+    """What is wrong with the quotes of a row."""
+    if delimiter == "\t" and any("\t" in cell or "\n" in cell for cell in cells):
+        return "a quote runs over several cells or lines"
+    if any(map(_LATE_QUOTE.fullmatch, cells)):
+        return "a space before a quote, so it may be no text; take it out"
+    return None
 
 
 def _header(file: Path) -> str:
@@ -126,7 +137,7 @@ def _tsv(file: Path) -> Iterator[_Row]:
             continue
         inside = False
         if line.strip(" "):
-            yield number, _row(columns, [_unquoted(cell) for cell in cells], tabs=False), short
+            yield number, _row(columns, [_unquoted(cell) for cell in cells]), short
 
 
 def _unquoted(cell: str) -> str:

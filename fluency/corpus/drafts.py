@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from fluency.edits.edit import Edit
 from fluency.edits.forms import check_sentence
@@ -18,6 +19,11 @@ class Draft:
     edit: Edit | None = None
     label: int | None = None
     kind: str | None = None
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a cell holds nothing: null, no text, or NaN, which some tables have for null."""
+    return value is None or value == "" or value != value
 
 
 def checked(draft: Draft) -> Draft:

@@ -17,7 +17,7 @@ def sentences_of(text: str, annotated: Any) -> Iterator[tuple[str, list[Sentence
 
     Args:
         annotated: `[[annotator, [[start, end, correction, kind], ...]], ...]`, with offsets of characters; the kind
-            may be missing.
+            may be missing. Or `{"start": [...], "end": [...], "text": [...]}`, of one annotator.
 
     Raises:
         ValueError: it is none of that, edits overlap or leave the text, or offsets seem to be of other units.
@@ -60,8 +60,11 @@ def _check_units(text: str, edits: Iterable[SentenceEdit]) -> None:
 def _edits_of(annotated: Any) -> list[list[SentenceEdit]]:
     """The edits of each annotator, in their order in the text."""
     try:
+        if isinstance(annotated, dict):  # as the hub has W&I, of one annotator
+            columns = [annotated[name] for name in ("start", "end", "text")]
+            annotated = [(0, zip(*columns, strict=True))]
         annotators = [[(start, end, text, *rest) for start, end, text, *rest in edits] for _, edits in annotated]
-    except (TypeError, ValueError):
+    except (KeyError, TypeError, ValueError):
         raise ValueError("edits: expected [[annotator, [[start, end, correction], ...]], ...]") from None
     return [sorted((_edit(*edit) for edit in edits), key=lambda edit: edit[:2]) for edits in annotators]
 

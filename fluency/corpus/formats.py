@@ -1,10 +1,10 @@
 """Formats of edit corpora: what one record says, as drafts of canonical rows. A table's columns tell its format."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from fluency.corpus.drafts import Draft
+from fluency.corpus.drafts import Draft, is_missing
 from fluency.corpus.essays import offset, sentences_of
 from fluency.corpus.labels import Labels
 from fluency.corpus.m2 import Block, corrected, joined
@@ -26,16 +26,16 @@ class Meaning:
     Attributes:
         label: what a label means.
         known: whether the corpus has a sentence, for formats that name an edit's words without their place.
-        relations: as `data.task_relations`.
+        relations: what tasks mean, by `task_name`.
         tasks: the columns that say a record's task, in the order in which they count.
         instructions: prefixes of the sources that are no part of a sentence.
     """
 
     label: Labels
-    known: Callable[[str], bool] = bool
-    relations: Mapping[str, str] = field(default_factory=dict)
-    tasks: Sequence[str] = ()
-    instructions: frozenset[str] = frozenset()
+    known: Callable[[str], bool]
+    relations: Mapping[str, str]
+    tasks: Sequence[str]
+    instructions: frozenset[str]
 
 
 # A ValueError among the drafts rejects a part of the record, one that is raised all of it.
@@ -73,7 +73,7 @@ def _parallel(source: str, target: str) -> Reader:
         before, after = _text(record, source), _text(record, target)
         column, task = task_in(record, meaning.tasks) or ("task", None)
         before = without_instruction(before, after, task, meaning.instructions)
-        relation = relation_of(task, meaning.relations, column)
+        relation = relation_of(column, task, meaning.relations)
         yield Draft(relation, before.strip(), after.strip(), kind=task and str(task))
 
     return read
@@ -91,15 +91,21 @@ def _translation(record: Record, meaning: Meaning) -> Iterator[Draft]:
 
 def _preference(record: Record, _: Meaning) -> Iterator[Draft]:
     """Of two answers the chosen one corrects the other; of a conversation the last turn counts."""
-    texts = []
-    for column in ("rejected", "chosen"):
-        value = record.get(column)
-        if isinstance(value, list) and value and isinstance(value[-1], dict):
-            value = value[-1].get("content")
-        texts.append(_text({column: value}, column).strip())
+    texts = [_text({column: _answer(record.get(column))}, column).strip() for column in ("rejected", "chosen")]
     if texts[0] == texts[1]:
         raise ValueError("chosen, rejected: the same text")
     yield Draft("correction", *texts)
+
+
+def _answer(value: Any) -> Any:
+    """What a text, a turn (`content`, in one part) or a conversation says last."""
+    if isinstance(value, list) and value and isinstance(value[-1], dict):
+        value = value[-1]
+    if isinstance(value, dict):
+        value = value.get("content", value.get("value"))
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict):
+        value = value[0].get("text")
+    return value
 
 
 def _jfleg(record: Record, _: Meaning) -> Iterator[Draft | ValueError]:
@@ -138,8 +144,7 @@ def _labelled(before: str, after: str) -> Reader:
     def read(record: Record, meaning: Meaning) -> Iterator[Draft]:
         sentences = _text(record, before), _text(record, after)
         edit, start = None, record.get("edit_start")
-        given = start not in (None, "") and start == start  # a table may have NaN for nothing
-        if given and record.get("removed") is not None:
+        if not is_missing(start) and record.get("removed") is not None:
             start = offset("edit_start", start)
             edit = Edit(start, str(record["removed"]), _text(record, "inserted", blank=True))
             spliced = sentences[0][:start] + edit.inserted + sentences[0][edit.end :]

@@ -14,7 +14,9 @@ from fluency.corpus.places import Items, Place, places_of
 from fluency.corpus.readers import READERS
 from fluency.corpus.rows import Row
 from fluency.corpus.tables import Tables
-from fluency.sources.data import SAMPLE, Fetched, targets_of
+from fluency.corpus.tasks import RELATIONS, task_name
+from fluency.sources.data import SAMPLE, Fetched
+from fluency.sources.plain_files import targets_of
 from fluency.utils.errors import UserError
 
 
@@ -42,7 +44,8 @@ def read_corpus(
     """
     format = fetched.source.format or format
     files, tables = _chosen(fetched, format)
-    tables = Tables(fetched, tables, format, tasks, relations or {})
+    known = RELATIONS | {task_name(task): relation for task, relation in (relations or {}).items()}
+    tables = Tables(fetched, tables, format, {*map(task_name, tasks)}, known)
     places = places_of(fetched, corpus, files)
     others = [file for file in tables.files if format and len(files) > 1 and not tables.fits(file)]
     if len(others) == len(files):  # the first one tells what is wrong

@@ -102,6 +102,8 @@ def check_is_text(file: Path, content: bytes) -> None:
         if content.startswith(beginning):
             how = " again; decompress it once" if compression_of(file) else f"; let its name end in {suffix}"
             raise UserError(f"{file}: it is compressed{how}")
+    if len(content) > 16 and {0} in ({*content[:16:2]}, {*content[1:16:2]}):
+        raise UserError(f"{file}: it is UTF-16; save it as UTF-8")
 
 
 @contextmanager

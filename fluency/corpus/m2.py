@@ -20,17 +20,18 @@ _CLOSING = re.compile(r"[.,;:!?%)\]}…、。，！？：；）」』”’]+|''
 _QUOTE = '"'
 _OPENING = frozenset("( [ { $ £ € # `` “ ‘ （ 「 『".split())
 _UNSPACED = re.compile("[\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef\u0e00-\u0e7f]")
-_NOTHING = ("noop", "UNK", "Um")  # annotations that change nothing: no mistake, or no correction found
+_UNCORRECTED = ("UNK", "Um")  # kinds of mistakes to which the annotator knows no correction
+_ERRANT = re.compile(r"[RMU]:.*|[RMUSW]|noop")  # kinds of ERRANT and ChERRANT
 
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """One edit of one annotator: tokens `start` to `end` of the sentence become `correction`."""
+    """One edit of one annotator: tokens `start` to `end` become `correction`; None where there is none."""
 
     start: int
     end: int
     kind: str
-    correction: str
+    correction: str | None
 
 
 @dataclass(slots=True)
@@ -63,17 +64,16 @@ class Block:
 
 
 def blocks(lines: Iterable[tuple[int, str]]) -> Iterator[Block]:
-    """Cut numbered lines into blocks at blank lines; their annotations are not parsed yet."""
+    """Cut numbered lines into blocks, at blank lines and before sentences; their annotations are not parsed yet."""
     block: Block | None = None
     for number, line in lines:
-        if not line.strip():
-            if block:
-                yield block
+        if block and (not line.strip() or line.startswith("S ")):
+            yield block
             block = None
-        elif block is None:
-            block = Block(number, [line])
-        else:
+        if block:
             block.lines.append(line)
+        elif line.strip():
+            block = Block(number, [line])
     if block:
         yield block
 
@@ -93,26 +93,27 @@ def parse(block: Block, silent: Iterable[str] = ()) -> Block:
     if _TWO_SPACES.search(sentence) or _OTHER_SPACE.search(sentence):
         what = "two spaces in a row" if _TWO_SPACES.search(sentence) else "white space that is no space"
         raise ValueError(f"M2: {what}, so it is not known which tokens its offsets count; write one space")
+    # kinds that replace something, or put it in; ChERRANT's R: takes it out
+    needing = ("S:", "M:") if any(map(_TARGET.match, block.lines)) else ("R:", "M:")
     for line in block.lines[1:]:
         if _TARGET.match(line):  # ChERRANT's: the whole sentence after the edits that follow
             continue
-        fields = line.removeprefix("A ").split("|||")
-        span = fields[0].split()
-        if not line.startswith("A ") or len(fields) != 6 or len(span) != 2:
+        span, kind, correction, _, _, annotator = _fields(line) or [""] * 6
+        if len(span.split()) != 2:
             raise ValueError(f"M2: not an annotation; {line[:80]!r}")
         try:
-            start, end = int(span[0]), int(span[1])
+            start, end = map(int, span.split())
         except ValueError:
             raise ValueError(f"M2: offsets are no numbers; {line[:80]!r}") from None
-        annotations = block.annotators.setdefault(fields[5].strip(), [])
-        if fields[1] not in _NOTHING:
-            correction = fields[2].partition("||")[0]  # the first of CoNLL's alternatives
-            correction = "" if correction == "-NONE-" else correction
-            if not correction and fields[1][:2] in ("R:", "M:"):  # of ERRANT: it replaces, or puts in what is missing
-                raise ValueError(f"M2: a mistake without its correction; {line[:80]!r}")
-            if _OTHER_SPACE.search(correction):
-                raise ValueError(f"M2: white space that is no space in a correction; {line[:80]!r}")
-            annotations.append(Annotation(start, end, fields[1], correction))
+        annotations = block.annotators.setdefault(annotator, [])
+        if (start, end) == (-1, -1) or kind == "noop":
+            continue
+        correction = correction.partition("||")[0].strip()  # the first of CoNLL's alternatives
+        correction = "" if correction == "-NONE-" else correction
+        if _OTHER_SPACE.search(correction):
+            raise ValueError(f"M2: white space that is no space in a correction; {line[:80]!r}")
+        lacks = kind in _UNCORRECTED or (not correction and kind[:2] in needing)
+        annotations.append(Annotation(start, end, kind, None if lacks else correction))
     for annotator in silent:
         block.annotators.setdefault(annotator, [])
     if not block.annotators:
@@ -123,23 +124,28 @@ def parse(block: Block, silent: Iterable[str] = ()) -> Block:
 def silent_annotators(lines: Iterable[tuple[int, str]]) -> list[str]:
     """All annotators of a file in the older style, where one who finds no mistake in a sentence has no line there.
 
-    None of one in ERRANT's style, which has `noop` lines for that.
+    None of one in the style of ERRANT or ChERRANT, which have `noop` lines for that.
     """
     found: dict[str, None] = {}
     for _, line in lines:
-        fields = line.split("|||")
-        if line.startswith("A ") and len(fields) == 6:
-            if fields[1] == "noop" or fields[1][:2] in ("R:", "M:", "U:"):
+        if fields := _fields(line):
+            if _ERRANT.fullmatch(fields[1]):
                 return []
-            found[fields[5].strip()] = None
+            found[fields[5]] = None
     return list(found)
+
+
+def _fields(line: str) -> list[str]:
+    """The fields of an annotation: its tokens, kind, correction, two that are always the same, and the annotator."""
+    fields = [field.strip() for field in line.removeprefix("A ").split("|||")]
+    return fields if line.startswith("A ") and len(fields) == 6 else []
 
 
 def corrected(tokens: Sequence[str], annotations: Sequence[Annotation]) -> list[str]:
     """The words of the sentence after all edits of one annotator.
 
     Raises:
-        ValueError: an edit lies outside the sentence, or two overlap.
+        ValueError: an edit lies outside the sentence or has no correction, or two overlap.
     """
     done: list[str] = []
     at = 0
@@ -148,6 +154,8 @@ def corrected(tokens: Sequence[str], annotations: Sequence[Annotation]) -> list[
             raise ValueError(
                 f"M2: an edit overlaps another or leaves the sentence; {annotation.start} {annotation.end}"
             )
+        if annotation.correction is None:
+            raise ValueError(f"M2: a mistake without its correction; {annotation.start} {annotation.end}")
         done += [*tokens[at : annotation.start], *annotation.correction.split()]
         at = annotation.end
     return [token for token in (*done, *tokens[at:]) if not token.isspace()]
@@ -182,19 +190,12 @@ def as_m2(before: str, after: str, *, kind: str = "unknown", annotator: str = "0
     for sentence in (before, after):
         if not sentence or sentence != " ".join(sentence.split()) or "|" in sentence or "-NONE-" in sentence.split():
             raise ValueError(f"M2 holds words with single spaces between them, no `|` or `-NONE-`; {sentence[:80]!r}")
-    kind = "unknown" if kind in _NOTHING else re.sub(r"[|\s]+", "_", kind) or "unknown"
+    kind = "unknown" if kind in ("noop", *_UNCORRECTED) else re.sub(r"[|\s]+", "_", kind) or "unknown"
     source, target = before.split(" "), after.split(" ")
     edits = [code for code in Levenshtein.opcodes(source, target) if code.tag != "equal"]
     spans = [
         f"{code.src_start} {code.src_end}|||{kind}|||{' '.join(target[code.dest_start : code.dest_end]) or '-NONE-'}"
         for code in edits
     ]
-    return (
-        "\n".join(
-            [
-                f"S {before}",
-                *(f"A {span}|||REQUIRED|||-NONE-|||{annotator}" for span in spans or ["-1 -1|||noop|||-NONE-"]),
-            ]
-        )
-        + "\n"
-    )
+    annotations = (f"A {span}|||REQUIRED|||-NONE-|||{annotator}\n" for span in spans or ["-1 -1|||noop|||-NONE-"])
+    return f"S {before}\n{''.join(annotations)}"

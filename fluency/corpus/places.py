@@ -90,8 +90,8 @@ class Place:
 
     def _split(self, record: Mapping[str, Any]) -> str | None:
         given = record.get("split")
-        split = None if given is None or given == "" else split_of(str(given))
-        if split is None and given not in (None, ""):
+        split = None if given is None else split_of(str(given))
+        if split is None and given is not None:
             raise ValueError(f"split: neither train, validation nor test; found {given!r}"[:200])
         if split == "train" and self.split not in (None, "train"):
             raise ValueError(f"split: train, but the file's name says {self.split}")

@@ -104,6 +104,9 @@ def _without_moments(kind: pa.DataType) -> pa.DataType:
     """The type with text in the place of moments, at any depth: Arrow knows moments that Python does not."""
     if pa.types.is_temporal(kind) and not pa.types.is_interval(kind):
         return pa.string()
+    if pa.types.is_dictionary(kind):
+        plain = _without_moments(kind.value_type)
+        return kind if plain == kind.value_type else plain
     if pa.types.is_struct(kind):
         return pa.struct([field.with_type(_without_moments(field.type)) for field in kind])
     if pa.types.is_map(kind):

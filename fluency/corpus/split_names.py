@@ -4,18 +4,21 @@ import re
 from typing import Any
 
 _KNOWN = {
-    "train": ("train", "training", "trn"),
-    "validation": ("validation", "valid", "val", "dev", "devel", "development"),
-    "test": ("test", "testing", "eval", "evaluation", "tst", "devtest", "heldout", "holdout"),
+    "train": "train training trn 训练 訓練",
+    "validation": "validation valid val dev devel development 验证 驗證 検証 开发 開發 開発",
+    "test": "test testing eval evaluation tst devtest heldout holdout 测试 測試 评测 評価",
 }
-_ENDS = ("", "s", "set", "sets", "data", "file", "split")
-_SPLIT_OF = {word + end: split for split, words in _KNOWN.items() for word in words for end in _ENDS}
+_ENDS = ("", "s", "set", "sets", "data", "file", "split", "集", "数据", "データ")
+_SPLIT_OF = {word + end: split for split, words in _KNOWN.items() for word in words.split() for end in _ENDS}
 # words of a name: runs of letters, and the parts of `TestSet` and `JFLEGtest`
 _WORD = re.compile(r"[^\W\d_]+")
 _PART = re.compile(r"[A-Z]?[a-z]+")
-# what may say it too (`gectest`), but for words of the language
-_UNCLEAR = re.compile(r"\w*(?:test|eval|heldout|holdout)\w*", re.IGNORECASE)
-_CLEAR = re.compile(r"(?:con|la|pro|grea|shor|fas)tests?|testimon\w+|medieval|retrieval", re.IGNORECASE)
+# what may say that a file is held out (`gectest`, `jflegdev`), but for words of the language
+_UNCLEAR = re.compile(
+    r"\w*(?:test|eval|heldout|holdout|测试|測試|评测|评估|評価|验证|驗證|検証)\w*|validat(?:e|ing)|\w\w+(?:dev|valid)",
+    re.IGNORECASE,
+)
+_CLEAR = re.compile(r"(?:con|la|pro|grea|shor|fas)tests?|testimon\w+|medieval|retrieval|invalid", re.IGNORECASE)
 
 
 def splits_in(name: str) -> list[str]:
@@ -68,6 +71,10 @@ def end_of(name: str) -> str:
     return two if says_split(two) else "".join(words[-1:])
 
 
+def _is_unclear(word: str) -> bool:
+    return bool(_UNCLEAR.fullmatch(word) and not _CLEAR.fullmatch(word) and not splits_in(word))
+
+
 def split_of_path(path: str) -> str | None:
     """The split that a file is in: its own name tells it best, then the folder nearest to it.
 
@@ -78,12 +85,10 @@ def split_of_path(path: str) -> str | None:
     *folders, file = path.split("/")
     told = [(name, splits_in(name)) for name in (file, *reversed(folders))]
     told = [(name, found) for name, found in told if found]
-    if not told:
-        for word in _WORD.findall(path):
-            if _UNCLEAR.fullmatch(word) and not _CLEAR.fullmatch(word):
-                raise ValueError(f"{word!r} in its name may say that it is held out")
-        return None
-    split = split_of(told[0][0])
+    split = split_of(told[0][0]) if told else None
+    unclear = next((word for word in _WORD.findall(path) if _is_unclear(word)), None)
+    if unclear and split in (None, "train"):
+        raise ValueError(f"{unclear!r} in its name may say that it is held out")
     against = next((name for name, found in told[1:] if "train" not in found), None)
     if split == "train" and against:
         raise ValueError(f"the name of {told[0][0]!r} says train, its folder {against!r} does not")

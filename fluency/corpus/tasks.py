@@ -7,6 +7,8 @@ from typing import Any
 
 from rapidfuzz.distance import Levenshtein
 
+from fluency.corpus.drafts import is_missing
+
 # the source of a correction has a mistake, that of a rewrite is fluent already
 RELATIONS = {
     **dict.fromkeys(("gec", "fluency"), "correction"),
@@ -23,7 +25,7 @@ _OTHER = """a all as be better biased clarified clarity clear clearer clearly co
     simpler simplicity simply sound text the this to transition understand understandable unsourced version view with
     wording""".split()
 _INSTRUCTION = re.compile(rf"(?:{'|'.join(_COMMAND)})(?:[ ,-]+(?:{'|'.join(_COMMAND + _OTHER)}))*,?", re.IGNORECASE)
-_PREFIX = re.compile(r"\s*([^:]{1,100}):\s")
+_PREFIX = re.compile(r"\s*([^:：]{1,100})[:：]\s*")
 _FEWEST = 3  # rows that share a prefix, before it counts as an instruction
 
 
@@ -34,26 +36,30 @@ def task_in(record: Mapping[str, Any], columns: Iterable[str]) -> tuple[str, Any
     """
     fields = record.get("translation")
     its = {**record, **fields} if isinstance(fields, dict) else record
-    said = [(column, its[column]) for column in columns if column in its]
-    return next((task for task in said if task[1] not in (None, "")), said[0] if said else None)
+    said = [(column, None if is_missing(its[column]) else its[column]) for column in columns if column in its]
+    return next((task for task in said if task[1] is not None), said[0] if said else None)
 
 
-def relation_of(task: Any, own: Mapping[str, str], column: str = "task") -> str:
+def task_name(task: Any) -> str:
+    """A task in one spelling: `gec` of `GEC `."""
+    return str(task).strip().casefold()
+
+
+def relation_of(column: str, task: Any, relations: Mapping[str, str]) -> str:
     """What is between source and target of a task: `correction` or `rewrite`; without a task it is a correction.
 
     Args:
-        own: relations of further tasks, as `data.task_relations`.
-        column: where it stands.
+        column: where the task stands.
+        relations: of the known tasks, by `task_name`.
 
     Raises:
         ValueError: the task is not known.
     """
-    if task is None or task == "":
+    if task is None:
         return "correction"
-    relation = own.get(str(task)) or RELATIONS.get(str(task).lower())
-    if not relation:
-        raise ValueError(f"{column}: not known, say in data.task_relations what it means; found {task!r}"[:200])
-    return relation
+    if relation := relations.get(task_name(task)):
+        return relation
+    raise ValueError(f"{column}: not known, say in data.task_relations what it means; found {task!r}"[:200])
 
 
 def instructions_in(changes: Iterable[tuple[Any, Any]]) -> frozenset[str]:

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from fluency.corpus.rows import SPLITS
-from fluency.pairs.groups import occurrence
+from fluency.pairs.groups import occurrence, runs
 
 _EXAMPLES = 3  # of each kind, for the page
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: keeps the hashes of different scopes apart
@@ -119,9 +119,8 @@ class Repeats:
         duplicate = occurrence(facts.change + scope.astype(np.uint64) * _SPREAD) > 0
         scope_of = scope[np.searchsorted(facts.row, changes.row)]
         keys = changes.change + scope_of.astype(np.uint64) * _SPREAD
-        order = np.argsort(keys, kind="stable")
-        starts = np.flatnonzero(np.r_[True, keys[order[1:]] != keys[order[:-1]]])
-        labels, sizes = changes.label[order], np.diff(np.r_[starts, len(keys)])
+        order, starts, sizes = runs(keys)
+        labels = changes.label[order]
         fluent = np.add.reduceat(labels, starts)
         both = (fluent > 0) & (fluent < sizes)
         lost = np.where(labels == 1, np.repeat(2 * fluent <= sizes, sizes), np.repeat(2 * fluent >= sizes, sizes))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fluency.corpus.rows import Row
+from fluency.corpus.rows import Rejected, Row
 from fluency.utils.markdown import code, table
 from fluency.utils.templates import render
 
@@ -15,7 +15,7 @@ def audit_page(
     report: Mapping[str, Any],
     notes: Sequence[str],
     examples: Mapping[str, Sequence[Row]],
-    rejected: Mapping[str, Sequence[Mapping[str, Any]]],
+    rejected: Sequence[Rejected],
 ) -> str:
     """The page.
 
@@ -23,7 +23,7 @@ def audit_page(
         report: the content of metrics/data.json.
         notes: what was decided that no param says.
         examples: rows to look at, by what is odd about them.
-        rejected: a few rejected rows, by reason.
+        rejected: a few rejected rows.
     """
     splits = report["splits"]
     corpora = [(corpus, split, its) for corpus, given in report["corpora"].items() for split, its in given.items()]
@@ -45,7 +45,7 @@ def audit_page(
         filters={"table": table, "short": _short},
         report=report,
         notes=notes,
-        rejected=[record for records in rejected.values() for record in records],
+        rejected=rejected,
         corpora_head=["corpus", "split", *corpora[0][2]],
         corpora=[(name, split, *its.values()) for name, split, its in corpora],
         splits_head=["split", *_FIGURES],

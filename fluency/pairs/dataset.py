@@ -6,8 +6,9 @@ worked out on 64-bit hashes of sentences.
 
 import shutil
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from fluency.pairs.selection import drawn
 from fluency.utils.errors import UserError
 from fluency.utils.files import parquet_sink, write_text
 
+_EXAMPLES = 3  # rejected rows of each reason, for the page
 PAIR_SCHEMA = pa.schema([("id", pa.string()), ("group", pa.string()), *PAIR_FIELDS])
 
 
@@ -64,7 +66,7 @@ def build_dataset(
     split = placed.split[changes.row]
     split[~drawn(changes, number, split, params)] = NONE
     counts = _write_splits(drafts / "pairs", folder, placed.group, split, number)
-    reasons = _write_rejected(raw, drafts / "rejected", folder, placed.dropped)
+    reasons, rejected = _write_rejected(raw, drafts / "rejected", folder, placed.dropped)
     corpora, examples = corpus_figures(facts, changes, votes)
     repeats, reversed_ = split_repeats(facts, placed.split, changes), reverse_shares(changes, split)
     row_drawn = np.zeros(read, dtype=bool)
@@ -94,7 +96,7 @@ def build_dataset(
     if report["rows"]["read"] != sum(report["rows"][name] for name in ("used", "not_drawn", "rejected")):
         raise RuntimeError(f"rows were lost between reading and writing, which is a bug: {report['rows']}")
     rows_to_show = {title: list(rows_at(raw, its)) for title, its in (examples | placed.leaking).items()}
-    write_text(folder / "AUDIT.md", audit_page(report, placed.notes, rows_to_show, _rejects(folder)))
+    write_text(folder / "AUDIT.md", audit_page(report, placed.notes, rows_to_show, rejected))
     return report, placed.notes
 
 
@@ -112,7 +114,7 @@ def _write_splits(
     done = 0
     with ExitStack() as stack:
         writers = [stack.enter_context(pq.ParquetWriter(folder / f"{name}.parquet", PAIR_SCHEMA)) for name in SPLITS]
-        for batch in _batches(pairs):
+        for batch in _batches(pairs.iterdir()):
             upto = done + len(batch)
             ids = [
                 f"{digest:016x}" if n == 0 else f"{digest:016x}-{n + 1}"
@@ -135,16 +137,15 @@ def _write_splits(
     return counts
 
 
-def _batches(folder: Path) -> Iterator[pa.RecordBatch]:
-    for path in sorted(folder.iterdir()):
+def _batches(paths: Iterable[Path], size: int = 10_000) -> Iterator[pa.RecordBatch]:
+    for path in sorted(paths):
         with pq.ParquetFile(path) as file:
-            yield from file.iter_batches(batch_size=10_000, use_threads=False)
+            yield from file.iter_batches(batch_size=size, use_threads=False)
 
 
 def _check(counts: Mapping[str, Counter]) -> None:
-    for split, its in counts.items():
-        if not its:
-            raise UserError(f"split {split!r} is empty; give it rows, a larger share in pairs.split or a higher limit")
+    if empty := next((split for split, its in counts.items() if not its), None):
+        raise UserError(f"split {empty!r} is empty; give it rows, a larger share in pairs.split or a higher limit")
     for split, its in counts.items():
         labels = {label for *_, label in its}
         if len(labels) == 1:
@@ -155,13 +156,10 @@ def _check(counts: Mapping[str, Counter]) -> None:
 
 
 def _split_figures(counts: Counter, group: np.ndarray) -> dict[str, Any]:
-    parts: Counter = Counter()
-    corpora: Counter = Counter()
-    labels: Counter = Counter()
-    for (part, corpus, label), count in counts.items():
-        parts[part] += count
-        corpora[corpus] += count
-        labels[label] += count
+    parts, corpora, labels = Counter(), Counter(), Counter()
+    for its, count in counts.items():
+        for sums, name in zip((parts, corpora, labels), its, strict=True):
+            sums[name] += count
     return {
         "pairs": counts.total(),
         "positives": labels[1],
@@ -172,30 +170,24 @@ def _split_figures(counts: Counter, group: np.ndarray) -> dict[str, Any]:
     }
 
 
-def _write_rejected(raw: Path, drafts: Path, folder: Path, dropped: Mapping[str, np.ndarray]) -> Counter:
-    """All rejected rows, whole, into one file: from reading, from pairing, and not used; returns their reasons."""
+def _write_rejected(
+    raw: Path, drafts: Path, folder: Path, dropped: Mapping[str, np.ndarray]
+) -> tuple[Counter, list[Rejected]]:
+    """All rejected rows, whole, into one file: from reading, from pairing, and not used.
+
+    Returns:
+        How many there are of each reason, and the first few of each.
+    """
     reasons: Counter = Counter()
+    examples: dict[str, list[Rejected]] = {}
+    paths = (raw / "rejected.parquet", *sorted(drafts.iterdir()))
+    read = (Rejected(**record) for path in paths for batch in _batches([path], 1000) for record in batch.to_pylist())
+    unused = (Rejected.of(row, reason) for reason, numbers in dropped.items() for row in rows_at(raw, numbers))
     with parquet_sink(folder / "rejected.parquet", REJECTED_SCHEMA) as add:
-        for path in (raw / "rejected.parquet", *sorted(drafts.iterdir())):
-            with pq.ParquetFile(path) as file:
-                for batch in file.iter_batches(batch_size=1000, use_threads=False):
-                    for record in batch.to_pylist():
-                        add(tuple(record.values()))
-                        reasons[category(record["reason"])] += 1
-        for reason, numbers in dropped.items():
-            for row in rows_at(raw, numbers):
-                add(rejected_values(Rejected.of(row, reason)))
-                reasons[category(reason)] += 1
-    return reasons
-
-
-def _rejects(folder: Path, each: int = 3) -> dict[str, list[dict[str, Any]]]:
-    """The first few rejected rows of each reason."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    with pq.ParquetFile(folder / "rejected.parquet") as file:
-        for batch in file.iter_batches(batch_size=1000, use_threads=False):
-            for record in batch.to_pylist():
-                examples = found.setdefault(category(record["reason"]), [])
-                if len(examples) < each:
-                    examples.append(record)
-    return found
+        for one in chain(read, unused):
+            add(rejected_values(one))
+            reason = category(one.reason)
+            reasons[reason] += 1
+            if reasons[reason] <= _EXAMPLES:
+                examples.setdefault(reason, []).append(one)
+    return reasons, list(chain.from_iterable(examples.values()))

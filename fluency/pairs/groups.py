@@ -57,19 +57,23 @@ def seen_in(keys: np.ndarray, rows: np.ndarray, flags: np.ndarray) -> np.ndarray
     Returns:
         Of shape [rows], uint8.
     """
-    order = np.argsort(keys, kind="stable")
-    starts = np.flatnonzero(np.r_[True, keys[order[1:]] != keys[order[:-1]]]) if len(keys) else np.array([], int)
-    of_key = np.bitwise_or.reduceat(flags[rows[order]], starts) if len(keys) else flags[:0]
+    order, starts, sizes = runs(keys)
+    of_key = np.bitwise_or.reduceat(flags[rows[order]], starts)
     seen = flags.copy()
-    np.bitwise_or.at(seen, rows[order], np.repeat(of_key, np.diff(np.r_[starts, len(keys)])))
+    np.bitwise_or.at(seen, rows[order], np.repeat(of_key, sizes))
     return seen
 
 
 def occurrence(keys: np.ndarray) -> np.ndarray:
     """For each key how many equal ones come before it: 0 for the first. Of the shape of `keys`."""
-    order = np.argsort(keys, kind="stable")
-    first = np.flatnonzero(np.r_[True, keys[order[1:]] != keys[order[:-1]]]) if len(keys) else np.array([], int)
-    lengths = np.diff(np.r_[first, len(keys)])
+    order, starts, sizes = runs(keys)
     numbers = np.empty(len(keys), dtype=np.int64)
-    numbers[order] = np.arange(len(keys)) - np.repeat(first, lengths)
+    numbers[order] = np.arange(len(keys)) - np.repeat(starts, sizes)
     return numbers
+
+
+def runs(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """An order that has equal keys side by side; where each run of them starts in it, and how long it is."""
+    order = np.argsort(keys, kind="stable")
+    _, starts, sizes = np.unique(keys[order], return_index=True, return_counts=True)
+    return order, starts, sizes

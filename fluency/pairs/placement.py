@@ -90,9 +90,8 @@ def place(
         rows, exact, normalised = rows[kept], exact[kept], normalised[kept]
         near[split == NONE] = _alone(read)[split == NONE]
         group = groups(normalised, rows, read, near)
-    flags = np.where(split == NONE, 0, 1 << np.maximum(split, 0)).astype(np.uint8)
-    seen = [seen_in(exact, rows, flags), seen_in(normalised, rows, flags)]
-    seen.append(seen[1] | seen_in(near, np.arange(read), flags))
+    seen = [seen_in(exact, rows, _flags(split)), seen_in(normalised, rows, _flags(split))]
+    seen.append(seen[1] | seen_in(near, np.arange(read), _flags(split)))
     used = facts.row[split[facts.row] != NONE]
     grouped = _group_figures(groups(normalised, rows, read)[used], group[used])
     notes = sorted(
@@ -117,12 +116,16 @@ def _near(drafts: Path, facts: Facts, read: int, params: PairsParams) -> np.ndar
     return near
 
 
+def _flags(split: np.ndarray) -> np.ndarray:
+    """The split of each row as one bit, none where it is in none."""
+    return np.where(split == NONE, 0, 1 << np.maximum(split, 0)).astype(np.uint8)
+
+
 def _leaking(normalised: np.ndarray, rows: np.ndarray, near: np.ndarray, split: np.ndarray) -> np.ndarray:
     """Take rows out of train and validation that share a sentence with a later split; returns their numbers."""
     found = []
     for code in (1, 0):  # validation first: train need not give way to what is gone
-        flags = np.where(split == NONE, 0, 1 << np.maximum(split, 0)).astype(np.uint8)
-        seen = seen_in(normalised, rows, flags) | seen_in(near, np.arange(len(near)), flags)
+        seen = seen_in(normalised, rows, _flags(split)) | seen_in(near, np.arange(len(near)), _flags(split))
         found.append(np.flatnonzero((split == code) & (seen >> np.uint8(code + 1) > 0)))
         split[found[-1]] = NONE
     return np.sort(np.concatenate(found))

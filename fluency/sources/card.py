@@ -25,8 +25,11 @@ def read_card(folder: Path) -> dict[str, Any]:
     text = readme.read_text(encoding="utf-8-sig", errors="replace") if readme.is_file() else ""
     if not text.startswith("---\n"):
         return {}
+    head, end, _ = text[4:].partition("\n---")
+    if not end:  # a rule, not a head
+        return {}
     try:
-        card = yaml.safe_load(text[4:].partition("\n---")[0])
+        card = yaml.safe_load(head)
     except yaml.YAMLError as error:
         raise UserError(f"{readme}: its head is no YAML ({' '.join(str(error).split())})") from None
     return card if isinstance(card, dict) else {}

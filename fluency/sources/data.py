@@ -9,29 +9,18 @@ from itertools import chain
 from pathlib import Path
 
 from fluency.sources import card
+from fluency.sources.plain_files import COMPRESSED, PLAIN, targets_of
 from fluency.utils.config import require
 from fluency.utils.errors import UserError
 
 SAMPLE = Path("data/sample")
 CHALLENGE = SAMPLE / "challenge"  # what is evaluated on, and never trained on
-COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
-_ENDS = ("", *COMPRESSED)
-_SOURCE, _TARGET = ("src", "source", "orig", "original"), ("tgt", "trg", "target", "corr", "cor", "corrected", "ref",
-                                                           "reference")  # fmt: skip
 _TABLES = [f"*.{kind}" for kind in ("parquet", "arrow", "feather")] + [
-    f"*.{kind}{end}" for kind in ("jsonl", "ndjson", "json", "csv", "tsv", "m2") for end in _ENDS
-]
-_PLAIN = [
-    f"*{name}{end}"
-    for word in (*_SOURCE, *_TARGET, *(f"{word}[0-9]" for word in _TARGET))
-    for name in (f".{word}", f"{word}.txt")
-    for end in _ENDS
+    f"*.{kind}{end}" for kind in ("jsonl", "ndjson", "json", "csv", "tsv", "m2") for end in ("", *COMPRESSED)
 ]
 _ARCHIVES = ("*.zip", "*.tar", "*.tar.*", "*.tgz", "*.rar", "*.7z")
 # what the hub and `save_to_disk` keep beside the rows
 NOT_ROWS = (*card.FILES, "dataset_dict.json", "state.json", "cache-*.arrow")
-_TAIL = rf"(?:\.txt)?(?:{'|'.join(map(re.escape, COMPRESSED))})?"
-_PLAIN_SOURCE = re.compile(rf"((?:.*[._-])?)(?:{'|'.join(_SOURCE)}){_TAIL}", re.IGNORECASE)
 _SPLITS = ("train", "validation", "test", "cut")
 
 
@@ -126,7 +115,7 @@ def fetch_data(source: Source | str) -> Fetched:
     repo, config = split_config(its.hub)
     from fluency.sources.hub import snapshot  # the hub's client takes long to import
 
-    root, commit = snapshot("dataset", repo, [*_TABLES, *_PLAIN, *card.FILES], "data.source")
+    root, commit = snapshot("dataset", repo, [*_TABLES, *PLAIN, *card.FILES], "data.source")
     return replace(_folder(root, its, config), revision=commit)
 
 
@@ -155,19 +144,9 @@ def corpus_names(sources: Sequence[str]) -> list[str]:
 def _short_name(source: str) -> str:
     scheme, _, rest = source.partition(":")
     name = Path(rest.partition("@")[0] if scheme == "hub" else rest).name or source
-    if not _matches(name.lower(), [*_TABLES, *_PLAIN]):
+    if not _matches(name.lower(), [*_TABLES, *PLAIN]):
         return name
     return Path(Path(name).stem if name.lower().endswith(COMPRESSED) else name).stem
-
-
-def targets_of(file: Path) -> list[Path]:
-    """The files beside a plain source file (`.src`) that have its corrections: `.tgt`, or `.ref0`, `.ref1` ..."""
-    match = _PLAIN_SOURCE.fullmatch(file.name)
-    if not match:
-        return []
-    target = re.compile(rf"{re.escape(match[1])}(?:{'|'.join(_TARGET)})_?(\d*){_TAIL}", re.IGNORECASE)
-    found = {path: named for path in file.parent.iterdir() if (named := target.fullmatch(path.name))}
-    return sorted(found, key=lambda path: (int(found[path][1] or 0), path.name))
 
 
 def _folder(path: Path, source: Source, config: str | None) -> Fetched:
@@ -218,34 +197,32 @@ def _configured(
     root: Path, source: Source, name: str | None, everything: list[Path]
 ) -> tuple[list[Path], dict[Path, str], str | None]:
     """The files that `files` and the card let through, their splits where the card names them, the configuration."""
-    wanted = everything
-    if source.files:
-        wanted = [file for file in everything if _fits(file, root, source.files)]
     known = card.configs(card.read_card(root))
     if name is None and len(known) > 1 and not source.files:
         where = f"hub:{source.hub}/CONFIG" if source.hub else "{path: ..., files: GLOB}"
         raise UserError(f"data.source: {source.name} has the configurations {', '.join(known)}; name one: {where}")
-    if name is not None and name not in known:
+    if name not in (None, *known):
         raise UserError(
             f"data.source: {source.name}: no configuration {name!r}; it has {', '.join(known) or 'none by name'}"
         )
-    if not known:
-        return wanted, {}, None
     name = name or (next(iter(known)) if len(known) == 1 else None)
-    found: dict[Path, str | None] = {}
+    splits: dict[Path, str | None] = {}
     for config in [known[name]] if name else known.values():
         for split, globs in config.items():
             for file in chain.from_iterable(_globbed(root, glob, needed=name is not None) for glob in globs):
-                if found.setdefault(file, split) != split:
+                if splits.setdefault(file, split) != split:
                     raise UserError(f"data.source: {source.name}: its card puts {file.name} into two splits")
-    if name and not source.files:
-        wanted = [file for file in everything if file in found]
-    return wanted, {file: split for file, split in found.items() if split}, name
+    if source.files:
+        wanted = [file for file in everything if _fits(file, root, source.files)]
+    else:
+        wanted = [file for file in everything if not name or file in splits]
+    return wanted, {file: split for file, split in splits.items() if split}, name
 
 
 def _globbed(root: Path, glob: str, *, needed: bool) -> list[Path]:
     try:
-        files = list(root.glob(re.sub(r"\*\*(?=[^/])", "**/*", glob)))  # `**.csv`, as the hub has it
+        found = root.glob(re.sub(r"\*\*(?=[^/])", "**/*", glob))  # `**.csv`, as the hub has it
+        files = [path for path in found if path.is_file()]
     except (ValueError, NotImplementedError):  # an absolute path
         files = []
     if not files and needed:
@@ -254,7 +231,8 @@ def _globbed(root: Path, glob: str, *, needed: bool) -> list[Path]:
 
 
 def _fits(file: Path, root: Path, glob: str) -> bool:
-    return fnmatch(file.name, glob) or fnmatch(file.relative_to(root).as_posix(), glob)
+    path = file.relative_to(root).as_posix()
+    return fnmatch(file.name, glob) or fnmatch(path, glob) or fnmatch(path, glob.replace("**/", ""))
 
 
 def _is_table(file: Path) -> bool:

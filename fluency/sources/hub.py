@@ -62,7 +62,7 @@ def snapshot(kind: str, rest: str, patterns: list[str], key: str) -> tuple[Path,
         raise UserError(f"{name} comes without a commit; check that HF_ENDPOINT is a hub's address")
     wanted = list(filter_repo_objects([file.rfilename for file in info.siblings or ()], allow_patterns=patterns))
     if not wanted:
-        raise UserError(f"{name} has no file of a known kind ({', '.join(patterns)}); name another repository")
+        raise UserError(f"{name} has no file of a known kind ({', '.join(patterns)[:200]}); name another repository")
     folder = cached_assets_path("fluency", f"{kind}s/{repo}", info.sha)
     its = {"repo_type": kind, "revision": info.sha, "local_dir": folder, "token": _token()}
     bar = partial(tqdm, disable=None)  # on a terminal only

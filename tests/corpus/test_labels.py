@@ -171,8 +171,9 @@ def test_columns_of_any_name_are_read_by_a_map(tmp_path):
     (tmp_path / "x.jsonl").write_text(json.dumps(record))
     columns = {"before": "src", "after": "hyp", "label": "by.people"}
     assert labels(tmp_path, columns=columns) == [0]
-    with pytest.raises(UserError, match=r"no known format in its columns .* one of these is needed: .*after, before"):
-        labels(tmp_path, columns=columns | {"after": "absent"})
+    for ours in ("after", "kind", "split"):
+        with pytest.raises(UserError, match=r"x\.jsonl: it has no column 'absent', which the source's columns name"):
+            labels(tmp_path, columns=columns | {ours: "absent"})
 
 
 def test_a_label_beside_source_and_target_counts(tmp_path):

@@ -354,7 +354,7 @@ def test_sentences_for_which_no_edit_is_drawn_are_not_rejected(tmp_path):
 
 
 def test_rows_that_a_bug_would_lose_are_missed_at_the_end_of_the_run(tmp_path, monkeypatch):
-    monkeypatch.setattr(dataset, "_write_rejected", lambda *_: Counter())
+    monkeypatch.setattr(dataset, "_write_rejected", lambda *_: (Counter(), []))
     with pytest.raises(RuntimeError, match="rows were lost between reading and writing"):
         build(tmp_path, [*many(60), labelled("Same.", "Same.", 1)])
 

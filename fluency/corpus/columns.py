@@ -1,0 +1,100 @@
+"""Columns of a table beside those of its format: which one says the split, which one may judge the edit."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fluency.corpus.drafts import is_missing
+from fluency.corpus.readers import Record
+from fluency.corpus.split_names import says_split, split_of, splits_in
+from fluency.utils.errors import UserError
+
+_DEPTH = 4  # names in the path of a field
+_FLAGS = ("0", "1", "0.0", "1.0", "true", "false", "yes", "no")
+# names of columns that may judge an edit, and of those that may say the split
+_JUDGES = re.compile(
+    r"label|scores?\b|rating|judge?ment|verdict|acceptab|fluen|grammatical|correct(?!ed|ion)|quality|^class$",
+    re.IGNORECASE,
+)
+_OF_SPLITS = re.compile(r"split|\b(?:sub)?set$|\b(?:partition|fold)$", re.IGNORECASE)
+
+
+def fields_of(record: Record, depth: int = _DEPTH) -> list[str]:
+    """The names of a record's columns, and of their fields: `translation.en`."""
+    inner = ((name, its) for name, its in record.items() if depth > 1 and isinstance(its, dict))
+    return [*record, *(f"{name}.{field}" for name, its in inner for field in fields_of(its, depth - 1))]
+
+
+def field_of(record: Record, name: str) -> Any:
+    """What a column, or a field of one, holds; None where there is none."""
+    if name in record:
+        return record[name]
+    outer, _, inner = name.partition(".")
+    its = record.get(outer)
+    return field_of(its, inner) if isinstance(its, dict) else None
+
+
+def renamed(record: Record, columns: Mapping[str, str]) -> Record:
+    """The record with columns under our names; no other column keeps such a name, ours or theirs.
+
+    Args:
+        columns: their names by ours.
+    """
+    named, fields = {*columns, *columns.values()}, fields_of(record)
+    others = {name: value for name, value in record.items() if name not in named}
+    return others | {ours: field_of(record, theirs) for ours, theirs in columns.items() if theirs in fields}
+
+
+def check_unjudged(file: Path, records: Sequence[Record], own: frozenset[str]) -> None:
+    """Let no table of corrections pass that may be one of judged edits.
+
+    Args:
+        own: the columns of its format.
+
+    Raises:
+        UserError: another column is called as judgements are.
+    """
+    for name, value in (item for record in records for item in record.items()):
+        if name not in own and _JUDGES.search(name) and not is_missing(value):
+            raise UserError(
+                f"{file}: the column {name!r} may be a label; say so in the source, columns: {{label: {name}}}, or "
+                "else format: parallel"
+            )
+
+
+def split_column(file: Path, records: Sequence[Record], own: frozenset[str], of_file: str | None) -> str:
+    """The column or field that says the split of a row: `split`, or one that says nothing but splits.
+
+    A column that is called for something else may say so by chance (`env: dev`), unless training is among it.
+
+    Args:
+        own: the columns of its format.
+        of_file: what the file's name says.
+
+    Raises:
+        UserError: several columns say it, or one may say it and nothing else does.
+    """
+    names = dict.fromkeys(name for record in records for name in fields_of(record))
+    if "split" in names:
+        return "split"
+    values = {
+        name: [value for record in records if not is_missing(value := field_of(record, name))]
+        for name in names
+        if name not in own
+    }
+    values = {name: its for name, its in values.items() if its}
+    flags = (name for name in values if splits_in(name) and all(str(its).lower() in _FLAGS for its in values[name]))
+    if of_file in (None, "train") and (flag := next(flags, None)):
+        raise UserError(
+            f"{file}: the column {flag!r} may say the split; write train, validation or test into a column "
+            "`split`, or say in the source split: train, validation, test or cut"
+        )
+    found = [name for name, its in values.items() if all(map(says_split, its))]
+    sure = [name for name in found if _OF_SPLITS.search(name) or "train" in map(split_of, values[name])]
+    if len(found) > 1 if sure else found and not of_file:
+        raise UserError(
+            f"{file}: a column may say the split ({', '.join(found)}); say it in the source: "
+            f"{{path: ..., columns: {{split: {found[0]}}}}}, or split: train, validation, test or cut"
+        )
+    return sure[0] if sure else "split"
