@@ -1,6 +1,7 @@
 """What the terminal and README.md show of the committed files: the table of results and the table of stages."""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -102,13 +103,13 @@ def challenge_table(figures: Mapping[str, Any], *, by_length: bool = True) -> st
     Args:
         figures: as metrics/challenge.json has them.
     """
-    lengths = list(figures["mistake"]["lengths"]) if by_length else []
+    lengths = list(dict.fromkeys(chain(*(figures[role]["lengths"] for role in CHALLENGE)))) if by_length else []
     rows = [
         (
             title,
             figures[role]["edits"],
             _rate(figures[role]),
-            *(f"{figures[role]['lengths'][length]['rate']:.1%}" for length in lengths),
+            *(f"{its['rate']:.1%}" if its else "-" for its in map(figures[role]["lengths"].get, lengths)),
         )
         for role, title in CHALLENGE.items()
     ]

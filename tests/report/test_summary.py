@@ -26,11 +26,12 @@ def cells(line: str) -> list[str]:
 def test_the_summary_sets_the_model_beside_the_baselines_with_intervals(tmp_path):
     result = figures(scored(), load_params().evaluate)
     weaker = result | {"average_precision": 0.125}
-    edits = [Challenge(("She go.", "She goes."), role, "agreement") for role in ROLES]
+    late = ["", " now" * 5, "", ""]  # a role need not have edits of each length
+    edits = [Challenge((f"She go{its}.", f"She goes{its}."), role, "be") for role, its in zip(ROLES, late, strict=True)]
     challenge = challenge_figures(edits, np.array([True, False, True, False]))
     write_json(tmp_path / "test.json", result | {"certified": at_thresholds(scored(), {0.9: 0.75})})
     certificate = asdict(Certificate("precision", None, 0.95, 0.9, 300))
-    write_json(tmp_path / "validation.json", {"operating_point": {"certificate": certificate}})
+    write_json(tmp_path / "validation.json", {"operating_point": {"threshold": 0.75, "certificate": certificate}})
     write_json(tmp_path / "baseline.json", {"words_alone": result, "language_model": weaker})
     write_json(tmp_path / "challenge.json", challenge)
     assert cells(judges_table(tmp_path).splitlines()[0])[0] == "40 test pairs, 50% fluent"
@@ -39,7 +40,8 @@ def test_the_summary_sets_the_model_beside_the_baselines_with_intervals(tmp_path
     assert [cells(line)[0] for line in table[2:]] == ["**all**", "contrast", "hand-written"]
     assert cells(table[0])[-3:] == ["average precision", "words alone", "language model"]
     assert cells(table[2])[1:3] == ["40", "50%"]
-    assert line == "Operating point: precision at least 0.9 with 95 % confidence, on text like validation."
+    certain = "precision at least 0.9 with 95 % confidence, on text like validation"
+    assert line == f"Operating point: scores from 0.750; {certain}."
     assert [cells(row)[:2] for row in certified[2:]] == [
         ["precision at least 0.9", "0.750"], ["precision at least 0.92", "none"], ["precision at least 0.95", "none"],
     ]  # fmt: skip
