@@ -29,10 +29,10 @@ experiments: .venv/installed ## Compare the experiments on validation: what each
 	  --keep '$(FIGURE)$$|metrics/validation.json:average_precision(_low|_high)?$$|operating_point.certificate.bound$$'
 
 test: .venv/installed ## Run the tests of the code
-	python -m pytest -n 4 --ignore tests/pages
+	python -m pytest -n 4 --dist worksteal --ignore tests/pages
 
 test-pages: .venv/installed ## Type what the pages tell readers to type, in small projects
-	python -m pytest -n 4 tests/pages
+	python -m pytest -n 4 --dist worksteal tests/pages
 
 test-processors: .venv/installed ## Run the numeric tests as a processor without AVX-512 computes
 	OPENBLAS_CORETYPE=Haswell ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 \
@@ -40,7 +40,7 @@ test-processors: .venv/installed ## Run the numeric tests as a processor without
 
 coverage: .venv/installed ## Run the tests, and tell which lines and branches of fluency/ none of them reaches
 	coverage erase
-	coverage run -m pytest -n 4
+	coverage run -m pytest -n 4 --dist worksteal
 	coverage combine --quiet
 	coverage report
 

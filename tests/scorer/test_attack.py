@@ -49,7 +49,7 @@ def test_what_the_scorer_accepts_gets_through(scorer):
     assert all(its["edits"] == 2 for its in found.values())
     assert found["unrelated"]["accepted"] == 2
     assert found["separated_harm"]["rate"] == found["chain"]["rate"] == found["unrelated"]["rate"] == 1.0
-    assert found["unrelated"]["rate_low"] == pytest.approx(0.025 ** (1 / 2))
+    assert found["unrelated"]["rate_low"] == pytest.approx(0.05 ** (1 / 2))
     assert attack(with_threshold(scorer, 0.0), PAIRS, PARAMS) == found
     assert {its["rate"] for its in attack(with_threshold(scorer, 1.0), PAIRS, PARAMS).values()} == {0.0}
 
@@ -151,7 +151,7 @@ def test_the_stage_writes_the_figures_and_fails_above_its_limit(project):
 def test_the_command_prints_the_same_and_leaves_the_stages_figures_alone(project, capsys):
     with pytest.raises(SystemExit, match=f"error: {OF_PARAMS}"):
         main(["attack"])
-    assert "| unrelated      |     2 |               0 | 100.0% (15.8%-100.0%) |" in capsys.readouterr().out
+    assert "| unrelated      |     2 |               0 | 100.0% (22.4%-100.0%) |" in capsys.readouterr().out
     assert not Path("metrics").exists()
 
 
