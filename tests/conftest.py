@@ -167,8 +167,8 @@ def trained(tmp_path_factory, tiny_params) -> Path:
     with (root / "trained.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
-            made = _made_by_repro(root / "trained.part", tiny_params)
-            made.rename(folder)
+            shutil.rmtree(root / "trained.part", ignore_errors=True)  # of a worker whose run failed
+            _made_by_repro(root / "trained.part", tiny_params).rename(folder)
     return folder
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fluency.corpus.drafts import is_missing
+from fluency.corpus.drafts import is_blank
 from fluency.corpus.readers import Record
 from fluency.corpus.split_names import says_split, split_of, splits_in
 from fluency.utils.errors import UserError
@@ -56,7 +56,7 @@ def check_unjudged(file: Path, records: Sequence[Record], own: frozenset[str]) -
         UserError: another column is called as judgements are.
     """
     for name, value in (item for record in records for item in record.items()):
-        if name not in own and _JUDGES.search(name) and not is_missing(value):
+        if name not in own and _JUDGES.search(name) and not is_blank(value):
             raise UserError(
                 f"{file}: the column {name!r} may be a label; say so in the source, columns: {{label: {name}}}, or "
                 "else format: parallel"
@@ -79,7 +79,7 @@ def split_column(file: Path, records: Sequence[Record], own: frozenset[str], of_
     if "split" in names:
         return "split"
     values = {
-        name: [value for record in records if not is_missing(value := field_of(record, name))]
+        name: [value for record in records if not is_blank(value := field_of(record, name))]
         for name in names
         if name not in own
     }

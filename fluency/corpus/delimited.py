@@ -55,7 +55,7 @@ def _whole(rows: Iterable[_Row]) -> Iterator[tuple[int, dict[str, str] | BadLine
 
 
 def _csv(file: Path, delimiter: str, *, spaced: bool) -> Iterator[_Row]:
-    """Args: spaced: the spaces after a delimiter are no part of a cell."""
+    """The rows of a table that may have quoted cells; of a `spaced` one, no cell begins with a space."""
     with opened(file) as content, io.TextIOWrapper(content, encoding="utf-8-sig", newline="") as text:
         reader = csv.reader(text, strict=True, delimiter=delimiter, skipinitialspace=spaced)
         try:

@@ -21,7 +21,7 @@ class Draft:
     kind: str | None = None
 
 
-def is_missing(value: Any) -> bool:
+def is_blank(value: Any) -> bool:
     """Whether a cell holds nothing: null, no text, or NaN, which some tables have for null."""
     return value is None or value == "" or value != value
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fluency.corpus.drafts import Draft, is_missing
+from fluency.corpus.drafts import Draft, is_blank
 from fluency.corpus.essays import offset, sentences_of
 from fluency.corpus.labels import Labels
 from fluency.corpus.m2 import Block, corrected, joined
@@ -144,7 +144,7 @@ def _labelled(before: str, after: str) -> Reader:
     def read(record: Record, meaning: Meaning) -> Iterator[Draft]:
         sentences = _text(record, before), _text(record, after)
         edit, start = None, record.get("edit_start")
-        if not is_missing(start) and record.get("removed") is not None:
+        if not is_blank(start) and record.get("removed") is not None:
             start = offset("edit_start", start)
             edit = Edit(start, str(record["removed"]), _text(record, "inserted", blank=True))
             spliced = sentences[0][:start] + edit.inserted + sentences[0][edit.end :]

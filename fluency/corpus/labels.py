@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from fluency.corpus.drafts import is_missing
+from fluency.corpus.drafts import is_blank
 from fluency.utils.errors import UserError
 
 _MEANS = {
@@ -56,7 +56,7 @@ class Labels:
         """
         if value in (0, 1) and not self.names and not self.meant and self.threshold is None:
             return int(value)
-        if is_missing(value) or not isinstance(value, str | int | float | Decimal):
+        if is_blank(value) or not isinstance(value, str | int | float | Decimal):
             raise ValueError(f"{column}: neither 0 nor 1; found {value!r}"[:200])
         names = self.names.get(column, ())
         if names and value not in names and not isinstance(value, bool):  # a number of a class, in CSV as text

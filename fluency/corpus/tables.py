@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from fluency.corpus.columns import check_unjudged, field_of, renamed, split_column
-from fluency.corpus.drafts import is_missing
+from fluency.corpus.drafts import is_blank
 from fluency.corpus.formats import ASKED_FOR, SIDES, TABLES, Format, Meaning
 from fluency.corpus.labels import Labels
 from fluency.corpus.lines import BadLine, read_lines, suffix_of
@@ -77,7 +77,7 @@ class Tables:
                 yield place.rejected("{}: not among data.tasks; found {!r}".format(*said)[:200], line, text())
             else:
                 values = [(ours, value) for ours, its in beside.items() if (value := field_of(record, its)) is not None]
-                columns = {ours: value for ours, value in values if not is_missing(value)}
+                columns = {ours: value for ours, value in values if not is_blank(value)}
                 yield from place.rows(line, text, partial(reader, record, meaning), columns)
 
     def fits(self, file: Path) -> bool:

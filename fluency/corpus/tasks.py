@@ -7,7 +7,7 @@ from typing import Any
 
 from rapidfuzz.distance import Levenshtein
 
-from fluency.corpus.drafts import is_missing
+from fluency.corpus.drafts import is_blank
 
 # the source of a correction has a mistake, that of a rewrite is fluent already
 RELATIONS = {
@@ -36,7 +36,7 @@ def task_in(record: Mapping[str, Any], columns: Iterable[str]) -> tuple[str, Any
     """
     fields = record.get("translation")
     its = {**record, **fields} if isinstance(fields, dict) else record
-    said = [(column, None if is_missing(its[column]) else its[column]) for column in columns if column in its]
+    said = [(column, None if is_blank(its[column]) else its[column]) for column in columns if column in its]
     return next((task for task in said if task[1] is not None), said[0] if said else None)
 
 

@@ -44,7 +44,7 @@ class Comparison:
 
 def compare(a: ScoredPairs, b: ScoredPairs, params: EvaluateParams) -> Comparison:
     """Compare two judges of the same pairs, in the same order."""
-    points_a, points_b = a.telling_points(), b.telling_points()
+    points_a, points_b = a.informative_points(), b.informative_points()
     draws_a, draws_b = a.resampled(params), b.resampled(params)
     figures = []
     for name in (name for name in _SHOWN if name in points_a):

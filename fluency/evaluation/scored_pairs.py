@@ -16,7 +16,7 @@ Pairs = Sequence[Mapping[str, Any]]
 _AT_POINT = "operating_point."
 
 
-def silent(positives: int, examples: int) -> set[str]:
+def uninformative(positives: int, examples: int) -> set[str]:
     """The names of figures that say nothing of so many pairs: where only one label occurs, they are 0 or 1 anyhow."""
     names = {"precision", "f1", "average_precision", "roc_auc", "precision_at_recall"}
     return (set() if 0 < positives < examples else names) | (set() if positives else {"recall"})
@@ -82,9 +82,9 @@ class ScoredPairs:
         """The figures, by dotted names."""
         return points(self.scores, self.labels, self.accepted)
 
-    def telling_points(self) -> dict[str, float]:
-        """The figures that say something of these pairs (`silent`)."""
-        nothing = silent(int(self.labels.sum()), len(self.pairs))
+    def informative_points(self) -> dict[str, float]:
+        """The figures that say something of these pairs (`uninformative`)."""
+        nothing = uninformative(int(self.labels.sum()), len(self.pairs))
         its = self.points()
         return {name: its[name] for name in its if name.removeprefix(_AT_POINT).partition(".")[0] not in nothing}
 
@@ -103,7 +103,7 @@ class ScoredPairs:
 def figures(scored: ScoredPairs, params: EvaluateParams, *, uncalibrated: np.ndarray | None = None) -> dict[str, Any]:
     """All figures, those that can have it beside a 95 % interval (`NAME_low`, `NAME_high`), and those of each part.
 
-    Parts have no figure that says nothing of them (`silent`).
+    Parts have no figure that says nothing of them (`uninformative`).
 
     Args:
         uncalibrated: the scores before calibration, where there is one, of shape [pairs]; gives `ece_uncalibrated` and
@@ -124,7 +124,7 @@ def figures(scored: ScoredPairs, params: EvaluateParams, *, uncalibrated: np.nda
     return {
         **_described(scored, flat),
         "parts": {
-            part: _described(inside, _with_bounds(inside.telling_points(), _at_the_operating_point(inside)))
+            part: _described(inside, _with_bounds(inside.informative_points(), _at_the_operating_point(inside)))
             for part, inside in parts.items()
         },
     }

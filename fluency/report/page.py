@@ -123,7 +123,7 @@ def write_report(
         threshold=model.figures["operating_point"]["threshold"],
         tiles=tiles(model.figures, calibration.certificate, counts),
         sections=sections,
-        wrongly=counts[0],
+        false_positives=counts[0],
         edits=Markup(edits_json(entries, outcomes)),  # noqa: S704 (escaped for a script element there)
     )
     write_text(path, page)

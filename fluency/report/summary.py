@@ -9,7 +9,7 @@ import yaml
 
 from fluency.evaluation.certificate import SHOWN, Certificate
 from fluency.evaluation.comparison import Comparison
-from fluency.evaluation.scored_pairs import silent
+from fluency.evaluation.scored_pairs import uninformative
 from fluency.metrics import LABELS
 from fluency.utils.errors import UserError
 from fluency.utils.files import read_json
@@ -75,7 +75,7 @@ def results_table(metrics_folder: Path = Path("metrics")) -> str:
         ("**all**", model, list(baselines.values())),
         *((part, its, [each["parts"][part] for each in baselines.values()]) for part, its in model["parts"].items()),
     ]:
-        every = [_telling(figures) for figures in (ours, *theirs)]
+        every = [_informative(figures) for figures in (ours, *theirs)]
         point = [with_interval(every[0].get("operating_point", {}), name) for name in ("precision", "recall")]
         ranking = [with_interval({"value": its.get("average_precision")}, "value") for its in every]
         rows.append((name, ours["examples"], f"{ours['positives'] / ours['examples']:.0%}", *point, *ranking))
@@ -136,9 +136,9 @@ def spoken(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _telling(figures: Mapping[str, Any]) -> dict[str, Any]:
+def _informative(figures: Mapping[str, Any]) -> dict[str, Any]:
     """The figures of some pairs, without those that say nothing, as the pairs have no fluent edit or no harm."""
-    nothing = silent(figures["positives"], figures["examples"])
+    nothing = uninformative(figures["positives"], figures["examples"])
     point = {name: value for name, value in figures["operating_point"].items() if name not in nothing}
     return {name: value for name, value in figures.items() if name not in nothing} | {"operating_point": point}
 

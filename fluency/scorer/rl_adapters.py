@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 
 _OF_THE_CALL = ("prompts", "completions", "log_metric", "log_extra")  # a row's column of that name is not meant
-# how a text that the model ended by itself ends, as tokenizers write it: <|im_end|>, </s>, <end_of_turn> and so on
-_END = re.compile(r"(<\|\w+\|>|<\uff5c[^\uff5c]+\uff5c>|</s>|<eos>|<end_of_turn>)\s*\Z")
+# how a text that the model ended by itself ends, as tokenizers write it, and what fills it up behind: <|im_end|>, </s>
+_END = re.compile(r"(?:(?:<\|\w+\|>|<\uff5c[^\uff5c]+\uff5c>|</s>|<eos>|<end_of_turn>|<pad>)\s*)+\Z")
 
 
 def for_verl(reward: FluencyReward) -> Callable[..., float]:
@@ -52,7 +52,7 @@ def for_verl_batched(reward: FluencyReward) -> Callable[..., list[float]]:
 def for_openrlhf(reward: FluencyReward) -> Callable[..., dict[str, Any]]:
     """OpenRLHF's `reward_func`, for `--remote_rm_url FILE.py`; `--label_key` names the sentence before.
 
-    A query is the prompt and what was written, decoded with all special tokens: the one that ends it is taken off. The
+    A query is the prompt and what was written, decoded with all special tokens: those that end it are taken off. The
     function raises ValueError where a query does not have its prompt, as it was cut off, and warns where a label is
     empty.
 

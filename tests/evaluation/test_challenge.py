@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binom, binomtest
 
 from fluency.corpus.challenge import Challenge
 from fluency.evaluation.challenge import challenge_figures
+from fluency.evaluation.proportions import effective_size, mid_p_interval
 
 EDITS = [  # role, kind, words, score
     ("absurd", "unrelated", 2, 0.5),
@@ -50,10 +51,16 @@ def test_of_a_role_without_edits_nothing_is_known():
 
 
 @given(st.integers(1, 400).flatmap(lambda edits: st.tuples(st.integers(0, edits), st.just(edits))))
-def test_the_interval_is_within_clopper_and_pearsons_and_holds_the_share(counts):
+def test_the_interval_is_that_of_the_mid_p(counts):
     wrong, edits = counts
     scores = np.array([1.0] * wrong + [0.0] * (edits - wrong))
     found = challenge_figures([Challenge(("a", "b"), "absurd", "unrelated")] * edits, scores >= 0.5)["absurd"]
-    expected = binomtest(wrong, edits).proportion_ci(method="exact")
+    whole = binomtest(wrong, edits).proportion_ci(method="exact")
+    low, high = found["rate_low"], found["rate_high"]
     assert (found["wrong"], found["edits"]) == counts
-    assert expected.low <= found["rate_low"] <= wrong / edits <= found["rate_high"] <= expected.high
+    assert whole.low <= low <= wrong / edits <= high <= whole.high
+    size = effective_size(scores, np.ones(edits))
+    assert (low, high) == mid_p_interval(scores, np.ones(edits))
+    for end, hits in ((low, wrong), (1 - high, edits - wrong)) if size == edits else ():
+        chance = binom.sf(hits, edits, end) + binom.pmf(hits, edits, end) / 2
+        assert chance == pytest.approx(0.025 if hits else 0.5, abs=1e-9)

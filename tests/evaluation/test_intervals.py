@@ -90,7 +90,7 @@ def test_two_judges_meet_the_same_draws():
 
 @pytest.mark.parametrize(("skill", "groups"), [(2.0, 300), (1.1, 300)])
 def test_intervals_of_figures_near_one_hold_too(skill, groups):
-    """Percentiles would hold the better judge's average precision in 81 % of draws, log-odds resampled in 99 %."""
+    """Percentiles would hold the better judge's average precision too seldom, log-odds resampled too often."""
     population, held, trials = Population(skill), 0, 200
     truth = average_precision(*population.draw(100_000, 0.0, 0)[:2])
     for seed in range(1, trials + 1):

@@ -141,6 +141,11 @@ def test_every_section_of_params_reruns_a_stage():
     assert watched == set(vars(load_params()))
 
 
+def test_the_table_of_experiments_shows_params_of_every_section():
+    others = re.search(r"^OTHERS := .*?params\|\((.*?)\)", Path("Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(others[1].split("|")) == set(vars(load_params()))
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_watches_the_params_that_it_reads(stage):
     """Else DVC would serve results of other params, or compute them again for nothing."""

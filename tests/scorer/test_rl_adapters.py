@@ -66,7 +66,17 @@ def test_openrlhf_scores_queries_without_their_prompts(scorer, expected):
 
 
 @pytest.mark.parametrize(
-    "end", ["<|im_end|>", "<|eot_id|>\n", "</s>", "<\uff5cend\u2581of\uff5c>", "<end_of_turn>", ""]
+    "end",
+    [
+        "<|im_end|>",
+        "<|eot_id|>\n",
+        "</s>",
+        "<\uff5cend\u2581of\uff5c>",
+        "<end_of_turn>",
+        "",
+        "<|im_end|>\n<|endoftext|><|endoftext|>",
+        "</s><pad><pad>",
+    ],
 )
 def test_openrlhf_decodes_with_special_tokens_and_other_blanks(scorer, expected, end):
     """As its `SingleTurnAgentExecutor` does; a tokenizer of word pieces puts blanks where there were none."""
