@@ -16,7 +16,7 @@ from fluency.corpus.challenge import Challenge, read_challenge
 from fluency.evaluation.calibration import Calibration
 from fluency.evaluation.challenge import challenge_figures
 from fluency.metrics import RECALLS, average_precision, points
-from fluency.model.device import use_cores
+from fluency.model.device import use_machine
 from fluency.model.encode import reader_of
 from fluency.model.encoded_pairs import EncodedPairs
 from fluency.model.encoding import Item
@@ -35,7 +35,7 @@ def without(*names: str) -> Masked:
 
 
 def main() -> None:
-    use_cores()
+    use_machine()
     edits = read_challenge(CHALLENGE)
     changes = [edit.change for edit in edits]
     result: dict[str, Any] = {}

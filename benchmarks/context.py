@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.ablation import BASE, PAIRS
 from fluency.metrics import average_precision
-from fluency.model.device import device_at_hand, use_cores
+from fluency.model.device import device_at_hand, use_machine
 from fluency.model.edit_reader import EditReader
 from fluency.model.likelihood import Tokens, batches_of_packs, read_batch
 from fluency.params import load_params
@@ -28,7 +28,7 @@ CONTEXTS = {  # in SmolLM2's special tokens
 
 
 def main() -> None:
-    use_cores()
+    use_machine()
     reader = EditReader(BASE, device_at_hand(), load_params().encode)
     rows = [row for row in read_parquet(PAIRS / "validation.parquet") if row["part"] in PARTS]
     labels, parts = np.array([row["label"] for row in rows]), np.array([row["part"] for row in rows])

@@ -24,7 +24,7 @@ import yaml
 from benchmarks.variants import trained, write_some
 from fluency.baselines import language_model, logistic_regression
 from fluency.metrics import average_precision, precision_at_recall, roc_auc
-from fluency.model.device import use_cores
+from fluency.model.device import use_machine
 from fluency.model.encoded_pairs import EncodedPairs
 from fluency.params import load_params
 from fluency.utils.files import read_parquet, write_json
@@ -38,7 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="has train.parquet and validation.parquet")
     chosen = parser.parse_args()
-    use_cores()
+    use_machine()
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
         cut(chosen.folder, root / OWN)

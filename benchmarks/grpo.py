@@ -21,7 +21,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from fluency import CannotScore, FluencyReward, FluencyScorer
 from fluency.edits.forms import Change, as_change
-from fluency.model.device import use_cores
+from fluency.model.device import use_machine
 from fluency.model.edit_features import FEATURES
 from fluency.model.encoding import load_tokenizer
 from fluency.utils.files import read_parquet, write_json
@@ -35,7 +35,7 @@ Reward = Callable[..., list[float]]
 
 
 def main() -> None:
-    use_cores()
+    use_machine()
     scorer, tokenizer = FluencyScorer.load(MODEL), load_tokenizer(BASE)
     tokenizer.padding_side = "left"
     rows = [row for row in read_parquet(PAIRS) if row["label"] == 1 and is_small(row)]

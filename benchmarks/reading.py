@@ -20,7 +20,7 @@ from benchmarks.variants import MINILM
 from fluency import FluencyScorer
 from fluency.edits.forms import Change
 from fluency.model.classifier import Classifier, load_classifier
-from fluency.model.device import device_at_hand, use_cores
+from fluency.model.device import device_at_hand, use_machine
 from fluency.model.encoding import load_tokenizer
 from fluency.sources.model import fetch_model
 from fluency.training.new_model import new_cross_encoder
@@ -31,7 +31,7 @@ EDITS, ROUNDS, REWRITES = 160, 3, 8
 
 
 def main() -> None:
-    threads = use_cores()
+    threads = use_machine()
     pairs = read_parquet(PAIRS)[:EDITS]
     changes = [(pair["before"], pair["after"]) for pair in pairs]
     ours = load_classifier(MODEL, device_at_hand())

@@ -26,7 +26,7 @@ from benchmarks.training import device_name, matrix_peak
 from fluency import FluencyScorer
 from fluency.edits.forms import Change
 from fluency.metrics import point_metrics
-from fluency.model.device import use_cores
+from fluency.model.device import use_machine
 from fluency.model.encoding import PairReader, collate
 from fluency.utils.files import read_parquet, write_json
 
@@ -76,7 +76,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=Path, default=Path("data/pairs"), help="the pairs' folder (%(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="turns that are timed (%(default)s)")
     chosen = parser.parse_args()
-    threads = use_cores()
+    threads = use_machine()
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     rows = itertools.chain.from_iterable(

@@ -20,7 +20,7 @@ import numpy as np
 from benchmarks.ablation import BASE, CHALLENGE, ENCODED, PAIRS, figures
 from benchmarks.variants import encode_all, trained
 from fluency.corpus.challenge import read_challenge
-from fluency.model.device import use_cores
+from fluency.model.device import use_machine
 from fluency.model.encode import reader_of
 from fluency.params import load_params
 from fluency.utils.files import write_json
@@ -54,7 +54,7 @@ def main() -> None:
 
 def one(seed: int, kernels: str) -> None:
     """Train with this seed, and print the figures in one line."""
-    use_cores()
+    use_machine()
     edits, reader = read_challenge(CHALLENGE), reader_of(BASE, load_params().encode)
     read = reader.read(reader.tokenise([edit.change for edit in edits], cut=True))
     with tempfile.TemporaryDirectory() as folder:

@@ -13,7 +13,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,13 +26,14 @@ from transformers import ModernBertConfig, ModernBertForSequenceClassification, 
 
 from benchmarks.packing import ATTENTION, pack, packed_logits
 from benchmarks.variants import MINILM
-from fluency.model.device import device_at_hand, use_cores
+from fluency.model.device import device_at_hand, use_machine
 from fluency.model.encoded_pairs import Item
-from fluency.model.encoding import COMPILED_LENGTHS, PairReader, collate, load_tokenizer
+from fluency.model.encoding import STATIC_LENGTHS, PairReader, collate, load_tokenizer
 from fluency.sources.model import fetch_model
+from fluency.training.gpu_steps import StepGraphs, compile_layers
 from fluency.training.new_model import new_cross_encoder
+from fluency.training.objective import mean_loss
 from fluency.training.sampler import GlobalBatchSampler
-from fluency.training.trainer import mean_loss
 from fluency.utils.files import read_parquet, write_json
 
 PAIRS, RESULTS = Path("data/pairs"), Path("benchmarks")
@@ -48,8 +49,16 @@ Batch = dict[str, Any]  # tensors, and of packed pairs a number
 
 @dataclass(frozen=True)
 class Way:
-    """A way to train: `lengths` it pads to (none: our step of 8), whether it groups pairs of similar length, the mode
-    of torch.compile, if any, and whether it packs pairs instead of padding them."""
+    """A way to train.
+
+    Attributes:
+        lengths: what it pads to; none: our step of 8.
+        grouped: whether pairs of similar length make a batch.
+        cuda_graphs: whether its steps run as CUDA graphs.
+        compiled: whether the model's layers are compiled.
+        packed: whether pairs are packed instead of padded.
+        joined: how many pairs of the corpus make a long one.
+    """
 
     steps: int
     lengths: Sequence[int]
@@ -58,8 +67,10 @@ class Way:
     optim: str
     bf16: bool
     batch: int = 8
-    compiled: str | None = None
+    cuda_graphs: bool = False
+    compiled: bool = False
     packed: bool = False
+    joined: int = 1
 
 
 def ways(*, gpu: bool, modernbert: bool) -> dict[str, Way]:
@@ -67,21 +78,23 @@ def ways(*, gpu: bool, modernbert: bool) -> dict[str, Way]:
     exact = range(1, 513)
     reference = Way(20 if gpu else 2, [512], False, 0.1, "adamw_torch", gpu)
     script = Way(40, exact, False, 0.1, "adamw_torch_fused", gpu)
-    ours = Way(40, (), True, 0.0, "adamw_torch_fused", gpu)
-    found = {"padded to 512": reference, "dynamic padding": script, "ours": ours}
-    if modernbert:
-        found["packed"] = replace(ours, packed=True)
-    few_lengths = replace(ours, lengths=COMPILED_LENGTHS, bf16=True)
+    plain = Way(40, (), True, 0.0, "adamw_torch_fused", gpu)
+    packed = replace(plain, packed=True)
+    found = {"padded to 512": reference, "dynamic padding": script}
     if not gpu and modernbert:
+        found |= {"ours": plain, "packed": packed}
         return found | {f"{name}, batch 64": replace(found[name], batch=64, steps=10) for name in ("ours", "packed")}
     if not gpu:
-        return found | {"ours, bf16": few_lengths}
-    found["ours, compiled"] = replace(few_lengths, compiled="default")  # what train.torch_compile does
-    found["ours, CUDA graphs"] = replace(few_lengths, compiled="reduce-overhead")
-    for batch in (64, 256):
-        large = {f"{name}, batch {batch}": replace(way, batch=batch) for name, way in found.items() if way.batch == 8}
-        found |= large
-    return found
+        return found | {"ours": plain, "ours, bf16": replace(plain, lengths=STATIC_LENGTHS, bf16=True)}
+    ours = replace(plain, lengths=STATIC_LENGTHS, cuda_graphs=True)
+    compiled = replace(ours, compiled=True)
+    found |= {"ours": ours, "ours without CUDA graphs": plain, "ours, compiled": compiled, "packed": packed}
+    large = {
+        f"{name}, batch {batch}": replace(way, batch=batch, steps=10)
+        for batch in (64, 256)
+        for name, way in {"ours": ours, "ours, compiled": compiled, "packed": packed}.items()
+    }
+    return found | large | {"ours, compiled, batch 256, long pairs": replace(compiled, batch=256, steps=10, joined=4)}
 
 
 class Data:
@@ -101,14 +114,16 @@ class Data:
         self.pad = pad_token_id
 
     def batches(self, way: Way) -> Iterator[Batch]:
-        order = random.Random(1).sample(range(len(self.rows)), len(self.rows))
+        rows = [joined(self.rows[start : start + way.joined]) for start in range(len(self.rows) - way.joined + 1)]
+        order = random.Random(1).sample(range(len(rows)), len(rows))
         if way.grouped:
-            lengths = [len(row["input_ids"]) for row in self.rows]
-            batches = GlobalBatchSampler(lengths, self.edits, batch=way.batch, global_batch=way.batch, seed=1)
+            lengths = [len(row["input_ids"]) for row in rows]
+            edits = self.edits[: len(rows)]
+            batches = GlobalBatchSampler(lengths, edits, batch=way.batch, global_batch=way.batch, seed=1)
             order = [row for batch in batches for row in batch]
         while True:
             for start in range(0, len(order) - way.batch + 1, way.batch):
-                yield self.batch([self.rows[row] for row in order[start : start + way.batch]], way)
+                yield self.batch([rows[row] for row in order[start : start + way.batch]], way)
 
     def batch(self, rows: Sequence[Item], way: Way) -> Batch:
         return pack(rows) if way.packed else collate(rows, self.pad, lengths=way.lengths)
@@ -119,32 +134,37 @@ class Run:
 
     def __init__(self, way: Way, model: PreTrainedModel, data: Data, device: str) -> None:
         self.way, self.model, self.device, self.batches = way, model.to(device).train(), device, data.batches(way)
-        self.called = torch.compile(self.model, mode=way.compiled, dynamic=False) if way.compiled else self.model
+        if way.compiled:
+            compile_layers(model)
+        self.step = StepGraphs(self.gradients, model.parameters()) if way.cuda_graphs else self.gradients
         self.optimizer = torch.optim.AdamW(
             model.parameters(), lr=3e-5, weight_decay=0.001, fused=way.optim.endswith("fused")
         )
         self.taken = 0
         self.flops: dict[tuple[int, ...], int] = {}
 
-    def loss(self, batch: Batch) -> torch.Tensor:
+    def gradients(self, batch: Batch) -> torch.Tensor:
+        """Add the gradients of a batch; returns its loss."""
         batch = self._here(batch)
         labels = batch.pop("labels")
-        with torch.autocast(self.device, torch.bfloat16, enabled=self.way.bf16):
-            return mean_loss({"logits": self._logits(self.called, batch)}, labels)
+        loss = mean_loss({"logits": self._logits(batch)}, labels)
+        loss.backward()
+        return loss.detach()
 
     def _here(self, batch: Batch) -> Batch:
         tensors = {name: value for name, value in batch.items() if isinstance(value, torch.Tensor)}
         return batch | {name: tensor.to(self.device, non_blocking=True) for name, tensor in tensors.items()}
 
-    def _logits(self, model: Callable[..., Any], inputs: Batch) -> torch.Tensor:
-        return packed_logits(model, **inputs) if self.way.packed else model(**inputs).logits
+    def _logits(self, inputs: Batch) -> torch.Tensor:
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.way.bf16):
+            return packed_logits(self.model, **inputs) if self.way.packed else self.model(**inputs).logits
 
     def steps(self) -> tuple[float, int]:
         """Take the way's steps; returns seconds and the floating point operations of their matrix products."""
         batches = [next(self.batches) for _ in range(self.way.steps)]
         start = time.perf_counter()
         for batch in batches:
-            self.loss(batch).backward()
+            self.step(batch)
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
             self.optimizer.step()
             self.optimizer.zero_grad()
@@ -156,8 +176,9 @@ class Run:
         shape = tuple(batch["input_ids"].shape)
         if shape not in self.flops:
             inputs = {name: value for name, value in self._here(batch).items() if name != "labels"}
-            with FlopCounterMode(display=False) as counter, torch.no_grad():
-                self._logits(self.model, inputs)
+            eager = torch.compiler.set_stance("force_eager")  # the counter sees no operations of compiled layers
+            with FlopCounterMode(display=False) as counter, torch.no_grad(), eager:
+                self._logits(inputs)
             self.flops[shape] = 3 * counter.get_total_flops()  # backward costs twice the forward pass
         return self.flops[shape]
 
@@ -169,8 +190,15 @@ class Run:
         for start in range(0, len(rows), 32):
             batch = self._here(data.batch(rows[start : start + 32], replace(self.way, lengths=())))
             labels = batch.pop("labels")
-            total += float(mean_loss({"logits": self._logits(self.model, batch)}, labels)) * len(labels)
+            with torch.compiler.set_stance("force_eager"):
+                total += float(mean_loss({"logits": self._logits(batch)}, labels)) * len(labels)
         return total / len(rows)
+
+
+def joined(rows: Sequence[Item]) -> Item:
+    """Pairs one behind the other, as one pair."""
+    whole = {name: [token for row in rows for token in row[name]] for name in ("input_ids", "attention_mask")}
+    return whole | {"labels": rows[0]["labels"]}
 
 
 @dataclass(frozen=True)
@@ -255,7 +283,7 @@ def main() -> None:
     if shape == "large" and not torch.cuda.is_available():
         sys.exit("error: no GPU is here, and on a CPU a ModernBERT-large takes hours; run it where one is")
     transformers.utils.logging.set_verbosity_error()  # a new classification head is no news here
-    device, threads = device_at_hand(), use_cores()
+    device, threads = device_at_hand(), use_machine()
     base = fetch_model(*MINILM).root
     tokenizer = load_tokenizer(base)
     start = time.perf_counter()
@@ -267,11 +295,11 @@ def main() -> None:
         if shape:
             config = ModernBertConfig(**MODERNBERTS[shape], pad_token_id=tokenizer.pad_token_id, num_labels=2)
             config._attn_implementation = ATTENTION if way.packed else "sdpa"
-            return ModernBertForSequenceClassification(config)
+            with torch.device(device.type):
+                return ModernBertForSequenceClassification(config)
         return new_cross_encoder(base, tokenizer.pad_token_id, way.dropout)
 
     compared = ways(gpu=device.type == "cuda", modernbert=shape is not None)
-    torch._dynamo.config.recompile_limit = 2 * len(COMPILED_LENGTHS)
     # one after the other where memory counts, in turns where other work on the machine would favour one
     turns = [[name] for name in compared] if device.type == "cuda" else [list(compared)]
     measured: dict[str, Measured] = {}

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from fluency.model.device import use_cores
+from fluency.model.device import use_machine
 from fluency.scorer.attack import attack, refuse_above
 from fluency.scorer.params import AttackParams
 from fluency.scorer.scorer import FluencyScorer
@@ -15,7 +15,7 @@ MODEL, TEST, FIGURES = Path("models/fluency"), Path("data/pairs/test.parquet"), 
 
 def main() -> None:
     params, pairs = read_params("attack", AttackParams), read_parquet(TEST)
-    use_cores()
+    use_machine()
     found = attack(FluencyScorer.load(MODEL), pairs, params)
     write_json(FIGURES, found)
     refuse_above(params.max_accepted, found)

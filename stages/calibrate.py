@@ -11,7 +11,7 @@ from fluency.evaluation.scored_pairs import ScoredPairs, figures
 from fluency.evaluation.support import measures
 from fluency.metrics import probabilities
 from fluency.model.classifier import load_classifier
-from fluency.model.device import device_at_hand, use_cores
+from fluency.model.device import device_at_hand, use_machine
 from fluency.model.encoded_pairs import EncodedPairs
 from fluency.utils.config import read_params
 from fluency.utils.errors import run_stage
@@ -24,7 +24,7 @@ CALIBRATION, FIGURES = Path("models/calibration.json"), Path("metrics/validation
 
 def main() -> None:
     pairs, decision = read_parquet(VALIDATION), read_params("decision", DecisionParams)
-    use_cores()
+    use_machine()
     classifier = load_classifier(MODEL, device_at_hand())
     logits = classifier.logits(EncodedPairs(ENCODED), progress="validation")
     calibration, note = calibrate(

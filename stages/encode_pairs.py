@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from fluency.corpus.rows import SPLITS
-from fluency.model.device import use_cores
+from fluency.model.device import use_machine
 from fluency.model.encode import encode_pairs, parts_folder, reader_of
 from fluency.model.params import EncodeParams
 from fluency.utils.config import read_params
@@ -20,7 +20,7 @@ UNSEEN = pa.schema([("split", pa.string()), ("id", pa.string()), ("reason", pa.s
 
 
 def main() -> None:
-    use_cores()
+    use_machine()
     params = read_params("encode", EncodeParams)
     reader = reader_of(BASE, params)
     # outside DVC's outputs, which are deleted before a stage runs

@@ -13,7 +13,7 @@ from fluency.evaluation.predictions import write_predictions, write_reference
 from fluency.evaluation.scored_pairs import ScoredPairs, at_thresholds, figures
 from fluency.metrics import probabilities
 from fluency.model.classifier import load_classifier, predict
-from fluency.model.device import device_at_hand, use_cores
+from fluency.model.device import device_at_hand, use_machine
 from fluency.model.encoded_pairs import EncodedPairs
 from fluency.utils.config import read_params
 from fluency.utils.errors import run_stage
@@ -26,7 +26,7 @@ METRICS, RESULTS = Path("metrics"), Path("results")
 
 def main() -> None:
     pairs, edits, calibration = read_parquet(TEST), read_challenge(CHALLENGE), Calibration.load(CALIBRATION)
-    use_cores()
+    use_machine()
     classifier = load_classifier(MODEL, device_at_hand())
     logits = classifier.logits(EncodedPairs(ENCODED), progress="test")
     scored = ScoredPairs(pairs, calibration.scores(logits), calibration.threshold)

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from fluency import FluencyScorer
-from fluency.model.device import use_cores
+from fluency.model.device import use_machine
 from fluency.report.summary import attack_table
 from fluency.scorer.attack import attack, refuse_above
 from fluency.scorer.params import AttackParams
@@ -25,7 +25,7 @@ def run(chosen: argparse.Namespace) -> None:
     params = read_params("attack", AttackParams)
     given = {its.name: getattr(chosen, its.name) for its in fields(params)}
     params = replace(params, **{name: value for name, value in given.items() if value is not None})
-    use_cores()
+    use_machine()
     scorer = FluencyScorer.load(MODEL)  # first: where there is none, it says what fetches it
     found = attack(scorer, read_parquet(PAIRS), params)
     print(attack_table(found))

@@ -103,14 +103,14 @@ def _code() -> Finding:
 def _plan(params: Params) -> Finding:
     import torch
 
-    from fluency.model.device import use_cores
+    from fluency.model.device import use_machine
     from fluency.training.plan import devices_at_hand, plan_for
 
     devices = devices_at_hand(params.train.accelerate_config)
     recipe = params.edit_head.recipe(params.train) if _kind(params.model) == "edit_head" else params.train
     plan = plan_for(recipe, devices)
     gpus = devices.count if devices.type == "cuda" else 0
-    found = f"{plan}, on {f'{gpus} x {torch.cuda.get_device_name()}' if gpus else f'{use_cores()} CPU threads'}"
+    found = f"{plan}, on {f'{gpus} x {torch.cuda.get_device_name()}' if gpus else f'{use_machine()} CPU threads'}"
     if plan.processes < params.train.num_processes:
         found += " (fewer devices than train.num_processes: the same result, later)"
     elif gpus > plan.processes:

@@ -14,7 +14,7 @@ from fluency.labelling.corpus import labelled
 from fluency.labelling.selection import select
 from fluency.llm_judge.cache import answers_folder
 from fluency.llm_judge.params import LLMParams
-from fluency.model.device import use_cores
+from fluency.model.device import use_machine
 from fluency.pairs.params import PairsParams
 from fluency.scorer.inputs import visible
 from fluency.scorer.table_source import KNOWN, is_table
@@ -39,7 +39,7 @@ def run(chosen: argparse.Namespace) -> None:
     if chosen.output.exists():
         raise UserError(f"{chosen.output}: is there already; name a new folder (labels are never replaced)")
     rewrites = tqdm(layout_of(chosen).edits(chosen.table), "rewrites", unit="row", disable=None)
-    use_cores()
+    use_machine()
     scorer = FluencyScorer.load(chosen.model)  # before the pairs: where neither is here, it says what fetches both
     held_out = [*_pairs("validation"), *_pairs("test"), *(its.change for its in read_challenge(CHALLENGE))]
     selection = select(rewrites, scorer, trained={*_pairs("train")}, held_out=held_out, near=near, count=chosen.count)

@@ -215,9 +215,9 @@ def tables_of(folder: Path, into: Path) -> tuple[list[tuple[Path, Path]], list[P
 def _loaded(chosen: argparse.Namespace) -> "tuple[FluencyScorer, dict[str, Any]]":
     """The scorer, the threshold at which it accepts, and what tells of drift on standard error."""
     from fluency import FluencyScorer
-    from fluency.model.device import use_cores
+    from fluency.model.device import use_machine
 
-    use_cores()
+    use_machine()
     scorer = FluencyScorer.load(chosen.model, revision=chosen.revision)
     asked = {name: getattr(chosen, name) for name in ("threshold", "min_precision", "confidence")}
     return scorer, {"threshold": scorer.calibration.threshold_at(**asked), "tell": _warning()}

@@ -1,9 +1,11 @@
-"""The device of one process, and its share of the cores."""
+"""The device of one process, and its share of the machine."""
 
 import os
 from dataclasses import dataclass
 
 import torch
+
+from fluency.utils.processes import keep_memory
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,13 @@ def gpu_has_bf16() -> bool:
     return torch.cuda.is_bf16_supported(including_emulation=False)
 
 
-def use_cores() -> int:
-    """Set this process's threads, and return them: its share of the cores, or alone what OMP_NUM_THREADS says."""
+def use_machine() -> int:
+    """Set this process's threads, and have it keep memory, as `keep_memory` says.
+
+    Returns:
+        The threads: its share of the cores, or alone what OMP_NUM_THREADS says.
+    """
+    keep_memory()
     together = int(os.environ.get("LOCAL_WORLD_SIZE") or 0)  # the launcher leaves each of several one thread
     threads = max(1, _cores() // together) if together else int(os.environ.get("OMP_NUM_THREADS") or _cores())
     torch.set_num_threads(threads)

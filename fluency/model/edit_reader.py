@@ -24,7 +24,7 @@ from fluency.model.encoding import Item, Unseen, load_tokenizer, without_bar
 from fluency.model.likelihood import Pack, Side, Tokens, batches_of_packs, read_batch, shared_ends, tokenise, unchanged
 from fluency.model.params import EncodeParams
 from fluency.utils.files import written_aside
-from fluency.utils.processes import die_with_parent
+from fluency.utils.processes import die_with_parent, keep_memory
 
 _PROCESSES = 4  # that read at once, at most: each has the language model in memory
 
@@ -164,6 +164,7 @@ class EditReader:
 def _own(folder: Path, device: Device, params: EncodeParams, config: str) -> EditReader:
     """A worker's own reader."""
     die_with_parent(os.environ)
+    keep_memory()
     return EditReader(folder, device, params, config=json.loads(config))
 
 

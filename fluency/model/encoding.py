@@ -18,8 +18,8 @@ Unseen = Literal["invisible", "truncated"]
 
 # Lengths are padded to a multiple of this: few distinct shapes, whole tensor-core tiles.
 _LENGTH_STEP = 8
-# Each length is compiled once under `train.torch_compile`, so there they are few.
-COMPILED_LENGTHS = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+# For each, a training step is recorded as a CUDA graph, or the layers are compiled: so they are few.
+STATIC_LENGTHS = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 
 
 def load_tokenizer(folder: str | Path, config: PreTrainedConfig | None = None) -> PreTrainedTokenizerBase:

@@ -25,6 +25,7 @@ _MEANS = (
     "gradient_accumulation_steps",
     "gradient_checkpointing",
     "dataloader_num_workers",
+    "cuda_graphs",
     "torch_compile",
     "accelerate_config",
     "ddp_timeout",

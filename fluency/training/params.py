@@ -28,6 +28,7 @@ class TrainParams:
     dropout: float
     bf16: bool
     gradient_checkpointing: bool
+    cuda_graphs: bool
     torch_compile: bool
     dataloader_num_workers: int
     ddp_timeout: int
@@ -82,4 +83,5 @@ class EditHeadParams:
     def recipe(self, train: TrainParams) -> TrainParams:
         """The recipe of `train` with what the head has of its own, in float32: the head is too small for less."""
         own = {name: value for name, value in asdict(self).items() if hasattr(train, name)}
-        return replace(train, **own, bf16=False)
+        batch = self.per_device_train_batch_size  # enough memory for this is enough for evaluation
+        return replace(train, **own, per_device_eval_batch_size=batch, bf16=False)

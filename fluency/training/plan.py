@@ -44,6 +44,7 @@ class Plan:
         batch: pairs of one process at a time.
         accumulation: batches of one process in an optimiser step.
         sharded: as in `Devices`.
+        cuda_graphs: whether steps run as CUDA graphs.
     """
 
     device: str
@@ -53,6 +54,7 @@ class Plan:
     batch: int
     accumulation: int
     sharded: bool
+    cuda_graphs: bool
 
     @property
     def global_batch(self) -> int:
@@ -70,6 +72,7 @@ class Plan:
         return (
             f"{where} x {self.batch} pairs x {self.accumulation} accumulated = {self.global_batch} pairs a step, "
             f"{'bf16' if self.bf16 else 'float32'}{', sharded' if self.sharded else ''}"
+            f"{', CUDA graphs' if self.cuda_graphs else ''}"
         )
 
 
@@ -113,6 +116,11 @@ def plan_for(params: TrainParams, devices: Devices) -> Plan:
         batch=batch,
         accumulation=share // batch,
         sharded=devices.sharded and processes > 1,
+        # not with gradients shared among processes, or with a backward pass that computes the forward pass again
+        cuda_graphs=params.cuda_graphs
+        and devices.type == "cuda"
+        and processes == 1
+        and not params.gradient_checkpointing,
     )
 
 

@@ -1,4 +1,4 @@
-"""Fine-tuning with the reference recipe: arguments, loss, checkpoint choice, resume."""
+"""Fine-tuning with the reference recipe: the Trainer, its arguments, and going on after a cut."""
 
 import os
 from dataclasses import asdict
@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.nn.functional import cross_entropy
+from torch import nn
 from torch.utils.data import DataLoader, Subset
 from transformers import (
     EarlyStoppingCallback,
-    EvalPrediction,
     ProgressCallback,
     Trainer,
     TrainerState,
@@ -23,15 +22,16 @@ from transformers import (
 from transformers.trainer_utils import EvalLoopOutput
 from transformers.utils.logging import disable_progress_bar
 
-from fluency.metrics import average_precision, negative_log_likelihood, point_metrics, probabilities
-from fluency.model.device import use_cores
+from fluency.model.device import use_machine
 from fluency.model.encoded_pairs import EncodedPairs
-from fluency.model.encoding import COMPILED_LENGTHS
+from fluency.model.encoding import STATIC_LENGTHS
 from fluency.training.callbacks import CurveCallback, PlanInTracker, ProgressBar, wandb_wanted
 from fluency.training.checkpoints import checkpoint_to_resume
 from fluency.training.failures import explained, stop_if_diverged
+from fluency.training.gpu_steps import StepGraphs, compile_layers
 from fluency.training.inputs import Inputs
 from fluency.training.new_model import Save, cross_encoder, edit_head
+from fluency.training.objective import mean_loss, selection_metrics
 from fluency.training.params import TrainParams
 from fluency.training.plan import Plan
 from fluency.training.sampler import GlobalBatchSampler
@@ -51,6 +51,32 @@ class _Trainer(Trainer):
     """Trainer with our order of rows, which does not depend on the number of processes."""
 
     train_dataset: EncodedPairs
+
+    def __init__(self, *args: Any, cuda_graphs: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.cuda_graphs = cuda_graphs
+        self.graphs: StepGraphs | None = None  # of the model, once it is on its device
+
+    def training_step(
+        self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: int | None = None
+    ) -> torch.Tensor:
+        if not self.cuda_graphs:
+            return super().training_step(model, inputs, num_items_in_batch)
+        if self.graphs is None:
+            step = super().training_step
+            self.graphs = StepGraphs(lambda batch: step(model, batch, num_items_in_batch), model.parameters())
+        return self.graphs(inputs)
+
+    def _prepare_inputs(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """The batch on its device; Trainer's own way waits until a GPU has done all before."""
+        return {name: tensor.to(self.args.device, non_blocking=True) for name, tensor in inputs.items()}
+
+    def _get_num_items_in_batch(self, *_: Any) -> int:
+        """The rows of an optimiser step: always as many, because the last of an epoch is filled up.
+
+        Trainer's own way counts them, asks all processes, and waits for the GPU.
+        """
+        return self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
 
     def get_train_dataloader(self) -> _Loader:
         """This process's batches.
@@ -92,43 +118,18 @@ class _Trainer(Trainer):
         self.accelerator.wait_for_everyone()
 
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> EvalLoopOutput:
-        output = super().evaluation_loop(*args, **kwargs)
+        with torch.compiler.set_stance("force_eager"):  # compiling for it would take longer than it takes
+            output = super().evaluation_loop(*args, **kwargs)
         # Trainer's own is a mean over batches that counts the rows which fill up the last one
         output.metrics["eval_loss"] = output.metrics.pop("eval_cross_entropy")
         return output
-
-
-def mean_loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tensor | int | None = None) -> torch.Tensor:
-    """Cross-entropy over the whole global batch.
-
-    Summed here and divided by the rows of all processes and accumulation steps, so that neither their number nor an
-    uneven share changes the gradient. (The model's own loss is a mean that Trainer takes for a sum.)
-    """
-    loss = cross_entropy(outputs["logits"].float(), labels, reduction="sum")
-    return loss / (len(labels) if num_items_in_batch is None else num_items_in_batch)
-
-
-def selection_metrics(prediction: EvalPrediction, *, metric: str, min_recall: float) -> dict[str, float]:
-    """The reference's metrics and `selection`, by which the best checkpoint is chosen.
-
-    `selection` is the wanted metric where recall reaches the floor; below, it is negative and grows with recall, so
-    that a lucky single positive never wins.
-    """
-    logits, labels = np.asarray(prediction.predictions), np.asarray(prediction.label_ids)
-    scores = probabilities(logits)
-    figures = point_metrics(scores > 0.5, labels) | {
-        "average_precision": average_precision(scores, labels),
-        "cross_entropy": negative_log_likelihood(scores, labels),
-    }
-    enough = figures["recall"] >= min_recall
-    return figures | {"selection": figures[metric] if enough else figures["recall"] - 1}
 
 
 def training_arguments(params: TrainParams, plan: Plan, checkpoints: Path) -> TrainingArguments:
     """The recipe as `transformers.TrainingArguments`; names not mentioned here are the params' own."""
     own = (
         "num_processes", "accelerate_config", "dropout", "gradient_checkpointing",
-        "metric_for_best_model", "min_recall", "early_stopping_patience",
+        "metric_for_best_model", "min_recall", "early_stopping_patience", "cuda_graphs", "torch_compile",
     )  # fmt: skip
     recipe = {name: value for name, value in asdict(params).items() if name not in own}
     interval = "epoch" if params.eval_steps is None else "steps"
@@ -187,7 +188,7 @@ def train(
         UserError: training diverged, memory or disk ran out, or another process was lost.
     """
     disable_progress_bar()  # transformers' own, of loading and writing weights
-    use_cores()
+    use_machine()
     os.environ.setdefault("WANDB_PROJECT", "fluency-scorer-eval")
     try:
         if plan.device == "cpu" and plan.processes > 1:  # accelerate would start it without the time limit
@@ -218,12 +219,6 @@ def _train_or_go_on(trainer: Trainer, checkpoint: Path | None) -> None:
     trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
 
 
-def compile_each_length() -> None:
-    """Have torch.compile make a graph of each shape; by itself it would make the second one for any length."""
-    torch._dynamo.config.automatic_dynamic_shapes = False
-    torch._dynamo.config.recompile_limit = 4 * len(COMPILED_LENGTHS)  # in training and evaluation, and its last batch
-
-
 def trainer_of(
     params: TrainParams, plan: Plan, inputs: Inputs, curves: CurveCallback, checkpoints: Path
 ) -> tuple[_Trainer, Save]:
@@ -231,12 +226,13 @@ def trainer_of(
     arguments = training_arguments(params, plan, checkpoints)
     if plan.processes == 1:
         arguments._n_gpu = min(arguments.n_gpu, 1)  # else the Trainer would spread each batch over all GPUs it sees
-    if params.torch_compile:
-        compile_each_length()
     set_seed(params.seed)
     train_pairs, validation_pairs = (EncodedPairs(inputs.encoded / split) for split in ("train", "validation"))
     build = edit_head if inputs.is_edit_head else cross_encoder
-    model, collator, save = build(params, inputs, train_pairs)
+    lengths = STATIC_LENGTHS if plan.cuda_graphs or params.torch_compile else ()
+    model, collator, save = build(params, inputs, train_pairs, lengths)
+    if params.torch_compile:
+        compile_layers(model)
     callbacks = [curves, PlanInTracker(plan)]
     if params.early_stopping_patience is not None:
         callbacks.append(EarlyStoppingCallback(params.early_stopping_patience))
@@ -250,6 +246,7 @@ def trainer_of(
         compute_metrics=partial(selection_metrics, metric=params.metric_for_best_model, min_recall=params.min_recall),
         compute_loss_func=mean_loss,
         callbacks=callbacks,
+        cuda_graphs=plan.cuda_graphs,
     )
     if trainer.pop_callback(ProgressCallback):
         trainer.add_callback(ProgressBar)

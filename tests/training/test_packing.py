@@ -7,7 +7,7 @@ from transformers import ModernBertConfig, ModernBertForSequenceClassification
 
 from benchmarks.packing import ATTENTION, pack, packed_logits
 from fluency.model.encoding import collate
-from fluency.training.trainer import mean_loss
+from fluency.training.objective import mean_loss
 
 CONFIG = {
     "vocab_size": 60, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 4, "num_attention_heads": 2,

@@ -16,13 +16,15 @@ import pytest
 import torch
 from transformers import EvalPrediction
 
-from fluency.model.encoding import COMPILED_LENGTHS, collate
+from fluency.model.encoding import STATIC_LENGTHS, collate
 from fluency.params import load_params
 from fluency.training.callbacks import wandb_wanted
+from fluency.training.gpu_steps import compile_layers
 from fluency.training.new_model import new_cross_encoder
+from fluency.training.objective import mean_loss, selection_metrics
 from fluency.training.plan import Devices, plan_for
 from fluency.training.sampler import GlobalBatchSampler
-from fluency.training.trainer import compile_each_length, mean_loss, selection_metrics, training_arguments
+from fluency.training.trainer import training_arguments
 from tests.helpers.trainings import Training, read_json
 
 # --- the order of rows ---
@@ -86,24 +88,23 @@ def test_compiled_lengths_are_few():
     def padded(length: int, lengths: tuple[int, ...]) -> int:
         return collate([{"input_ids": [1] * length}], 0, lengths=lengths)["input_ids"].shape[1]
 
-    assert {padded(length, COMPILED_LENGTHS) for length in range(1, 513)} == set(COMPILED_LENGTHS)
+    assert {padded(length, STATIC_LENGTHS) for length in range(1, 513)} == set(STATIC_LENGTHS)
     assert [padded(length, ()) for length in (1, 8, 9, 600)] == [8, 8, 16, 600]
-    assert padded(600, COMPILED_LENGTHS) == 600
+    assert padded(600, STATIC_LENGTHS) == 600
 
 
-def test_each_length_is_compiled_once(tiny_model):
-    """And none for all lengths, as torch.compile does by itself from the second on."""
-    from torch._dynamo.testing import CompileCounter
+def test_each_kind_of_layer_is_compiled_once_for_each_length(tiny_model):
+    """And never for all lengths, as torch.compile does by itself from the second on."""
+    from torch._dynamo.utils import counters
 
-    model, counter = new_cross_encoder(tiny_model, 0, 0.0), CompileCounter()
-    with torch._dynamo.config.patch(automatic_dynamic_shapes=True, recompile_limit=8):
-        compile_each_length()
-        compiled = torch.compile(model, backend=counter)
-        graphs = []
-        for length in (*COMPILED_LENGTHS[:3], *COMPILED_LENGTHS[:3]):
-            compiled(**collate([{"input_ids": [5] * length, "attention_mask": [1] * length}] * 2, 0))
-            graphs.append(counter.frame_count)
-    assert graphs == [1, 2, 3, 3, 3, 3]
+    model, compiled = new_cross_encoder(tiny_model, 0, 0.0), []
+    with torch._dynamo.config.patch(recompile_limit=8):
+        compile_layers(model)
+        counters.clear()
+        for length in (*STATIC_LENGTHS[:3], *STATIC_LENGTHS[:3]):
+            model(**collate([{"input_ids": [5] * length, "attention_mask": [1] * length}] * 2, 0))
+            compiled.append(counters["stats"]["unique_graphs"])
+    assert compiled == [2, 4, 6, 6, 6, 6]  # it has two kinds of layers
 
 
 def test_selection_refuses_lucky_positives():
