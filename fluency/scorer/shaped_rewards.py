@@ -1,6 +1,7 @@
 """A reward made into another: awaited beside others, a gate for others, or without a lean to short or long."""
 
 import asyncio
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -27,7 +28,12 @@ def gated(reward: FluencyReward, *others: Callable[..., Rewards]) -> Callable[..
 
     It accepts an edit within support that reaches the operating point, and no copy, whatever either earns. An other's
     None counts nothing.
+
+    Raises:
+        TypeError: an other is `async`: what it gives comes too late for the sum.
     """
+    for other in filter(inspect.iscoroutinefunction, others):
+        raise TypeError(f"gated: {other.__name__} is async; give gated plain functions, and make what it gives awaited")
 
     def compute(prompts: Sequence[Any], completions: Sequence[Completion], **columns: Any) -> Rewards:
         earned, accepted = reward.judged(prompts, completions, **columns)

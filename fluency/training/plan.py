@@ -127,8 +127,8 @@ def plan_for(params: TrainParams, devices: Devices) -> Plan:
 def devices_at_hand(accelerate_config: str | None) -> Devices:
     """The devices that an accelerate configuration allows, or this machine's where there is none.
 
-    bfloat16 is used on GPUs that have it. On CPUs it isn't: at the recipe's batch of 8 it is slower even with
-    AVX512-BF16 (`make bench` measures it), and float32 gives nearer results on another machine.
+    bfloat16 is used on GPUs that have it. On CPUs it isn't: float32 gives nearer results on another machine, and only
+    some CPUs are faster in bfloat16 (`make bench` measures it).
 
     Raises:
         UserError: the configuration cannot be read, or wants more GPUs a machine than this one of several has.

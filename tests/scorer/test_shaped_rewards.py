@@ -72,6 +72,17 @@ def test_others_count_only_where_the_reward_accepts(scorer, scores):
     assert earned(gated(FluencyReward(at(scorer, 0.0)), lambda **_: [None] * 4)) == scores  # a None counts nothing
 
 
+def test_what_a_gate_adds_is_not_awaited(scorer):
+    reward = FluencyReward(scorer)
+    with pytest.raises(TypeError, match="fluency is async"):
+        gated(reward, awaited(reward))
+
+    async def awaits():
+        return await earned(awaited(gated(reward)))
+
+    assert asyncio.run(awaits()) == earned(gated(reward))
+
+
 @pytest.mark.parametrize("copied", [0.005, 0.01, 1.0])
 def test_a_copy_opens_no_gate_whatever_it_earns(scorer, copied):
     found = earned(gated(FluencyReward(at(scorer, 0.01), copied=copied), lambda **_: [1.0] * 4))
