@@ -11,6 +11,8 @@ from torch.nn import Parameter
 from transformers import PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 
+from fluency.utils.errors import UserError
+
 Batch = dict[str, torch.Tensor]
 
 
@@ -23,6 +25,9 @@ class StepGraphs:
     Args:
         step: computes the gradients of a batch on the GPU, and returns its loss without waiting for the GPU.
         parameters: those of the model; each has its gradient in the same place for good, as graphs need it.
+
+    Raises:
+        UserError: when called with the second batch of a shape, if the step waits for the GPU.
 
     Attributes:
         graphs: for each shape of a batch its graph, the batch that it reads and the loss that it writes.
@@ -70,8 +75,16 @@ class StepGraphs:
     def _recorded(self, batch: Batch) -> tuple[torch.cuda.CUDAGraph, Batch, torch.Tensor]:
         """Record a step; nothing is computed."""
         graph, read = torch.cuda.CUDAGraph(), self._here(batch)
-        with torch.cuda.graph(graph, pool=self.pool, stream=self.stream):
-            loss = self.step(dict(read))
+        try:
+            with torch.cuda.graph(graph, pool=self.pool, stream=self.stream):
+                loss = self.step(dict(read))
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:  # the model looks at what the GPU has computed, say
+            reason = str(error).splitlines()[0]
+            raise UserError(
+                f"train.cuda_graphs: a step of this model cannot be recorded ({reason}); set it to false"
+            ) from error
         return graph, read, loss
 
     def _here(self, batch: Batch) -> Batch:
