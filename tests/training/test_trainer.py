@@ -84,7 +84,7 @@ def test_loss_is_the_mean_over_the_global_batch():
     assert sum(shares).item() == pytest.approx(whole.item())
 
 
-def test_compiled_lengths_are_few():
+def test_static_lengths_are_few():
     def padded(length: int, lengths: tuple[int, ...]) -> int:
         return collate([{"input_ids": [1] * length}], 0, lengths=lengths)["input_ids"].shape[1]
 
