@@ -10,11 +10,16 @@ from transformers import EvalPrediction
 from fluency.metrics import average_precision, negative_log_likelihood, point_metrics, probabilities
 
 
-def mean_loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tensor | int | None = None) -> torch.Tensor:
+def mean_loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: int | None = None) -> torch.Tensor:
     """Cross-entropy over the whole global batch.
 
     Summed here and divided by the rows of all processes and accumulation steps, so that neither their number nor an
     uneven share changes the gradient. (The model's own loss is a mean that Trainer takes for a sum.)
+
+    Args:
+        outputs: with `logits`, of shape [pairs, 2].
+        labels: of shape [pairs].
+        num_items_in_batch: the rows of the global batch; None: these alone.
     """
     loss = cross_entropy(outputs["logits"].float(), labels, reduction="sum")
     return loss / (len(labels) if num_items_in_batch is None else num_items_in_batch)

@@ -41,8 +41,7 @@ def die_with_parent(environment: Mapping[str, str]) -> None:
 def keep_memory() -> None:
     """Have this process keep memory of less than 1 GiB that it frees, for what it needs next (glibc only).
 
-    Else each large tensor is memory that the system clears page by page, and takes back right after: an eighth of the
-    time in which a language model reads on two cores.
+    Else the memory of each large tensor goes back to the system, which clears it page by page for the next one.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
