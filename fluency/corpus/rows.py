@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 
@@ -86,7 +86,7 @@ class Rejected:
     @classmethod
     def of(cls, row: Row, reason: str) -> "Rejected":
         """A canonical row that gives no pair, whole."""
-        return cls(reason, row.corpus, row.file, row.line, json.dumps(asdict(row), ensure_ascii=False))
+        return cls(reason, row.corpus, row.file, row.line, json.dumps(dict(zip(ROW_SCHEMA.names, row_values(row), strict=True)), ensure_ascii=False))
 
 
 def category(reason: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 import regex
-from rapidfuzz.distance import Levenshtein
+from rapidfuzz.distance import Levenshtein, Postfix, Prefix
 
 # A word, a run of white space, or one grapheme of anything else. Apostrophes and hyphens stay inside words, so that
 # "don't" is one token. `\X` is a whole grapheme: a letter with its marks, an emoji with its modifiers, a flag.
@@ -85,11 +85,13 @@ def extract(before: str, after: str) -> list[Edit]:
     An empty list means that the sentences are the same.
     """
     edits: list[Edit] = []
-    for start, end, inserted in _changes(tokenize(before), tokenize(after)):
+    first, last = _common_words(before, after)
+    sides = (tokenize(text[first : len(text) - last]) for text in (before, after))
+    for start, end, inserted in _changes(*sides, first):
         if edits and not before[edits[-1].end : start].strip():
-            last = edits.pop()
-            gap = before[last.end : start]
-            start, inserted = last.start, last.inserted + gap + inserted
+            previous = edits.pop()
+            gap = before[previous.end : start]
+            start, inserted = previous.start, previous.inserted + gap + inserted
         edits.append(Edit(start, before[start:end], inserted))
     return edits
 
@@ -101,10 +103,25 @@ def spanning(before: str, after: str) -> Edit:
     return Edit(start, before[start : len(before) - tail], after[start : len(after) - tail])
 
 
-def _changes(source: list[str], target: list[str]) -> Iterator[tuple[int, int, str]]:
-    offsets = [0]
-    for token in source:
-        offsets.append(offsets[-1] + len(token))
+def _common_words(before: str, after: str) -> tuple[int, int]:
+    """How many characters at the start and at the end need not be aligned: whole words that both have there.
+
+    Both cuts are between a word and a space, where tokens end; beyond ASCII a space may belong to what precedes it.
+    """
+    if not (before.isascii() and after.isascii()):
+        return 0, 0
+    same = Prefix.similarity(before, after)
+    first = max(before.rfind(" ", 0, same), 0)
+    if before[first - 1 : first].isspace():
+        first = 0
+    tail = before[len(before) - Postfix.similarity(before[same:], after[same:]) :]
+    space = tail.find(" ", 1)
+    return first, len(tail) - space if space > 0 and not tail[space - 1].isspace() else 0
+
+
+def _changes(source: list[str], target: list[str], first: int) -> Iterator[tuple[int, int, str]]:
+    """What changes between two lists of tokens, the first of which stands at offset `first`."""
+    offsets = list(accumulate(map(len, source), initial=first))
     for code in Levenshtein.opcodes(source, target):
         if code.tag != "equal":
             inserted = "".join(target[code.dest_start : code.dest_end])

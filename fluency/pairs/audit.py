@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from fluency.corpus.rows import SPLITS
 from fluency.pairs.groups import occurrence, runs
@@ -197,7 +198,8 @@ def reverse_shares(changes: Changes, split: np.ndarray) -> dict[str, float]:
     shares = {}
     for code, name in enumerate(SPLITS):
         its = split == code
-        shares[name] = round(float(np.isin(changes.reverse[its], changes.change[its]).mean()), 4)
+        reverse, known = pa.array(changes.reverse[its]), pa.array(changes.change[its])
+        shares[name] = round(pc.mean(pc.is_in(reverse, known)).as_py(), 4)
     return shares
 
 

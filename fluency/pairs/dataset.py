@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from fluency.corpus.rows import REJECTED_SCHEMA, SPLITS, Rejected, category, rejected_values, rows_at
@@ -116,12 +117,10 @@ def _write_splits(
         writers = [stack.enter_context(pq.ParquetWriter(folder / f"{name}.parquet", PAIR_SCHEMA)) for name in SPLITS]
         for batch in _batches(pairs.iterdir()):
             upto = done + len(batch)
-            ids = [
-                f"{digest:016x}" if n == 0 else f"{digest:016x}-{n + 1}"
-                for digest, n in zip(batch["digest"].to_pylist(), number[done:upto], strict=True)
-            ]
-            names = [f"{name:016x}" for name in group[batch["row"].to_numpy()]]
-            columns = [pa.array(ids), pa.array(names), *(batch[name] for name, _ in PAIR_FIELDS)]
+            ids, later = _hexadecimal(batch["digest"].to_numpy()), pa.array(number[done:upto] + 1).cast(pa.string())
+            ids = pc.if_else(number[done:upto] == 0, ids, pc.binary_join_element_wise(ids, later, "-"))
+            names = _hexadecimal(group[batch["row"].to_numpy()])
+            columns = [ids, names, *(batch[name] for name, _ in PAIR_FIELDS)]
             table = pa.Table.from_arrays(columns, schema=PAIR_SCHEMA)
             for code, name in enumerate(SPLITS):
                 if (split[done:upto] == code).any():
@@ -135,6 +134,12 @@ def _write_splits(
             done = upto
     _check(counts)
     return counts
+
+
+def _hexadecimal(numbers: np.ndarray) -> pa.Array:
+    """Numbers of 64 bits as text of 16 digits."""
+    digits = pa.py_buffer(numbers.astype(">u8").tobytes().hex().encode())
+    return pa.Array.from_buffers(pa.binary(16), len(numbers), [None, digits]).cast(pa.string())
 
 
 def _batches(paths: Iterable[Path], size: int = 10_000) -> Iterator[pa.RecordBatch]:

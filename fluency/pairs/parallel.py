@@ -25,6 +25,7 @@ from fluency.pairs.params import PairsParams
 from fluency.pairs.splits import NOT_GIVEN
 from fluency.pairs.words import words
 from fluency.utils.files import parquet_sink
+from fluency.utils.processes import no_collection
 
 _MARKUP = re.compile(r"<del|</|&(?:#\w+|\w\w+);")  # no entity has one letter, but `Q&A;` ends so
 _ODD = 0x9E3779B97F4A7C15  # 2^64 / golden ratio: tells a change from its reverse
@@ -104,6 +105,7 @@ def drafted_columns(folder: Path, *names: str) -> list[np.ndarray]:
     return [drafted(folder, [name])[name].to_numpy() for name in names]
 
 
+@no_collection()
 def draft(raw: Path, group: int, start: int, folder: Path, params: PairsParams) -> None:
     """Draft one row group, whose first row is number `start`."""
     with pq.ParquetFile(raw) as file:
@@ -111,7 +113,7 @@ def draft(raw: Path, group: int, start: int, folder: Path, params: PairsParams) 
     with_absurd = params.augment.corrections or any(row.relation == "sentence" for row in rows)
     others = _others(rows) if with_absurd else {}
     name = f"{group:06}.parquet"
-    known_words = _Hashes()
+    hashes = _Hashes()
     with ExitStack() as stack:
         add_pair, add_sentence, add_vote, add_words, add_row, add_undrawn, add_rejected = (
             stack.enter_context(parquet_sink(folder / kind / name, schema)) for kind, schema in DRAFTS.items()
@@ -119,7 +121,7 @@ def draft(raw: Path, group: int, start: int, folder: Path, params: PairsParams) 
         for number, row in enumerate(rows, start):
             if row.relation in ("correction", "sentence"):
                 corrects = row.after is not None and row.after != row.before
-                add_vote((number, hash64(f"{row.corpus}\0{row.before}"), corrects))
+                add_vote((number, _change(hashes[row.corpus], hashes[row.before]), corrects))
             try:
                 pairs = pairs_of(row, params, others[_home(row)][row.before] if with_absurd else "")
             except ValueError as error:
@@ -129,24 +131,23 @@ def draft(raw: Path, group: int, start: int, folder: Path, params: PairsParams) 
                 add_undrawn((number,))
                 continue
             given = NOT_GIVEN if row.split is None else SPLITS.index(row.split)
-            hashes = {text: hash64(text) for pair in pairs for text in (pair.before, pair.after)}
-            for sentence, exact in hashes.items():
-                add_sentence((number, exact, hash64(normalise(sentence))))
+            for sentence in dict.fromkeys(text for pair in pairs for text in (pair.before, pair.after)):
+                add_sentence((number, hashes[sentence], hash64(normalise(sentence))))
             for pair in pairs:
                 values, before, after = _pair_values(pair), hashes[pair.before], hashes[pair.after]
                 digest = hash64("\0".join(map(str, (*values, given))))
                 add_pair((*values, number, digest, _change(before, after), _change(after, before)))
             first = pairs[0]
-            add_words((list(map(known_words.__getitem__, words(first.after if first.label else first.before))),))
+            add_words(([hashes[word] >> 32 for word in words(first.after if first.label else first.before)],))
             change = _change(hashes[first.before], hashes[first.after])
             add_row((number, row.corpus, first.part, given, len(pairs), change, *_facts(first)))
 
 
 class _Hashes(dict[str, int]):
-    """32-bit hashes of words, each worked out once."""
+    """The hashes of texts, each worked out once."""
 
-    def __missing__(self, word: str) -> int:
-        return self.setdefault(word, hash64(word) >> 32)
+    def __missing__(self, text: str) -> int:
+        return self.setdefault(text, hash64(text))
 
 
 def _change(before: int, after: int) -> int:

@@ -68,6 +68,7 @@ def parquet_sink(path: str | Path, schema: pa.Schema) -> Iterator[Callable[[tupl
 
     Rows are written a row group at a time. The file isn't written aside: put it into a folder that is.
     """
+    texts = [place for place, field in enumerate(schema) if pa.types.is_string(field.type)]
     waiting: list[tuple[Any, ...]] = []
     characters = 0
 
@@ -82,7 +83,8 @@ def parquet_sink(path: str | Path, schema: pa.Schema) -> Iterator[Callable[[tupl
     def append(row: tuple[Any, ...]) -> None:
         nonlocal characters
         waiting.append(row)
-        characters += sum(len(value) for value in row if isinstance(value, str))
+        for place in texts:
+            characters += len(row[place] or "")
         if len(waiting) == _ROW_GROUP or characters > _CHARACTERS:
             flush()
 
