@@ -51,7 +51,7 @@ def differences(reader: EditReader, context: str, changes: list[tuple[str, str]]
     edits = [(tokens(before), tokens(after)) for before, after in changes]
     known = {}
     for packs in batches_of_packs(edits, reader.device.batch_tokens):
-        read = [(pack.trunk, branch) for pack in packs for branch, _, _ in pack.branches]
+        read = [edit for pack in packs for edit in pack.edits]
         sides = read_batch(reader.model, packs, layer=reader.params.layer, following=reader.params.following)
         for edit, (one, other) in zip(read, sides, strict=True):
             known[edit] = float(other.log_probs.sum() - one.log_probs.sum())

@@ -86,7 +86,8 @@ class Rejected:
     @classmethod
     def of(cls, row: Row, reason: str) -> "Rejected":
         """A canonical row that gives no pair, whole."""
-        return cls(reason, row.corpus, row.file, row.line, json.dumps(dict(zip(ROW_SCHEMA.names, row_values(row), strict=True)), ensure_ascii=False))
+        whole = json.dumps(dict(zip(ROW_SCHEMA.names, row_values(row), strict=True)), ensure_ascii=False)
+        return cls(reason, row.corpus, row.file, row.line, whole)
 
 
 def category(reason: str) -> str:

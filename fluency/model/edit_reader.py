@@ -21,14 +21,22 @@ from fluency.model.device import Device
 from fluency.model.edit_features import features, states
 from fluency.model.edit_head import stack
 from fluency.model.encoding import Item, Unseen, load_tokenizer, without_bar
-from fluency.model.likelihood import Pack, Side, Tokens, batches_of_packs, read_batch, shared_ends, tokenise, unchanged
+from fluency.model.likelihood import (
+    Edit,
+    Pack,
+    Side,
+    Tokens,
+    batches_of_packs,
+    read_batch,
+    shared_ends,
+    tokenise,
+    unchanged,
+)
 from fluency.model.params import EncodeParams
 from fluency.utils.files import written_aside
 from fluency.utils.processes import die_with_parent, keep_memory
 
 _PROCESSES = 4  # that read at once, at most: each has the language model in memory
-
-_Edit = tuple[Tokens, Tokens]
 
 
 class EditReader:
@@ -109,7 +117,7 @@ class EditReader:
             progress: label of a progress bar; none is shown without.
             parts: folder for what was read, from which a later run goes on; with it, a CPU reads in several processes.
         """
-        edits: list[_Edit] = [(item["before"], item["after"]) for item in items]
+        edits: list[Edit] = [(item["before"], item["after"]) for item in items]
         wanted = set(edits)
         found = {edit: self._unchanged(edit) for edit in wanted if edit[0] == edit[1]}
         batches = batches_of_packs(edits, self.device.batch_tokens)
@@ -133,7 +141,7 @@ class EditReader:
             "states": states(before, after).astype(np.float16),
         }
 
-    def _unchanged(self, edit: _Edit) -> Item:
+    def _unchanged(self, edit: Edit) -> Item:
         side = unchanged(len(edit[0]), self.config.hidden_size)
         return self._item(side, side)
 
@@ -175,10 +183,9 @@ def _read_part(reader: EditReader, packs: Sequence[Pack], file: Path) -> Path:
     return file
 
 
-def _edits(packs: Sequence[Pack]) -> list[_Edit]:
+def _edits(packs: Sequence[Pack]) -> list[Edit]:
     """A batch's edits, each both ways, in the order in which they are read."""
-    edits = [(pack.trunk, branch) for pack in packs for branch, _, _ in pack.branches]
-    return [way for edit in edits for way in (edit, edit[::-1])]
+    return [way for pack in packs for edit in pack.edits for way in (edit, edit[::-1])]
 
 
 def _around_edit(before: Tokens, after: Tokens, max_length: int) -> tuple[Tokens, Tokens]:

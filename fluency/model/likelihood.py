@@ -1,8 +1,10 @@
 """What a causal language model says of the two sentences of an edit; a beginning that sentences share is read once."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import chain, pairwise, takewhile
 
 import numpy as np
 import torch
@@ -11,8 +13,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from fluency.model.encoding import batches
 
 Tokens = tuple[int, ...]
+Edit = tuple[Tokens, Tokens]
 
-_BRANCH_TOKENS = 256  # of a pack; its mask grows with their square
+_MORE_TOKENS = 128  # of a pack than its longest sentence has; its mask grows with their square
 _PROJECTED = 512  # tokens at once whose chances are worked out over the whole vocabulary
 
 
@@ -64,22 +67,36 @@ def unchanged(shared: int, width: int) -> Side:
     return Side(np.zeros(0, dtype=np.float32), np.zeros(0, dtype=np.int64), 0, shared, none, none)
 
 
-# --- Packs: a sentence whole, then of each that it is compared with the tokens from where they part ---
+# --- Packs: sentences of several edits as a tree of tokens; what they begin with in common stands in it once ---
 
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """A sentence, and those it is compared with: each whole, and how many tokens it shares at beginning and end."""
+    """Edits that are read together.
 
-    trunk: Tokens
-    branches: list[tuple[Tokens, int, int]]
+    Attributes:
+        edits: tokens before and after, or the other way round.
+        sentences: all of theirs, in the order of their tokens.
+        length: tokens of their tree.
+    """
 
-    @property
-    def length(self) -> int:
-        return len(self.trunk) + sum(len(tokens) - shared for tokens, shared, _ in self.branches)
+    edits: list[Edit]
+    sentences: list[Tokens]
+    length: int
+
+    def paths(self) -> dict[Tokens, np.ndarray]:
+        """For each sentence the places in the tree that its tokens have. Of shape [tokens]."""
+        paths: dict[Tokens, np.ndarray] = {(): np.array([], dtype=np.int64)}
+        size = 0
+        for previous, sentence in pairwise([(), *self.sentences]):
+            shared = _alike(previous, sentence)
+            own = np.arange(size, size + len(sentence) - shared)
+            paths[sentence] = np.concatenate([paths[previous][:shared], own])
+            size += len(own)
+        return paths
 
 
-def batches_of_packs(edits: Iterable[tuple[Tokens, Tokens]], max_tokens: int) -> list[list[Pack]]:
+def batches_of_packs(edits: Iterable[Edit], max_tokens: int) -> list[list[Pack]]:
     """Batches, longest first, in which each edit stands once, either way; one that changes nothing stands in none.
 
     Args:
@@ -90,112 +107,91 @@ def batches_of_packs(edits: Iterable[tuple[Tokens, Tokens]], max_tokens: int) ->
     return [[packs[row] for row in rows] for rows in batches([pack.length for pack in packs], max_tokens)]
 
 
-def _packs(edges: Iterable[frozenset[Tokens]]) -> Iterator[Pack]:
-    """Packs in which each edge stands once; the sentence of most edges is a trunk first."""
-    partners: dict[Tokens, list[Tokens]] = {}
-    for edge in edges:
-        one, other = sorted(edge)
-        partners.setdefault(one, []).append(other)
-        partners.setdefault(other, []).append(one)
-    done: set[frozenset[Tokens]] = set()
-    for trunk in sorted(partners, key=lambda sentence: (-len(partners[sentence]), sentence)):
-        pack = Pack(trunk, [])
-        for other in partners[trunk]:
-            if (edge := frozenset((trunk, other))) not in done:
-                done.add(edge)
-                if pack.length + len(other) > len(trunk) + _BRANCH_TOKENS and pack.branches:
-                    yield pack
-                    pack = Pack(trunk, [])
-                pack.branches.append((other, *shared_ends(trunk, other)))
-        if pack.branches:
+def _packs(edges: Collection[frozenset[Tokens]]) -> Iterator[Pack]:
+    """Packs in which each edge stands once: sorted by the sentence that has more of them, so that it is read once."""
+    partners = Counter(chain.from_iterable(edges))
+    pack = Pack([], [], 0)
+    for edit in sorted(tuple(sorted(edge, key=lambda its: (-partners[its], its))) for edge in edges):
+        larger = _with(pack, edit)
+        if pack.edits and larger.length > max(map(len, larger.sentences)) + _MORE_TOKENS:
             yield pack
+            larger = _with(Pack([], [], 0), edit)
+        pack = larger
+    if pack.edits:
+        yield pack
 
 
-def _laid_out(packs: Sequence[Pack]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _with(pack: Pack, edit: Edit) -> Pack:
+    """The pack with one more edit."""
+    sentences, length = list(pack.sentences), pack.length
+    for sentence in edit:
+        place = bisect_left(sentences, sentence)
+        if sentences[place : place + 1] != [sentence]:
+            neighbours = sentences[max(place - 1, 0) : place + 1]
+            length += len(sentence) - max((_alike(sentence, its) for its in neighbours), default=0)
+            sentences.insert(place, sentence)
+    return Pack([*pack.edits, edit], sentences, length)
+
+
+def _laid_out(
+    packs: Sequence[Pack], paths: Sequence[Mapping[Tokens, np.ndarray]]
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Token ids and positions of shape [packs, length], and who sees whom of shape [packs, 1, length, length].
 
-    A branch's token sees the trunk up to where they part and its own branch up to itself, as if it stood alone.
+    A token sees what stands before it in its sentence, as if the sentence stood alone; padding sees itself.
     """
     shape = len(packs), max(pack.length for pack in packs)
     ids, positions = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
-    segment, parts_at = np.full(shape, -1), np.zeros(shape, dtype=np.int64)  # padding sees only itself and its like
-    for row, pack in enumerate(packs):
-        start = 0
-        for number, (tokens, shared) in enumerate([(pack.trunk, 0), *(branch[:2] for branch in pack.branches)]):
-            end = start + len(tokens) - shared
-            ids[row, start:end], positions[row, start:end] = tokens[shared:], range(shared, len(tokens))
-            segment[row, start:end], parts_at[row, start:end] = number, shared
-            start = end
-    earlier = np.tri(shape[1], dtype=bool)
-    own = segment[:, :, None] == segment[:, None, :]
-    before = (segment[:, None, :] == 0) & (positions[:, None, :] < parts_at[:, :, None])
-    mask = earlier & (own | before)
+    mask = np.broadcast_to(np.eye(shape[1], dtype=bool), (*shape, shape[1])).copy()
+    for row, its in enumerate(paths):
+        for sentence, path in its.items():
+            ids[row, path], positions[row, path] = sentence, np.arange(len(path))
+            mask[row, path[:, None], path] = np.tri(len(path), dtype=bool)
     return torch.from_numpy(ids), torch.from_numpy(positions), torch.from_numpy(mask[:, None])
 
 
 # --- What the model says of a batch of packs ---
 
 
-@dataclass(frozen=True, slots=True)
-class _Span:
-    """Where a side's own tokens lie in its pack, and the token before the first of them."""
-
-    row: int
-    start: int
-    end: int
-    previous: int
-    changed: int
-    shared: int
-
-
-def _spans(row: int, pack: Pack) -> Iterator[tuple[_Span, _Span]]:
-    """The spans of the trunk's side and of the branch's, for each branch."""
-    start = len(pack.trunk)
-    for tokens, shared, tail in pack.branches:
-        end = start + len(tokens) - shared
-        yield (
-            _Span(row, shared, len(pack.trunk), shared - 1, len(pack.trunk) - shared - tail, shared),
-            _Span(row, start, end, shared - 1, len(tokens) - shared - tail, shared),
-        )
-        start = end
-
-
 @torch.inference_mode()
 def read_batch(
     model: PreTrainedModel, packs: Sequence[Pack], *, layer: int, following: int
 ) -> Iterator[tuple[Side, Side]]:
-    """What the model says of each trunk and branch, in the order of the packs and their branches.
+    """What the model says of both sides of each edit, in the order of the packs and their edits.
 
     Args:
         layer: whose states are taken: 0 is the embedding, 1 the first layer.
         following: tokens after the changed ones whose states are taken, at most.
     """
-    ids, positions, mask = (tensor.to(model.device) for tensor in _laid_out(packs))
+    paths = [pack.paths() for pack in packs]
+    ids, positions, mask = (tensor.to(model.device) for tensor in _laid_out(packs, paths))
     output = model.base_model(
         input_ids=ids, position_ids=positions, attention_mask=mask, use_cache=False, output_hidden_states=True
     )
-    states = output.hidden_states[layer]
-    spans = [span for row, pack in enumerate(packs) for both in _spans(row, pack) for span in both]
-    rows = np.concatenate([np.full(span.end - span.start, span.row) for span in spans])
-    places = np.concatenate([np.arange(span.start, span.end) for span in spans])
-    previous = np.concatenate(
-        [np.r_[span.previous, span.start : span.end - 1][: span.end - span.start] for span in spans]
+    edits = [(row, edit, *shared_ends(*edit)) for row, pack in enumerate(packs) for edit in pack.edits]
+    sides = [(row, side, shared, tail) for row, edit, shared, tail in edits for side in edit]
+    own = [paths[row][side][shared:] for row, side, shared, _ in sides]
+    previous = [paths[row][side][shared - 1 : -1] for row, side, shared, _ in sides]
+    rows = np.repeat([row for row, *_ in sides], [len(its) for its in own])
+    last_states = output.last_hidden_state[rows, np.concatenate(previous)]
+    tokens, states = (its[rows, np.concatenate(own)] for its in (ids, output.hidden_states[layer]))
+    found = (_log_probs(model, last_states, tokens), tokens.cpu().numpy(), states.float().cpu().numpy())
+    ends = np.cumsum([len(its) for its in own])[:-1]
+    pieces = zip(sides, *(np.split(its, ends) for its in found), strict=True)
+    read = (
+        _side(*piece, changed=len(side) - shared - tail, shared=shared, following=following)
+        for (_, side, shared, tail), *piece in pieces
     )
-    own = ids[rows, places]
-    log_probs = _log_probs(model, output.last_hidden_state[rows, previous], own)
-    ends = np.cumsum([span.end - span.start for span in spans])[:-1]
-    pieces = zip(np.split(log_probs, ends), np.split(own.cpu().numpy(), ends), strict=True)
-    sides = iter(
-        Side(
-            *piece,
-            span.changed,
-            span.shared,
-            _mean(states[span.row, span.start : span.start + span.changed]),
-            _mean(states[span.row, span.start + span.changed : span.end][:following]),
-        )
-        for span, piece in zip(spans, pieces, strict=True)
+    yield from zip(read, read, strict=True)
+
+
+def _side(
+    log_probs: np.ndarray, ids: np.ndarray, states: np.ndarray, *, changed: int, shared: int, following: int
+) -> Side:
+    at_edit, after_edit = (
+        its.sum(0) / np.float32(max(len(its), 1)) for its in (states[:changed], states[changed:][:following])
     )
-    yield from zip(sides, sides, strict=True)
+    return Side(log_probs, ids, changed, shared, at_edit, after_edit)
 
 
 def _log_probs(model: PreTrainedModel, states: torch.Tensor, ids: torch.Tensor) -> np.ndarray:
@@ -205,7 +201,3 @@ def _log_probs(model: PreTrainedModel, states: torch.Tensor, ids: torch.Tensor) 
         logits = model.get_output_embeddings()(some).float()
         found.append(logits.gather(1, wanted[:, None])[:, 0] - logits.logsumexp(1))
     return torch.cat(found).cpu().numpy()
-
-
-def _mean(states: torch.Tensor) -> np.ndarray:
-    return (states.float().sum(0) / max(len(states), 1)).cpu().numpy()

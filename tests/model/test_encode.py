@@ -33,7 +33,7 @@ def counts(monkeypatch):
     def counting(reader, packs):
         if counts[-2:] == [None, 2]:
             raise KeyboardInterrupt
-        counts.append(2 * sum(len(pack.branches) for pack in packs))
+        counts.append(2 * sum(len(pack.edits) for pack in packs))
         return read(reader, packs)
 
     monkeypatch.setattr(Device, "batch_tokens", 60)

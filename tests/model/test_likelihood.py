@@ -36,7 +36,7 @@ def alone(tokens: Tokens, shared: int, tail: int) -> Side:
 def check(edits: Sequence[tuple[Tokens, Tokens]], max_tokens: int = 2048) -> None:
     """Read edits in packs, and compare each with its sentences alone."""
     batches = batches_of_packs(edits, max_tokens)
-    read = [(pack.trunk, branch[0]) for packs in batches for pack in packs for branch in pack.branches]
+    read = [edit for packs in batches for pack in packs for edit in pack.edits]
     sides = [its for packs in batches for its in read_batch(MODEL, packs, layer=LAYER, following=FOLLOWING)]
     assert {frozenset(edit) for edit in read} == {frozenset(edit) for edit in edits if edit[0] != edit[1]}
     assert len({frozenset(edit) for edit in read}) == len(read)
@@ -114,15 +114,25 @@ def test_a_sentence_with_several_others_is_read_once(passes):
     assert passes == [(1, len(one) + sum(len(other) - shared_ends(one, other)[0] for other in others))]
 
 
+def test_what_sentences_of_several_edits_begin_with_is_read_once(passes):
+    walk, walks, talk, talks = tokens(
+        "Every day we walk.", "Every day we walks.", "Every day we talk.", "Every day we talks."
+    )
+    check([(walk, walks), (talk, talks)])
+    beginnings = {its[:length] for its in (walk, walks, talk, talks) for length in range(1, len(its) + 1)}
+    assert passes == [(1, len(beginnings))]
+
+
 def test_batches_are_longest_first_within_the_budget_and_packs_do_not_grow_without_end(passes):
     short = [(one, (*one[:-2], 7, *one[-2:])) for one in tokens(*(f"{'many ' * count}" for count in range(1, 20)))]
-    one, *others = tokens(*(f"{number} {'He goes home. ' * 8}" for number in range(10)))
-    check([*short, *((one, other) for other in others)], max_tokens=60)
+    one, *others = tokens(*(f"{number} {'He goes home. ' * 3}" for number in range(10)))
+    check([*short, *((one, other) for other in others)], max_tokens=300)
     lengths = [length for _, length in passes]
     assert lengths == sorted(lengths, reverse=True)
-    assert all(rows == 1 or rows * length <= 60 for rows, length in passes)
+    assert all(rows == 1 or rows * length <= 300 for rows, length in passes)
     assert max(rows for rows, _ in passes) > 1
-    assert len(one) + 128 < lengths[0] <= len(one) + 256
+    longest = len(short[-1][1])
+    assert longest + 64 < lengths[0] <= longest + 128
 
 
 @settings(max_examples=40)
