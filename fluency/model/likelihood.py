@@ -103,17 +103,17 @@ def batches_of_packs(edits: Iterable[Edit], max_tokens: int) -> list[list[Pack]]
         edits: tokens before and after.
         max_tokens: padded tokens of a batch.
     """
-    packs = list(_packs(dict.fromkeys(frozenset(edit) for edit in edits if edit[0] != edit[1])))
+    packs = list(_packs(dict.fromkeys(frozenset(edit) for edit in edits if edit[0] != edit[1]), max_tokens))
     return [[packs[row] for row in rows] for rows in batches([pack.length for pack in packs], max_tokens)]
 
 
-def _packs(edges: Collection[frozenset[Tokens]]) -> Iterator[Pack]:
+def _packs(edges: Collection[frozenset[Tokens]], max_tokens: int) -> Iterator[Pack]:
     """Packs in which each edge stands once: sorted by the sentence that has more of them, so that it is read once."""
     partners = Counter(chain.from_iterable(edges))
     pack = Pack([], [], 0)
     for edit in sorted(tuple(sorted(edge, key=lambda its: (-partners[its], its))) for edge in edges):
         larger = _with(pack, edit)
-        if pack.edits and larger.length > max(map(len, larger.sentences)) + _MORE_TOKENS:
+        if pack.edits and larger.length > min(max(map(len, larger.sentences)) + _MORE_TOKENS, max_tokens):
             yield pack
             larger = _with(Pack([], [], 0), edit)
         pack = larger
