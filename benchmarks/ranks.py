@@ -81,8 +81,9 @@ def rank(way: str, folders: Sequence[Path], process: int, processes: int, gate: 
     seconds = time.perf_counter() - start
     for _ in islice(batches, BATCHES):
         pass
+    gate.wait()  # memory is looked at while all have what they read
     answers.put((seconds, (psutil.Process().memory_full_info().uss - own) / 2**20))
-    gate.wait()  # memory is looked at while all are there
+    gate.wait()
 
 
 def measure(way: str, folders: Sequence[Path], processes: int) -> dict[str, float]:
