@@ -186,7 +186,7 @@ def _summary(_: argparse.Namespace) -> None:
 
     print(summary(), end="")
     if support := read_json("metrics/validation.json").get("support"):
-        print(f"\n{Support.of(support)}")
+        print(f"\n{Support(**support)}")
     if note := freshness().note:
         print(f"note: {note}")
 
