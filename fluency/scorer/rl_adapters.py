@@ -83,6 +83,21 @@ def for_openrlhf(reward: FluencyReward) -> Callable[..., dict[str, Any]]:
     return reward_func
 
 
+def for_openrlhf_url(reward: FluencyReward) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    """What a server answers to OpenRLHF's `--remote_rm_url http://HOST/...`: from the JSON of a request to that of it.
+
+    A request has the lists `query`, `prompts` and `labels`, as `for_openrlhf` takes them; errors are the same.
+    """
+    reward_func = for_openrlhf(reward)
+
+    def answer(request: Mapping[str, Any]) -> dict[str, Any]:
+        found = reward_func(request["query"], request["prompts"], request["labels"])
+        logs = {name: [its.item()] * len(request["query"]) for name, its in found["extra_logs"].items()}
+        return {"rewards": found["rewards"].tolist(), "scores": found["scores"].tolist(), "extra_logs": logs}
+
+    return answer
+
+
 def _written(query: str, prompt: str) -> str:
     """What stands behind the prompt, which may have other blanks in it since it was read as tokens."""
     places = [place for place, letter in enumerate(query) if not letter.isspace()]

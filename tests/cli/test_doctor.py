@@ -138,7 +138,9 @@ def test_in_a_fresh_clone_each_command_says_what_fetches_the_outputs(trained_pro
         told = clone.run(f"python -m fluency {command}", fails=True)
         assert told.startswith("error: outputs are not here (fetch_data, fetch_model, ")
         assert told.endswith(f"{pull}\n")
-    for command in ("compare HEAD HEAD", "attack", "score --before a --after b", "label rewrites.jsonl -o judged"):
+    others = ["compare HEAD HEAD", "attack", "score --before a --after b", "label rewrites.jsonl -o judged"]
+    others += ["verify results", "convert data/pairs/test.parquet test.m2"]
+    for command in others:
         assert "`dvc pull`" in clone.run(f"python -m fluency {command}", fails=True)
 
 
