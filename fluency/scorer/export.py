@@ -59,9 +59,7 @@ def export_one_logit(to: Path) -> None:
         raise UserError(f"{to}: is there already; name a new folder, or an empty one")
     calibration, model = checked(MODEL), load_classifier(MODEL, Device("cpu", bf16=False)).model
     if isinstance(model, EditHead):
-        raise UserError(
-            f"{MODEL}: an edit head, which no such server loads; train with model.kind=cross_encoder"
-        )
+        raise UserError(f"{MODEL}: an edit head, which no such server loads; train with model.kind=cross_encoder")
     name, two = [its for its in model.named_modules() if isinstance(its[1], nn.Linear)][-1]
     one = nn.Linear(two.in_features, 1)
     with torch.no_grad():

@@ -44,7 +44,7 @@ def test_verl_scores_a_batch(scorer, expected):
 
 def test_verl_may_replace_a_part(scorer):
     compute_score = for_verl(FluencyReward(scorer, before="sentence", part="part"))
-    extra = {"sentence": "cat cat", "part": "cat", "occurrence": 1, "prompts": "?", "completions": "?"}
+    extra = {"sentence": "cat cat", "part": "cat", "occurrence": 1, "prompts": "?", "completions": "?", "self": 1, 2: 3}
     assert compute_score("", "dog", "", extra) == pytest.approx(scorer.score("cat cat", "cat dog"), abs=1e-5)
 
 
