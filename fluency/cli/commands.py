@@ -146,7 +146,7 @@ def main(arguments: list[str] | None = None) -> None:
             name, nargs="?", default=default,
             help="a predictions file, a git revision, a DVC experiment, or workspace (%(default)s)",
         )  # fmt: skip
-    command.add_argument("--limit", type=int, default=20, help="number of disagreements to list (%(default)s)")
+    command.add_argument("--limit", type=count, default=20, help="number of disagreements to list (%(default)s)")
     command.set_defaults(run=_run_of("compare"))
 
     command = add(

@@ -155,6 +155,15 @@ def test_it_looks_at_whose_the_checkout_is_and_at_its_name(checkup, tmp_path, mo
     assert examined()["git"].remedy.startswith("move it: queued experiments hang")
 
 
+def test_a_checkout_may_stand_in_a_subfolder_of_a_repository(checkup):
+    project, examined = checkup
+    (project.folder / "dvc.lock").write_text("schema: '2.0'\n")
+    project.run("rm -rf .git && cd .. && git init -q -b main && git add project && git commit -qm whole")
+    found = examined()
+    assert found["git"].found == "clean"
+    assert found["dvc"].found.startswith("results are not of this code")  # which DVC could tell
+
+
 def test_its_exit_code_says_whether_anything_is_amiss(trained_project, monkeypatch, capsys):
     monkeypatch.chdir(trained_project.folder)
     monkeypatch.setattr("fluency.cli.doctor._ENOUGH", 0)  # GiB of disk
