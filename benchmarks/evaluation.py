@@ -19,7 +19,6 @@ from fluency.evaluation.intervals import resampled
 from fluency.evaluation.params import DecisionParams, EvaluateParams
 from fluency.evaluation.scored_pairs import ScoredPairs, figures
 from fluency.evaluation.slices import slices
-from fluency.evaluation.support import measures
 from fluency.report.page import Entry, write_report
 from fluency.report.pictures import write_pictures
 from fluency.report.plot_data import write_plots
@@ -79,8 +78,8 @@ def _pair(row: int, rng: np.random.Generator) -> dict[str, Any]:
 def _calibrated(
     pairs: list[dict[str, Any]], logits: np.ndarray, labels: np.ndarray, groups: np.ndarray, decision: DecisionParams
 ) -> Calibration:
-    measured = [measures((pair["before"], pair["after"])) for pair in pairs]
-    return calibrate(logits, labels, groups, decision, max_length=512, files={}, measured=measured)[0]
+    changes = [(pair["before"], pair["after"]) for pair in pairs]
+    return calibrate(logits, labels, groups, decision, max_length=512, files={}, changes=changes)[0]
 
 
 def _timed(seconds: dict[str, float], name: str, call: Any, *arguments: Any, **options: Any) -> Any:

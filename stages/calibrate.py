@@ -8,7 +8,6 @@ import numpy as np
 from fluency.evaluation.calibration import calibrate
 from fluency.evaluation.params import DecisionParams, EvaluateParams
 from fluency.evaluation.scored_pairs import ScoredPairs, figures
-from fluency.evaluation.support import measures
 from fluency.metrics import probabilities
 from fluency.model.classifier import load_classifier
 from fluency.model.device import device_at_hand, use_machine
@@ -34,11 +33,11 @@ def main() -> None:
         decision,
         max_length=classifier.reader.max_length,
         files={path.name: sha256(path) for path in sorted(MODEL.iterdir())},
-        measured=[measures((pair["before"], pair["after"])) for pair in pairs],
+        changes=[(pair["before"], pair["after"]) for pair in pairs],
     )
     scored = ScoredPairs(pairs, calibration.scores(logits), calibration.threshold)
     result = figures(scored, read_params("evaluate", EvaluateParams), uncalibrated=probabilities(logits))
-    result["support"] = asdict(calibration.support)
+    result["support"] = {"level": calibration.support.level, "bounds": calibration.support.bounds}
     certificate = asdict(calibration.certificate)
     result["operating_point"]["certificate"] = {name: its for name, its in certificate.items() if name != "method"}
     calibration.save(CALIBRATION)

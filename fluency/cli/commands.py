@@ -89,6 +89,10 @@ def main(arguments: list[str] | None = None) -> None:
         epilog="example: python -m fluency export exported",
     )
     command.add_argument("folder", type=Path, help="the folder to write")
+    command.add_argument(
+        "--one-logit", action="store_true",
+        help="for vLLM's /score and TEI's /rerank, which then answer with the calibrated score (cross-encoders only)",
+    )  # fmt: skip
     command.set_defaults(run=_export)
 
     command = add(
@@ -142,7 +146,7 @@ def main(arguments: list[str] | None = None) -> None:
             name, nargs="?", default=default,
             help="a predictions file, a git revision, a DVC experiment, or workspace (%(default)s)",
         )  # fmt: skip
-    command.add_argument("--limit", type=int, default=20, help="number of disagreements to list (%(default)s)")
+    command.add_argument("--limit", type=count, default=20, help="number of disagreements to list (%(default)s)")
     command.set_defaults(run=_run_of("compare"))
 
     command = add(
@@ -186,24 +190,27 @@ def _summary(_: argparse.Namespace) -> None:
 
     print(summary(), end="")
     if support := read_json("metrics/validation.json").get("support"):
-        print(f"\n{Support.of(support)}")
+        print(f"\n{Support(**support)}")
     if note := freshness().note:
         print(f"note: {note}")
 
 
 def _export(chosen: argparse.Namespace) -> None:
-    from fluency.scorer.export import export
+    from fluency.scorer.export import export, export_one_logit
     from fluency.sources.dvc_project import freshness
 
     if Path("dvc.lock").is_file() and (note := freshness().note):  # the card would have another model's figures
         raise UserError(note)
-    export(chosen.folder)
+    (export_one_logit if chosen.one_logit else export)(chosen.folder)
     print(f"{chosen.folder}: {', '.join(sorted(path.name for path in chosen.folder.iterdir()))}")
 
 
 def _verify(chosen: argparse.Namespace) -> None:
+    from fluency.cli.checkout import there
     from fluency.evaluation.predictions import verify_reference
 
+    for name in ("results.json", "predictions.txt", "labels.txt"):
+        there(chosen.folder / name)
     found = verify_reference(chosen.folder)
     for name, (published, computed) in found.items():
         print(f"{name}: {published:.7f} published, {computed:.7f} computed")

@@ -1,6 +1,7 @@
 """`python -m fluency score`: one edit, a table, a pipe, or a folder of shards."""
 
 import argparse
+import errno
 import os
 import sys
 from collections import Counter
@@ -129,6 +130,12 @@ def score(chosen: argparse.Namespace) -> None:
     except BrokenPipeError:  # who read from here has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise UserError(
+            f"{chosen.output}: no space is left there; free some, and start the same command again"
+        ) from None
 
 
 def _score_one(chosen: argparse.Namespace) -> None:

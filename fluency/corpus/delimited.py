@@ -9,7 +9,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from itertools import chain, pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
 
 from fluency.corpus.lines import BadLine, opened, read_lines, suffix_of
@@ -32,11 +32,22 @@ def read_delimited(file: Path, delimiter: str | None = None) -> Iterator[tuple[i
     Raises:
         UserError: broken quoting, or two columns of one name.
     """
+    return _whole(islice(_lines(file, delimiter), 1, None))
+
+
+def columns_of(file: Path, delimiter: str | None = None) -> list[str]:
+    """The names in the header, of an empty file none; arguments and errors are those of `read_delimited`."""
+    _, header, _ = next(_lines(file, delimiter), (1, {}, False))
+    return list(header)
+
+
+def _lines(file: Path, delimiter: str | None) -> Iterator[_Row]:
+    """The header, as a row of its names, and the rows under it."""
     header = _header(file)
     delimiter = delimiter or _delimiter({".csv": ",", ".tsv": "\t"}[suffix_of(file)], header)
     tabs = delimiter == "\t"
     plain = tabs and not all(_QUOTED.fullmatch(cell) for cell in header.split("\t"))  # who quotes names quotes all
-    return _whole(_tsv(file) if plain else _csv(file, delimiter, spaced=f"{delimiter} " in header))
+    return _tsv(file) if plain else _csv(file, delimiter, spaced=f"{delimiter} " in header)
 
 
 def _whole(rows: Iterable[_Row]) -> Iterator[tuple[int, dict[str, str] | BadLine]]:
@@ -60,6 +71,7 @@ def _csv(file: Path, delimiter: str, *, spaced: bool) -> Iterator[_Row]:
         reader = csv.reader(text, strict=True, delimiter=delimiter, skipinitialspace=spaced)
         try:
             columns = _columns(file, next(reader, []))
+            yield 1, dict.fromkeys(columns, ""), False
             line = reader.line_num + 1
             for cells in reader:
                 if len(cells) > 1 or any(map(str.strip, cells)):  # an empty line is no row
@@ -129,6 +141,7 @@ def _tsv(file: Path) -> Iterator[_Row]:
         cells = line.split("\t")
         if columns is None:
             columns = _columns(file, cells)
+            yield number, dict.fromkeys(columns, ""), False
             continue
         odd, short = line.count('"') % 2 == 1, len(cells) < len(columns)
         if (odd or inside) and (short or (odd and inside)):

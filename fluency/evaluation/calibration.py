@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from fluency.edits.forms import Change
 from fluency.evaluation.certificate import SHOWN, Certificate, Curve, certified, shortfall
 from fluency.evaluation.monitor import Reference, features, reference_of
 from fluency.evaluation.operating_point import choose, most_recall
 from fluency.evaluation.params import DecisionParams
-from fluency.evaluation.support import Support, support_of
+from fluency.evaluation.support import Support, measures, support_of
 from fluency.metrics import probabilities
 from fluency.utils.errors import UserError
 from fluency.utils.files import read_json, write_json
@@ -124,7 +125,7 @@ def calibrate(
     *,
     max_length: int,
     files: Mapping[str, str],
-    measured: Sequence[Mapping[str, float]],
+    changes: Sequence[Change],
 ) -> tuple[Calibration, str]:
     """Fit slope, intercept and threshold on validation.
 
@@ -133,7 +134,7 @@ def calibrate(
         labels: of shape [n], 0 or 1.
         groups: of shape [n].
         max_length, files: of the model that gave the logits, as in `Calibration`.
-        measured: `support.measures` of each pair.
+        changes: of the pairs.
 
     Returns:
         The calibration, and in one line why what `decision` asks for is not certified, else "".
@@ -146,7 +147,8 @@ def calibrate(
             f"validation: {len(broken)} of {len(logits)} pairs have no score, the first in row {broken[0]}; the model "
             "gives no numbers (NaN), so train it again"
         )
-    support = support_of(measured, labels)
+    measured = list(map(measures, changes))
+    support = support_of(changes, measured, labels, groups)
     slope, intercept = fit_platt(logits, labels)
     scores = probabilities(logits, slope, intercept)
     point = choose(scores, labels, groups, decision)

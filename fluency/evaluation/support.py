@@ -1,7 +1,8 @@
 """The support of a calibration: what fluent edits of validation look like. Beyond it, no score was ever checked."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ _SAID = {
     "characters": "characters in the longer sentence",
     "changed": "words and marks changed",
     "share": "of the words and marks changed",
+    "strange": "more words that validation does not know than words that it knows",
 }
 
 
@@ -37,11 +39,13 @@ class Support:
 
     Attributes:
         level: the share of validation's fluent edits within each bound.
-        bounds: least and most of each measure (`measures`).
+        bounds: least and most of each measure (`measures`), and of `strange` words.
+        known: validation's words, each with the number of groups that have it. A text of another language has few.
     """
 
     level: float
     bounds: Mapping[str, Sequence[float]]
+    known: Mapping[str, int] = field(default_factory=dict)
 
     def outside(self, change: Change, measured: Mapping[str, float] | None = None) -> str:
         """In what the change is out of bounds, in words; empty where it is within all of them.
@@ -53,9 +57,9 @@ class Support:
         """
         if not all(any(map(str.isalnum, sentence)) for sentence in change):
             return "outside support; a sentence without letter or digit"
-        for name, value in (measured or measures(change)).items():
-            low, high = self.bounds[name]
-            if not low <= value <= high:
+        values = {**(measured or measures(change)), "strange": strange(change, self.known)}
+        for name, (low, high) in self.bounds.items():
+            if not low <= (value := values[name]) <= high:
                 return f"outside support; {value:.4g} {_SAID[name]}, where validation has {low:.4g} to {high:.4g}"
         return ""
 
@@ -83,7 +87,7 @@ class Support:
             KeyError, TypeError, ValueError: the values are of something else.
         """
         bounds = {name: (float(low), float(high)) for name in _SAID for low, high in [values["bounds"][name]]}
-        return cls(float(values["level"]), bounds)
+        return cls(float(values["level"]), bounds, {str(word): int(its) for word, its in values["known"].items()})
 
 
 def measures(change: Change) -> dict[str, float]:
@@ -102,26 +106,48 @@ def _tokens(text: str) -> int:
     return sum(not token.isspace() for token in tokenize(text))
 
 
-def support_of(measured: Sequence[Mapping[str, float]], labels: np.ndarray, level: float = LEVEL) -> Support:
+def strange(change: Change, known: Collection[str]) -> int:
+    """By how many a sentence has more words that are not `known` than words that are; of both, the stranger one's."""
+    words = map(_words, change)
+    return max(0, *(sum(1 if word not in known else -1 for word in its) for its in words))
+
+
+def _words(sentence: str) -> list[str]:
+    return [token for token in tokenize(sentence.casefold()) if token[0].isalpha()]
+
+
+def support_of(
+    changes: Sequence[Change],
+    measured: Sequence[Mapping[str, float]],
+    labels: np.ndarray,
+    groups: np.ndarray,
+    level: float = LEVEL,
+) -> Support:
     """The support that validation's edits give.
 
     Only fluent edits count: those that harm are no evidence that an edit like them can be accepted, and absurd ones
     reach from one end to the other. Least words have a bound, as the model is worst where there is least context;
-    what else an edit has little of harms nothing.
+    what else an edit has little of harms nothing. A text to come is of no group of validation's, so a word that one
+    group alone has is not known to that group.
 
     Args:
         measured: `measures` of each edit.
         labels: of shape [edits], 0 or 1.
+        groups: of shape [edits].
 
     Raises:
         UserError: no edit has label 1.
     """
-    fluent = [its for its, label in zip(measured, labels.tolist(), strict=True) if label == 1]
-    if not fluent:
+    rows = np.flatnonzero(labels == 1).tolist()
+    if not rows:
         raise UserError("validation has no pair with label 1, which would tell what a fluent edit looks like")
+    of_groups = {(groups[row], word) for row in rows for sentence in changes[row] for word in _words(sentence)}
+    known = Counter(sorted(word for _, word in of_groups))
+    shared = {word for word, times in known.items() if times > 1}
+    fluent = [{**measured[row], "strange": strange(changes[row], shared)} for row in rows]
     bounds = {}
     for name in _SAID:
         values = [its[name] for its in fluent]
         low = np.quantile(values, 1 - level, method="lower") if name == "words" else 0
         bounds[name] = (float(low), float(np.quantile(values, level, method="higher")))
-    return Support(level, bounds)
+    return Support(level, bounds, dict(known))

@@ -3,9 +3,15 @@
 import shutil
 from pathlib import Path
 
+import torch
 import yaml
+from torch import nn
 
 from fluency.evaluation.calibration import Calibration
+from fluency.metrics import LABELS
+from fluency.model.classifier import load_classifier
+from fluency.model.device import Device
+from fluency.model.edit_head import EditHead
 from fluency.scorer.artifact import CALIBRATION, checked
 from fluency.scorer.model_card import Facts, model_card
 from fluency.scorer.scorer import FluencyScorer
@@ -38,6 +44,34 @@ def export(to: Path) -> None:
             shutil.copyfile(MODEL / name, aside / name)
         calibration.save(aside / CALIBRATION)
         (aside / CARD).write_text(card, encoding="utf-8")
+
+
+def export_one_logit(to: Path) -> None:
+    """Pack the repository's cross-encoder into the folder `to` for servers that score pairs by one logit: vLLM, TEI.
+
+    The logit is the calibrated log-odds, so the sigmoid of it, which they answer with, is the score. The scorer does
+    not load the folder: it is not what was calibrated.
+
+    Raises:
+        UserError: the model is missing, not whole or an edit head, or `to` holds something.
+    """
+    if to.exists() and not (to.is_dir() and not any(to.iterdir())):
+        raise UserError(f"{to}: is there already; name a new folder, or an empty one")
+    calibration, model = checked(MODEL), load_classifier(MODEL, Device("cpu", bf16=False)).model
+    if isinstance(model, EditHead):
+        raise UserError(f"{MODEL}: an edit head, which no such server loads; train with model.kind=cross_encoder")
+    name, two = [its for its in model.named_modules() if isinstance(its[1], nn.Linear)][-1]
+    one = nn.Linear(two.in_features, 1)
+    with torch.no_grad():
+        one.weight.copy_(calibration.slope * (two.weight[1:] - two.weight[:1]))
+        one.bias.copy_(calibration.slope * (two.bias[1:] - two.bias[:1]) + calibration.intercept)
+    model.set_submodule(name, one)
+    model.config.update({"id2label": {0: LABELS[1]}, "label2id": {LABELS[1]: 0}, "problem_type": None})
+    with written_aside(to) as aside:
+        model.save_pretrained(aside)
+        for its in calibration.files:
+            if not its.startswith(("model", "config")):
+                shutil.copyfile(MODEL / its, aside / its)
 
 
 def _refuse_to_lose(to: Path) -> None:

@@ -8,7 +8,17 @@ from typing import Any
 import numpy as np
 import regex
 
-from fluency.edits.forms import EDIT_COLUMNS, AnyEdit, CannotScore, Change, as_change, check_sentence, from_record
+from fluency.edits.edit import Edit
+from fluency.edits.forms import (
+    EDIT_COLUMNS,
+    AnyEdit,
+    CannotScore,
+    Change,
+    EditNotFound,
+    as_change,
+    check_sentence,
+    from_record,
+)
 
 # What no reader sees: zero-width characters, soft hyphens, variation selectors, control characters.
 _INVISIBLE = regex.compile(r"[[\p{Default_Ignorable_Code_Point}\p{Cc}]--\s]", regex.V1)
@@ -40,7 +50,13 @@ def change_of(edit: AnyEdit | Mapping[str, Any]) -> Change:
         edit = from_record(
             {name: None if is_missing(edit[name]) else edit[name] for name in EDIT_COLUMNS & edit.keys()}
         )
-    change = as_change(edit.tolist() if isinstance(edit, np.ndarray) else edit)
+    edit = edit.tolist() if isinstance(edit, np.ndarray) else edit
+    try:
+        change = as_change(edit)
+    except EditNotFound:  # the part may stand there with another blank, or an accent in another form
+        if any(isinstance(its, Edit) for its in edit):
+            raise
+        change = as_change([visible(its) if isinstance(its, str) else its for its in edit])
     before, after = map(visible, change)
     if (before, after) != change:  # nothing may be left of one that is made of what no reader sees
         check_sentence("before", before)

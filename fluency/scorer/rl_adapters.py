@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     import torch
 
 
-_OF_THE_CALL = ("prompts", "completions", "log_metric", "log_extra")  # a row's column of that name is not meant
+# a row's column of that name is not meant
+_OF_THE_CALL = ("self", "prompts", "completions", "log_metric", "log_extra")
 # how a text that the model ended by itself ends, as tokenizers write it, and what fills it up behind: <|im_end|>, </s>
 _END = re.compile(r"(?:(?:<\|\w+\|>|<\uff5c[^\uff5c]+\uff5c>|</s>|<eos>|<end_of_turn>|<pad>)\s*)+\Z")
 
@@ -42,7 +43,8 @@ def for_verl_batched(reward: FluencyReward) -> Callable[..., list[float]]:
         extra_infos: Sequence[Mapping[str, Any] | None],
         **_: Any,
     ) -> list[float]:
-        names = dict.fromkeys(name for info in extra_infos for name in info or () if name not in _OF_THE_CALL)
+        given = dict.fromkeys(name for info in extra_infos for name in info or ())
+        names = [name for name in given if isinstance(name, str) and name not in _OF_THE_CALL]
         columns = {name: [(info or {}).get(name) for info in extra_infos] for name in names}
         return [value or 0.0 for value in reward([""] * len(solution_strs), solution_strs, **columns)]
 
@@ -81,6 +83,21 @@ def for_openrlhf(reward: FluencyReward) -> Callable[..., dict[str, Any]]:
         return {"rewards": earned, "scores": earned.clamp(0, 1), "extra_logs": logs}
 
     return reward_func
+
+
+def for_openrlhf_url(reward: FluencyReward) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    """What a server answers to OpenRLHF's `--remote_rm_url http://HOST/...`: from the JSON of a request to that of it.
+
+    A request has the lists `query`, `prompts` and `labels`, as `for_openrlhf` takes them; errors are the same.
+    """
+    reward_func = for_openrlhf(reward)
+
+    def answer(request: Mapping[str, Any]) -> dict[str, Any]:
+        found = reward_func(request["query"], request["prompts"], request["labels"])
+        logs = {name: [its.item()] * len(request["query"]) for name, its in found["extra_logs"].items()}
+        return {"rewards": found["rewards"].tolist(), "scores": found["scores"].tolist(), "extra_logs": logs}
+
+    return answer
 
 
 def _written(query: str, prompt: str) -> str:

@@ -30,16 +30,19 @@ def gated(reward: FluencyReward, *others: Callable[..., Rewards]) -> Callable[..
     None counts nothing.
 
     Raises:
-        TypeError: an other is `async`: what it gives comes too late for the sum.
+        TypeError: `reward` is none, or an other is `async`: what it gives comes too late for the sum.
     """
-    for other in filter(inspect.iscoroutinefunction, others):
-        raise TypeError(f"gated: {other.__name__} is async; give gated plain functions, and make what it gives awaited")
+    _check(reward)
+    for other in others:
+        if inspect.iscoroutinefunction(other) or inspect.iscoroutinefunction(type(other).__call__):
+            name = getattr(other, "__name__", other)
+            raise TypeError(f"gated: {name} is async; give gated plain functions, and make what it gives awaited")
 
     def compute(prompts: Sequence[Any], completions: Sequence[Completion], **columns: Any) -> Rewards:
         earned, accepted = reward.judged(prompts, completions, **columns)
         added = [other(prompts=prompts, completions=completions, **columns) for other in others]
         return [
-            value + sum(its or 0.0 for its in theirs) if opened else value
+            value + float(sum(its or 0.0 for its in theirs)) if opened else value
             for value, opened, *theirs in zip(earned, accepted, *added, strict=True)
         ]
 
@@ -53,7 +56,11 @@ def length_neutral(reward: FluencyReward) -> Callable[..., Rewards]:
     more than what it replaces is taken off, but for its mean. Where one would then earn more than 1, or less than the
     operating point, all are drawn towards the mean until none does. What is not accepted keeps what it earned, so
     that nonsense gains nothing by its length; so do copies.
+
+    Raises:
+        TypeError: `reward` is none.
     """
+    _check(reward)
 
     def compute(prompts: Sequence[Any], completions: Sequence[Completion], **columns: Any) -> Rewards:
         earned, accepted = reward.judged(prompts, completions, **columns)
@@ -76,6 +83,11 @@ def _straightened(values: np.ndarray, longer: np.ndarray, *, least: float) -> np
     room = np.where(rest < 0, mean - least, 1 - mean)
     drawn = min(1.0, float((room / np.maximum(np.abs(rest), 1e-12)).min()))
     return np.clip(mean + drawn * rest, least, 1.0)  # which the last digit may leave
+
+
+def _check(reward: Any) -> None:
+    if not isinstance(reward, FluencyReward):
+        raise TypeError(f"reward: expected a FluencyReward, found {reward!r}; shape that, and the result not again")
 
 
 def _named(compute: Callable[..., Any], name: str) -> Callable[..., Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fluency.corpus.delimited import check_columns
+from fluency.corpus.delimited import check_columns, columns_of
 from fluency.corpus.lines import PIPE, BadLine, compression_of, explained, suffix_of
 from fluency.corpus.readers import Record, Records, arrow_batches, in_chunks, read_batches, read_records
 from fluency.edits.forms import EDIT_COLUMNS, AnyEdit, CannotScore, from_record
@@ -57,6 +57,13 @@ class Layout:
     def read(self, source: Path) -> Records:
         """The rows of a table, with their lines."""
         return read_records(source, delimiter=self.delimiter if suffix_of(source) in (".csv", ".tsv") else None)
+
+    def columns(self, source: Path) -> list[str]:
+        """The columns that a table names before its rows."""
+        if suffix_of(source) not in (".csv", ".tsv"):
+            return []
+        with explained(source):
+            return columns_of(source, self.delimiter)
 
     def edits(self, source: Path) -> Iterator[AnyEdit | CannotScore]:
         """The edits of a table; of a typed one, only their columns are read."""
@@ -189,7 +196,8 @@ def _check_held(target: Path, source: Path, schema: pa.Schema) -> None:
 
 def _read_through(source: Path, layout: Layout, typed: Path | None) -> tuple[int, pa.Schema]:
     """The rows and columns of a text table, with types that fit into the typed file that is to be made of it."""
-    rows, columns, schema = 0, {}, pa.schema([])
+    names = layout.columns(source)
+    rows, columns, schema = 0, dict.fromkeys(names), pa.schema([(name, pa.string()) for name in names])
     for chunk in in_chunks(layout.read(source), _AT_ONCE):
         records = [record for _, record in chunk if not isinstance(record, BadLine)]
         here = dict.fromkeys(name for record in records for name in record)

@@ -30,6 +30,7 @@ def test_the_help_lists_every_command_in_other_words_than_its_name(capsys):
         *(("search", "--trials", wrong) for wrong in ("0", "-1", "2.5")),
         *(("search", "--name", wrong) for wrong in ("a b", "../a", "a/b", "", "-a")),
         *(("attack", f"--{name}", "0") for name in ("tries", "rounds")),
+        *(("compare", "--limit", wrong) for wrong in ("0", "-1")),
         *(("attack", "--limit", wrong) for wrong in ("-0.1", "2", "nan", "x")),
     ],
 )

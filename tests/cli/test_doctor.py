@@ -138,7 +138,9 @@ def test_in_a_fresh_clone_each_command_says_what_fetches_the_outputs(trained_pro
         told = clone.run(f"python -m fluency {command}", fails=True)
         assert told.startswith("error: outputs are not here (fetch_data, fetch_model, ")
         assert told.endswith(f"{pull}\n")
-    for command in ("compare HEAD HEAD", "attack", "score --before a --after b", "label rewrites.jsonl -o judged"):
+    others = ["compare HEAD HEAD", "attack", "score --before a --after b", "label rewrites.jsonl -o judged"]
+    others += ["verify results", "convert data/pairs/test.parquet test.m2"]
+    for command in others:
         assert "`dvc pull`" in clone.run(f"python -m fluency {command}", fails=True)
 
 
@@ -151,6 +153,15 @@ def test_it_looks_at_whose_the_checkout_is_and_at_its_name(checkup, tmp_path, mo
     project.folder.rename(tmp_path / "größe")
     monkeypatch.chdir(tmp_path / "größe")
     assert examined()["git"].remedy.startswith("move it: queued experiments hang")
+
+
+def test_a_checkout_may_stand_in_a_subfolder_of_a_repository(checkup):
+    project, examined = checkup
+    (project.folder / "dvc.lock").write_text("schema: '2.0'\n")
+    project.run("rm -rf .git && cd .. && git init -q -b main && git add project && git commit -qm whole")
+    found = examined()
+    assert found["git"].found == "clean"
+    assert found["dvc"].found.startswith("results are not of this code")  # which DVC could tell
 
 
 def test_its_exit_code_says_whether_anything_is_amiss(trained_project, monkeypatch, capsys):

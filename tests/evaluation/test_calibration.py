@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fluency.evaluation.calibration import Calibration, calibrate, fit_platt
-from fluency.evaluation.support import measures
 from fluency.metrics import negative_log_likelihood, probabilities
 from fluency.utils.errors import UserError
 from tests.evaluation.test_operating_point import decision
@@ -27,8 +26,8 @@ def drawn(slope: float = 0.5, intercept: float = 0.0, count: int = 2_000) -> tup
 def fitted(logits, labels, rule) -> Calibration:
     groups = np.arange(len(labels))
     files = {"model.safetensors": "0" * 64}
-    measured = [measures(("She go home.", "She goes home." if label else "She goes to a home.")) for label in labels]
-    return calibrate(logits, labels, groups, rule, max_length=128, files=files, measured=measured)[0]
+    changes = [("She go home.", "She goes home." if label else "She goes to a home.") for label in labels]
+    return calibrate(logits, labels, groups, rule, max_length=128, files=files, changes=changes)[0]
 
 
 @pytest.mark.parametrize(("slope", "intercept"), [(0.5, 0.0), (1.0, 0.7), (4.0, -1.5)])
@@ -100,7 +99,10 @@ def test_a_precision_is_asked_for_as_found_or_with_a_confidence():
 
 def test_support_and_reference_are_of_what_was_measured():
     calibration = fitted(*drawn(), decision(threshold=0.7))
-    assert calibration.support.bounds == {"words": (3, 3), "characters": (0, 14), "changed": (0, 1), "share": (0, 0.25)}
+    assert calibration.support.bounds == {
+        "words": (3, 3), "characters": (0, 14), "changed": (0, 1), "share": (0, 0.25), "strange": (0, 0),
+    }  # fmt: skip
+    assert calibration.support.known.keys() == {"she", "go", "goes", "home"}
     assert calibration.reference.edges["words"] == [3.0]
 
 

@@ -17,6 +17,8 @@ from fluency.model.device import Device
 from fluency.model.edit_reader import EditReader
 from fluency.model.encoded_pairs import EncodedPairs
 from fluency.model.params import EncodeParams
+from fluency.scorer.export import export_one_logit
+from fluency.utils.errors import UserError
 from tests.conftest import ROOT
 from tests.helpers.language_models import CHANGES, head_project, run_stages
 from tests.helpers.trainings import cpu_processes
@@ -103,6 +105,13 @@ def test_a_scorer_says_what_the_head_says_and_decides_by_the_calibration(scorer,
     middle = float(np.sort(scores)[5:7].mean())
     assert 0 < sum(scorer.decide(CHANGES, threshold=middle)) < len(CHANGES)
     assert scorer.score("He goes.", "He goes.") == 1
+
+
+def test_it_is_not_exported_for_servers_that_could_not_load_it(trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(trained)
+    with pytest.raises(UserError, match=r"models/fluency: an edit head, .*model\.kind=cross_encoder"):
+        export_one_logit(tmp_path / "served")
+    assert not (tmp_path / "served").exists()
 
 
 def test_a_sentence_too_long_is_refused_and_a_prediction_of_it_is_cut(scorer, classifier):

@@ -47,7 +47,10 @@ PRINTED = {
     },
     "docs/reproducing.md": {"dvc status": "Data and pipelines are up to date"},
     "docs/scorer.md": {"python -": r"edit 0: after: empty"},
-    "docs/serving.md": {"python -m fluency export": "exported: README.md, calibration.json, config.json"},
+    "docs/serving.md": {
+        "python -m fluency export exported": "exported: README.md, calibration.json, config.json",
+        "python -m fluency export one_logit": "one_logit: config.json, model.safetensors, tokenizer",
+    },
 }
 
 

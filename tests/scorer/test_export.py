@@ -14,7 +14,7 @@ from fluency.cli.commands import main
 from fluency.evaluation.behaviour import checked_changes, checks
 from fluency.evaluation.params import EvaluateParams
 from fluency.evaluation.scored_pairs import ScoredPairs, figures
-from fluency.scorer.export import export
+from fluency.scorer.export import export, export_one_logit
 from fluency.utils.errors import UserError
 from fluency.utils.files import read_json, write_json
 from tests.conftest import ROOT
@@ -92,6 +92,22 @@ def test_an_export_scores_as_the_model_does(repository):
         logits = {item["label"]: item["score"] for item in classify(pair, top_k=None, function_to_apply="none")}
         margin = (logits["fluent"] - logits["non-fluent"]) * scorer.calibration.slope
         assert 1 / (1 + np.exp(-margin)) == pytest.approx(score, abs=1e-6)
+
+
+def test_one_logits_sigmoid_is_the_calibrated_score(repository):
+    """Servers that score pairs take models of one label, and answer with its sigmoid."""
+    edited("models/calibration.json", lambda its: its.update(slope=1.7, intercept=-0.3))
+    export_one_logit(Path("served"))
+    classify = pipeline("text-classification", model="served")
+    found = [classify({"text": before, "text_pair": after}) for before, after in PAIRS]
+    assert {its["label"] for its in found} == {"fluent"}
+    expected = FluencyScorer.load("models/fluency", bf16=False).score_edits(PAIRS)
+    assert [its["score"] for its in found] == pytest.approx(expected, abs=1e-6)
+    assert AutoModelForSequenceClassification.from_pretrained("served").config.num_labels == 1
+    with pytest.raises(UserError, match="served: is there already; name a new folder"):
+        export_one_logit(Path("served"))
+    with pytest.raises(UserError, match=r"no calibration\.json"):
+        FluencyScorer.load("served")
 
 
 def test_the_cards_examples_run(repository):

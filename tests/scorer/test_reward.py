@@ -116,6 +116,15 @@ def test_a_part_is_replaced_whatever_blanks_are_around_it(scorer):
     assert len(set(FluencyReward(scorer, part="part")([""] * 2, ["dog", " dog\n"], **columns))) == 1
 
 
+@pytest.mark.parametrize("part", ["the caf\u00e9", "the cafe\u0301", "the\ncaf\u00e9", "the caf\u00e9\u200b"])
+def test_a_part_is_found_in_the_normal_form_of_its_sentence(scorer, part):
+    """A page has another blank before a word, or an accent as a mark of its own; the row is not at fault."""
+    columns = {"before": ["we met in the\u00a0caf\u00e9 and sat"], "part": [part]}
+    earned = FluencyReward(scorer, part="part")([""], ["the house"], **columns)
+    assert earned == [scorer.score("we met in the caf\u00e9 and sat", "we met in the house and sat")]
+    assert FluencyReward(scorer, part="part")([""], ["a"], before=["the cat"], part=["dog"]) == [None]
+
+
 def test_columns_may_be_arrays_and_series(scorer):
     reward = FluencyReward(scorer, part="part")
     rows = {"before": ["the cat saw the cat", "a cat", None], "part": ["cat", "cat", "cat"]}

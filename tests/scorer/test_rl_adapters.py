@@ -1,13 +1,14 @@
 """verl and OpenRLHF call the reward as their own reward managers do: by these names, with these values."""
 
 import inspect
+import json
 
 import numpy as np
 import pytest
 import torch
 
 from fluency import FluencyReward
-from fluency.scorer.rl_adapters import for_openrlhf, for_verl, for_verl_batched
+from fluency.scorer.rl_adapters import for_openrlhf, for_openrlhf_url, for_verl, for_verl_batched
 
 BEFORE, AFTER = ["the cat sat", "a cat", "the dog"], ["the cat sits", "a cat", ""]
 WRITTEN = [f"<think>hm</think>{after}" for after in AFTER]
@@ -43,7 +44,7 @@ def test_verl_scores_a_batch(scorer, expected):
 
 def test_verl_may_replace_a_part(scorer):
     compute_score = for_verl(FluencyReward(scorer, before="sentence", part="part"))
-    extra = {"sentence": "cat cat", "part": "cat", "occurrence": 1, "prompts": "?", "completions": "?"}
+    extra = {"sentence": "cat cat", "part": "cat", "occurrence": 1, "prompts": "?", "completions": "?", "self": 1, 2: 3}
     assert compute_score("", "dog", "", extra) == pytest.approx(scorer.score("cat cat", "cat dog"), abs=1e-5)
 
 
@@ -92,6 +93,16 @@ def test_openrlhf_is_told_of_a_prompt_that_was_cut_off_and_of_labels_that_are_no
         reward_func(["t: a cat a cat"], ["Correct: a cat"], ["a cat"])
     with pytest.warns(UserWarning, match="labels: some are empty and earn 0; --label_key"):
         assert reward_func(["Correct: a cat"], ["Correct:"], [""])["rewards"].tolist() == [0.0]
+
+
+def test_openrlhf_gets_the_same_of_a_server(scorer, expected):
+    """As `SingleTurnAgentExecutor` asks one by HTTP, and its own `serve_rm` answers: lists, a log's too."""
+    request = {"query": [f"Correct: {text}" for text in WRITTEN], "prompts": ["Correct:"] * 3, "labels": BEFORE}
+    answer = for_openrlhf_url(FluencyReward(scorer, unscorable=-1.0))
+    found = json.loads(json.dumps(answer(json.loads(json.dumps(request))), allow_nan=False))
+    assert found["rewards"] == pytest.approx([*expected[:2], -1.0], abs=1e-5)
+    assert found["scores"] == pytest.approx(expected, abs=1e-5)
+    assert found["extra_logs"]["fluency/copied"] == pytest.approx([1 / 3] * 3)
 
 
 def test_openrlhf_has_no_place_for_a_part(scorer):

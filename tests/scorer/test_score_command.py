@@ -10,6 +10,7 @@ import sys
 import termios
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -109,6 +110,15 @@ def test_a_table_goes_to_standard_output_as_json_lines(run, scorer):
     first, last = told.splitlines()
     assert json.loads(first) == {"line": 21, "reason": "after: empty", "row": BAD | {"note": ""}}
     assert last.startswith("-: 40 rows scored, 1 rejected (standard error), ")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the machine has no device that is always full")
+def test_a_full_disk_is_told_with_the_place(run, monkeypatch):
+    write(Path("edits.jsonl"), edits(3))
+    with Path("/dev/full").open("wb", buffering=0) as full, monkeypatch.context() as replaced:
+        replaced.setattr(sys, "stdout", SimpleNamespace(buffer=full, flush=full.flush))
+        with pytest.raises(SystemExit, match="error: -: no space is left there; free some"):
+            run("edits.jsonl")
 
 
 def test_a_pipe_tells_a_row_without_an_edit_which_columns_it_has(run):

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from fluency import FluencyReward, FluencyScorer
 from fluency.evaluation.support import Support
@@ -72,10 +73,32 @@ def test_others_count_only_where_the_reward_accepts(scorer, scores):
     assert earned(gated(FluencyReward(at(scorer, 0.0)), lambda **_: [None] * 4)) == scores  # a None counts nothing
 
 
+def test_what_others_give_may_be_an_array_or_a_tensor(scorer):
+    reward = FluencyReward(at(scorer, 0.0))
+    expected = earned(gated(reward, lambda **_: [0.5] * 4))
+    for form in (np.array, torch.tensor, pd.Series):
+        found = earned(gated(reward, lambda form=form, **_: form([0.5] * 4)))
+        assert (found, {*map(type, found)}) == (expected, {float})
+
+
+def test_a_reward_is_shaped_once(scorer):
+    gate = gated(FluencyReward(scorer))
+    for shape in (gated, length_neutral):
+        with pytest.raises(TypeError, match="reward: expected a FluencyReward, found <function"):
+            shape(gate)
+
+
 def test_what_a_gate_adds_is_not_awaited(scorer):
     reward = FluencyReward(scorer)
     with pytest.raises(TypeError, match="fluency is async"):
         gated(reward, awaited(reward))
+
+    class Other:
+        async def __call__(self, **_):
+            return [1.0] * 4
+
+    with pytest.raises(TypeError, match=r"Other object at .* is async"):
+        gated(reward, Other())
 
     async def awaits():
         return await earned(awaited(gated(reward)))

@@ -1,5 +1,6 @@
 """Every row of a table goes out once, in its place, with its score or the reason why it has none."""
 
+import gzip
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,10 @@ import pytest
 from pyarrow import feather
 
 from fluency import FluencyScorer
+from fluency.corpus.delimited import columns_of
+from fluency.corpus.readers import schema_of
 from fluency.evaluation.support import Support
+from fluency.scorer.table_source import RESULTS
 from tests.helpers.tables import BAD, as_text, edits, lines_of, records, write
 
 NAMES = ["jsonl", "jsonl.gz", "csv", "csv.gz", "json", "json.gz", "tsv", "tsv.gz", "arrow", "parquet"]
@@ -248,6 +252,25 @@ def test_a_table_without_rows_stays_one(run, name):
         Path(name).write_text({"edits.csv": "before,after\n", "edits.json": "[]"}.get(name, ""))
     assert "0 rows scored, 0 rejected" in run(name, "-o", f"scored{Path(name).suffix}")[1]
     assert records(Path(f"scored{Path(name).suffix}")) == []
+
+
+@pytest.mark.parametrize("name", ["edits.csv", "edits.tsv", "edits.csv.gz"])
+def test_a_header_without_rows_keeps_its_columns(run, refused, name):
+    mark, opened = "\t" if "tsv" in name else ",", gzip.open if name.endswith("gz") else open
+    for rows in ([], ["a"]):  # of which none can be read
+        with opened(name, "wt") as file:
+            file.write("\n".join([f"n{mark}before{mark}after", *rows, ""]))
+        for target in (f"scored.{name.partition('.')[2]}", "scored.parquet", "scored.arrow"):
+            if rows:
+                with pytest.raises(SystemExit, match="every row was rejected, 1 in all"):
+                    run(name, "-o", target)
+            else:
+                run(name, "-o", target)
+            names = list(schema_of(Path(target)) or pa.schema([])) or columns_of(Path(target))
+            assert [getattr(its, "name", its) for its in names] == ["n", "before", "after", *RESULTS]
+    with opened(name, "wt") as file:
+        file.write(f"text{mark}label\n")
+    assert f"{name}: no columns before, after or" in refused(name, "-o", "other.csv")
 
 
 def test_the_references_edits_are_scored_and_the_operating_point_moved(run, scorer):
