@@ -56,7 +56,8 @@ class Labels:
         """
         if value in (0, 1) and not self.names and not self.meant and self.threshold is None:
             return int(value)
-        if is_blank(value) or not isinstance(value, str | int | float | Decimal):
+        nothing = is_blank(value.strip() if isinstance(value, str) else value) or value in ("nan", "NaN")
+        if nothing or not isinstance(value, str | int | float | Decimal):
             raise ValueError(f"{column}: neither 0 nor 1; found {value!r}"[:200])
         names = self.names.get(column, ())
         if names and value not in names and not isinstance(value, bool):  # a number of a class, in CSV as text

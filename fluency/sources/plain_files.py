@@ -1,6 +1,7 @@
 """Parallel plain text: which files have the sentences, and which have their corrections."""
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
@@ -31,5 +32,11 @@ def targets_of(file: Path) -> list[Path]:
             head, rest = map(re.escape, match.groups())
             target = re.compile(rf"{head}(?:{targets})[._-]?(\d*){rest}{_TAIL}", re.IGNORECASE)
             found = {path: its for path in file.parent.iterdir() if (its := target.fullmatch(path.name))}
-            return sorted(found, key=lambda path: (int(found[path][1] or 0), path.name))
+            its = [path for path in found if not is_copy(path, found)]
+            return sorted(its, key=lambda path: (int(found[path][1] or 0), path.name))
     return []
+
+
+def is_copy(file: Path, files: Collection[Path]) -> bool:
+    """Whether a compressed file is among others as it is without."""
+    return file.suffix.lower() in COMPRESSED and file.with_suffix("") in files
