@@ -30,13 +30,18 @@ def checked(draft: Draft) -> Draft:
     """The draft itself.
 
     Raises:
-        ValueError: a sentence is blank, too long, or no text that a file can hold.
+        ValueError: a sentence is blank or invisible, too long, or no text that a file can hold.
     """
     check_sentence("before", draft.before)
     if draft.after is not None:  # a plain sentence has no other
         check_sentence("after", draft.after)
+    for sentence in (draft.before, draft.after or ""):
+        if not sentence.isascii() and _INVISIBLE.fullmatch(sentence):
+            raise ValueError("before, after: nothing but characters that are not seen")
     return draft
 
+
+_INVISIBLE = re.compile(r"[\s\u200b-\u200f\u2060\ufeff]+")
 
 # The sample's own: a sentence a line, an edit as [left|right] (data/sample/README.md).
 _EDITED = re.compile(r"([-=!]) (\w+): ([^\[\]|]*)\[([^\[\]|]*)\|([^\[\]|]*)\]([^\[\]|]*)")

@@ -103,10 +103,11 @@ class Tables:
     def records(self, file: Path) -> Records:
         """The records of a table, under the names that the formats have for its columns.
 
-        A folder `label=0` is a column, as those have it who write a file for each value.
+        A folder `label=0` is a column, as those have it who write a file for each value; `split=test` is a name.
         """
         columns, records = self.fetched.source.columns, read_records(file)
-        folders = dict(name.split("=", 1) for name in file.relative_to(self.fetched.root).parts[:-1] if "=" in name)
+        above = file.relative_to(self.fetched.root).parts[:-1]
+        folders = dict(name.split("=", 1) for name in above if "=" in name and not name.startswith("split="))
         if folders:
             records = ((line, folders | its if isinstance(its, dict) else its) for line, its in records)
         if not columns:

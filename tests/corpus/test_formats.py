@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from fluency.corpus.essays import sentences_of
@@ -109,14 +109,12 @@ def test_essays_are_cut_into_sentences_and_no_edit_is_cut(tmp_path):
     assert [(row.before, row.after, row.start, row.removed, row.kind) for row in found if isinstance(row, Row)] == [
         ("My dog are big.", "My dog is big.", 7, "are", "R:VERB"),
         ("He eat  meat .", "He eats  meat .", 3, "eat", "unknown"),
-        ("Mr.", "Mr.", None, None, "unknown"),
         ("I am.", "I am.", None, None, "unknown"),
         ("My dog are big. He eat  meat .", "My dog was big, he eat  meat .", None, None, "unknown"),
-        ("Mr.", "Mr.", None, None, "unknown"),
-        ("Smith live here.", "Smith live here.", None, None, "unknown"),
+        ("Mr. Smith live here.", "Mr. Smith live here.", None, None, "unknown"),
         ("I am.", "I am.", None, None, "unknown"),
     ]
-    assert rejected(tmp_path) == ["edits: a mistake without its correction; 'Smith live here.'"]
+    assert rejected(tmp_path) == ["edits: a mistake without its correction; 'Mr. Smith live here.'"]
 
 
 @pytest.mark.parametrize("edits", [None, 3, [[0]], [[0, [[1, 2]]]], [[0, [[1, 2, 3]]]], [[0, [[5, 2, "x"]]]],
@@ -135,7 +133,11 @@ def test_no_edit_of_an_essay_is_lost(text, data):
     for start, end, correction in edits:
         expected, done = expected + text[done:start] + correction, end
     found = ""
-    for before, its in sentences_of(text, [[0, edits]]):
+    try:
+        sentences = list(sentences_of(text, [[0, edits]]))
+    except ValueError:  # chance edits that cut words
+        reject()
+    for before, its in sentences:
         at = 0
         for start, end, correction, _ in its:
             found, at = found + before[at:start] + correction, end
