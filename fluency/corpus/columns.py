@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fluency.corpus.drafts import is_blank
+from fluency.corpus.labels import says_label
 from fluency.corpus.readers import Record
 from fluency.corpus.split_names import says_split, split_of, splits_in
 from fluency.corpus.tasks import RELATIONS, task_name
@@ -16,7 +17,7 @@ _FLAGS = frozenset("0 1 0.0 1.0 true false yes no y n t f x".split())
 # names of columns that may judge an edit, and of those that may say the split
 _JUDGES = re.compile(
     r"label|scores?\b|rating|grade|judge?ment|verdict|accept|approv|fluen|grammatical|correct(?!ed|ion)|quality"
-    r"|^(?:is_?)?(?:good|bad|ok|valid|wrong|error)$|^(?:rank|votes?|class)$",
+    r"|prefer|winner|better|decision|^(?:is_?)?(?:good|bad|ok|valid|wrong|error)$|rank(?:ing)?$|^(?:gold|votes?|class)$",
     re.IGNORECASE,
 )
 _OF_SPLITS = re.compile(r"split|\b(?:sub)?set$|\b(?:partition|fold)$", re.IGNORECASE)
@@ -55,11 +56,11 @@ def check_unjudged(file: Path, records: Sequence[Record], own: Collection[str]) 
         own: the columns and fields of its format, and those of its tasks.
 
     Raises:
-        UserError: another column or field is called as judgements are, or has nothing but names of tasks.
+        UserError: another column or field is called as judgements are, or has nothing but words of labels or of tasks.
     """
     for name, its in _values(records, own).items():
         relations = {RELATIONS.get(task_name(value)) for value in its}
-        judges = its and _JUDGES.search(name.rpartition(".")[2])
+        judges = its and (_JUDGES.search(name.rpartition(".")[2]) or all(map(says_label, its)))
         ours = "label" if judges else "task" if "rewrite" in relations and None not in relations else None
         if ours:
             raise UserError(

@@ -105,6 +105,8 @@ def _answer(value: Any) -> Any:
         value = value.get("content", value.get("value"))
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict):
         value = value[0].get("text")
+    if isinstance(value, str) and value.startswith("[{"):
+        raise ValueError("chosen, rejected: a conversation written as text; JSON Lines or Parquet hold it as it is")
     return value
 
 

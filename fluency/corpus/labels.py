@@ -89,6 +89,11 @@ class Labels:
         )
 
 
+def says_label(value: Any) -> bool:
+    """Whether a word says that an edit is fluent or not, and nothing else: `bad`, `not acceptable`."""
+    return isinstance(value, str) and _key(value) in _MEANS.keys() - {"0", "1", "true", "false"}
+
+
 def _key(label: Any) -> str:
     """A label in one spelling: `1` of 1.0 and `1`, `nonfluent` of `Non-fluent`, `true` of True."""
     try:
