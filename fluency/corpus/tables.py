@@ -65,7 +65,7 @@ class Tables:
         unjudged = name == "parallel" and not self.format
         if unjudged:
             texts = (f"translation.{side}" for side in chain(*SIDES))
-            check_unjudged(file, head, {*own, *tasks, *texts, *self.fetched.source.columns.values()})
+            check_unjudged(file, head, {*own, *tasks, *texts, "kind", *self.fetched.source.columns.values()})
         labels = self._labels(file)
         if name not in ("labelled", "reference") and (labels.meant or labels.threshold is not None):
             raise UserError(

@@ -41,10 +41,11 @@ def test_values_that_say_not_fluent(value):
     assert LABELS("label", value) == 0
 
 
-@pytest.mark.parametrize("value", [None, "", float("nan"), [1], {"label": 1}, b"1"])
+@pytest.mark.parametrize("value", [None, "", " ", "nan", "NaN", float("nan"), [1], {"label": 1}, b"1"])
 def test_a_row_without_a_label_is_rejected(value):
-    with pytest.raises(ValueError, match="label: neither 0 nor 1; found"):
-        LABELS("label", value)
+    for its in (LABELS, replace(LABELS, threshold=3.0)):
+        with pytest.raises(ValueError, match="label: neither 0 nor 1; found"):
+            its("label", value)
 
 
 def hub_files(folder, names):
