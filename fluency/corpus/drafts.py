@@ -35,8 +35,8 @@ def checked(draft: Draft) -> Draft:
     check_sentence("before", draft.before)
     if draft.after is not None:  # a plain sentence has no other
         check_sentence("after", draft.after)
-    for sentence in (draft.before, draft.after or ""):
-        if not sentence.isascii() and _INVISIBLE.fullmatch(sentence):
+    for sentence in (draft.before, draft.after or draft.before):
+        if sentence[0] > "\x7f" and _INVISIBLE.fullmatch(sentence):
             raise ValueError("before, after: nothing but characters that are not seen")
     return draft
 

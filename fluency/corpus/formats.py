@@ -209,9 +209,9 @@ def as_reference(before: str, edit: Edit, label: int) -> Record:
 
 def _text(record: Record, column: str, *, blank: bool = False) -> str:
     value = record.get(column)
-    if blank and is_blank(value):
-        return ""
     if not isinstance(value, str):
+        if blank and is_blank(value):
+            return ""
         raise ValueError(f"{column}: expected text; found {value!r}"[:200])
     if not blank and not value.strip():
         raise ValueError(f"{column}: empty")

@@ -56,7 +56,7 @@ class Labels:
         """
         if value in (0, 1) and not self.names and not self.meant and self.threshold is None:
             return int(value)
-        nothing = is_blank(value.strip() if isinstance(value, str) else value) or value in ("nan", "NaN")
+        nothing = value.strip() in ("", "nan", "NaN") if isinstance(value, str) else is_blank(value)
         if nothing or not isinstance(value, str | int | float | Decimal):
             raise ValueError(f"{column}: neither 0 nor 1; found {value!r}"[:200])
         names = self.names.get(column, ())

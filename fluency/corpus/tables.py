@@ -83,7 +83,7 @@ class Tables:
                 yield place.rejected(record.reason, line, record.text)
                 continue
             text = partial(json.dumps, record, ensure_ascii=False, default=str)
-            if unjudged and not is_blank(record.get("label")):
+            if unjudged and "label" in record and not is_blank(record["label"]):
                 yield place.rejected("label: the first rows of the file have none, so none is read", line, text())
             elif self.tasks and (said := task_in(record, tasks)) and task_name(said[1]) not in self.tasks:
                 yield place.rejected("{}: not among data.tasks; found {!r}".format(*said)[:200], line, text())
