@@ -126,9 +126,16 @@ class Tables:
         if absent := [theirs for ours, theirs in self.fetched.source.columns.items() if ours not in columns]:
             raise UserError(f"{file}: it has no column {absent[0]!r}, which the source's columns name")
         chosen = [known for known in TABLES + (ASKED_FOR if self.format else ()) if self.format in (None, known[0])]
-        for known in chosen:
-            if known[1] <= columns:
-                return known
+        named = {*self.fetched.source.columns}
+        fitting = sorted((known for known in chosen if known[1] <= columns), key=lambda known: not known[1] & named)
+        if fitting:
+            sides = [pair for pair in SIDES if columns.issuperset(pair)]
+            if len(sides) > 1 and fitting[0][1].issuperset(sides[0]) and not fitting[0][1] & named:
+                may = " or ".join(map(", ".join, sides))
+                raise UserError(
+                    f"{file}: the sentences may be {may}; say it in the source, columns: {{src: ITS-NAME, ...}}"
+                )
+            return fitting[0]
         needed = "; ".join(dict.fromkeys(", ".join(sorted(wanted)) for _, wanted, _ in chosen))
         found = ", ".join(sorted(columns))[:500]
         raise UserError(
@@ -154,7 +161,7 @@ class Tables:
 
     def _labels(self, file: Path) -> Labels:
         its = self.fetched
-        names = _names_in_schema(file) or class_names(file, its.root, its.config)
+        names = _names_in_schema(file) or class_names(file, its.config)
         ours = {theirs: name for name, theirs in its.source.columns.items()}
         hidden = its.source.columns.keys() - ours.keys()
         names = {ours.get(name, name): classes for name, classes in names.items() if name not in hidden}

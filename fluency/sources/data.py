@@ -157,6 +157,14 @@ def _folder(path: Path, source: Source, config: str | None) -> Fetched:
     if not path.is_dir():
         raise UserError(f"data.source: {path} does not exist; give path:FILE-OR-FOLDER relative to the repository")
     everything = sorted(_walked(path))
+    cards = (file.parent for file in everything if file.name == "README.md" and file.parent != path)
+    if not (source.split or source.files) and (
+        within := next((its for its in cards if card.configs(card.read_card(its))), None)
+    ):
+        raise UserError(
+            f"data.source: {within} has a card that says which files are which split; make it a source of its own, "
+            f"{{path: {within}}}"
+        )
     wanted, splits, config = _configured(path, source, config, everything)
     tables = [file for file in wanted if _is_table(file) or (source.files and source.format == "m2")]
     plain = [file for file in wanted if targets_of(file) and not is_copy(file, wanted)]

@@ -199,11 +199,11 @@ def test_an_edit_may_put_in_or_take_out_nothing_in_any_way_of_writing(tmp_path, 
     assert rows(write_jsonl(tmp_path / "x.jsonl", reference | {"rewritten_part": nothing})) == [("a b c", "a c")]
 
 
-@pytest.mark.parametrize("text", ["\u200b", "\ufeff \u2060", " \u200e\u00a0"])
-def test_a_text_that_is_not_seen_is_no_sentence(tmp_path, text):
+@pytest.mark.parametrize("text", ["\u200b", "\ufeff \u2060", " \u200e\u00a0", "\ufeffShe go ."])
+def test_a_text_that_is_not_seen_or_begins_as_a_file_is_no_sentence(tmp_path, text):
     path = write_jsonl(tmp_path / "x.jsonl", LABELLED | {"before": text}, LABELLED | {"after": text}, LABELLED)
     assert rows(path) == [EDIT]
-    assert rejected(path) == ["before, after: nothing but characters that are not seen"] * 2
+    assert rejected(path) == ["before, after: nothing but characters that are not seen, or a byte order mark first"] * 2
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", " ", "\t\n"])

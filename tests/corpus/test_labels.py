@@ -111,6 +111,16 @@ def test_names_of_classes_may_stand_beside_the_file(tmp_path, name, content):
         labels(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["README.md", "dataset_infos.json", "dataset_info.json"])
+@pytest.mark.parametrize("part", ["", "clone", "clone/data/en", "clone/data/en/x.jsonl"])
+def test_names_of_classes_count_for_any_part_of_a_data_set_and_within_a_folder_of_some(tmp_path, name, part):
+    (tmp_path / "clone/data/en").mkdir(parents=True)
+    write_jsonl(tmp_path / "clone/data/en/x.jsonl", 0, 1)
+    content = {"README.md": CARD, "dataset_infos.json": json.dumps({"default": INFO})}.get(name, json.dumps(INFO))
+    (tmp_path / "clone" / name).write_text(content)
+    assert labels(tmp_path / part) == [1, 0]
+
+
 TEXT = {"dtype": "string", "_type": "Value"}
 
 

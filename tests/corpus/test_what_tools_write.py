@@ -129,6 +129,17 @@ def test_two_stars_of_a_glob_stand_for_no_folder_too(tmp_path):
     assert {row.file for row in items(tmp_path, {"files": "a/**/x.jsonl"})} == {"a/x.jsonl", "a/b/x.jsonl"}
 
 
+def test_a_card_within_the_folder_is_not_passed_over(tmp_path):
+    card = ["---", "configs:", "- {config_name: x, data_files: {train: a.jsonl, test: gold.jsonl}}", "---"]
+    for name in ("clone/a.jsonl", "clone/gold.jsonl"):
+        write(tmp_path / name, LABELLED)
+    write(tmp_path / "clone/README.md", *card)
+    with pytest.raises(UserError, match=r"clone has a card that says which files .*\{path: \S+clone\}"):
+        items(tmp_path)
+    assert [row.split for row in items(tmp_path / "clone")] == ["train", "test"]
+    assert [row.split for row in items(tmp_path, {"files": "*/a.jsonl", "split": "train"})] == ["train"]
+
+
 def test_a_rule_at_the_head_of_a_readme_is_no_card(tmp_path):
     write(tmp_path / "x.jsonl", LABELLED)
     write(tmp_path / "README.md", "---", "This: is: text")
@@ -206,6 +217,17 @@ def test_a_meaning_of_labels_that_are_not_read_is_refused(tmp_path, settings):
     told = r"x\.jsonl: the source says what labels mean, but its format parallel has none; .*\{label: ITS-NAME"
     with pytest.raises(UserError, match=told):
         items(path, settings)
+
+
+def test_two_pairs_of_sentences_have_to_be_chosen_from(tmp_path):
+    path = write(tmp_path / "x.jsonl", {"source": "lang8", "target": "x", "original": BEFORE, "corrected": AFTER})
+    with pytest.raises(
+        UserError, match="may be source, target or original, corrected; say it in the source, columns: "
+    ):
+        items(path)
+    for names in (("src", "tgt"), ("original", "corrected")):
+        columns = dict(zip(names, ("original", "corrected"), strict=True))
+        assert edits(path, {"columns": columns}) == [(BEFORE, AFTER)]
 
 
 def test_a_column_of_ours_that_is_not_known_is_refused(tmp_path):
@@ -351,6 +373,14 @@ def test_plain_files_and_their_compressed_copies_are_read_once(tmp_path, names):
         (tmp_path / f"{name}.gz").write_bytes(gzip.compress(f"{text}\n".encode()))
     assert edits(tmp_path) == edits(tmp_path / names[0]) == [(BEFORE, AFTER)] * (len(names) - 1)
     assert fetch_data(f"path:{tmp_path}").ignored == tuple(sorted(f"{name}.gz" for name in names))
+
+
+def test_plain_files_of_two_forms_keep_their_own_corrections(tmp_path):
+    for name, text in (("orig", BEFORE), ("corr", AFTER), ("src", "She go home ."), ("tgt", "She goes home .")):
+        write(tmp_path / f"train.{name}", text)
+    assert edits(tmp_path) == [(BEFORE, AFTER), ("She go home .", "She goes home .")]
+    (tmp_path / "train.tgt").unlink()
+    assert edits(tmp_path / "train.src") == [("She go home .", AFTER)]
 
 
 def test_a_conversation_written_as_text_is_no_sentence(tmp_path):
