@@ -36,12 +36,14 @@ def checked(draft: Draft) -> Draft:
     check_sentence("before", draft.before)
     if draft.after is not None:  # a plain sentence has no other
         check_sentence("after", draft.after)
-    for sentence in (draft.before, draft.after or draft.before):
-        if sentence[0] > "\x7f" and _INVISIBLE.fullmatch(sentence):
-            raise ValueError("before, after: nothing but characters that are not seen, or a byte order mark first")
+        if draft.after[0] > "~" and _INVISIBLE.fullmatch(draft.after):
+            raise ValueError(_NOT_SEEN)
+    if draft.before[0] > "~" and _INVISIBLE.fullmatch(draft.before):
+        raise ValueError(_NOT_SEEN)
     return draft
 
 
+_NOT_SEEN = "before, after: nothing but characters that are not seen, or a byte order mark first"
 _INVISIBLE = re.compile(r"[\s\u200b-\u200f\u2060\ufeff]+|\ufeff.*", re.DOTALL)  # or where files were put together
 
 # The sample's own: a sentence a line, an edit as [left|right] (data/sample/README.md).

@@ -73,7 +73,8 @@ def _parallel(source: str, target: str) -> Reader:
         before, after = _text(record, source), _text(record, target)
         column, task = task_in(record, meaning.tasks) or ("task", None)
         sentence = without_instruction(before, after, task, meaning.instructions)
-        relation = relation_of(column, task, meaning.relations, before.removesuffix(sentence))
+        instruction = before[: -len(sentence)] if len(sentence) < len(before) else ""
+        relation = relation_of(column, task, meaning.relations, instruction)
         yield Draft(relation, sentence.strip(), after.strip(), kind=task and str(task))
 
     return read
