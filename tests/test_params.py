@@ -30,6 +30,7 @@ def test_sources_are_one_or_a_list(tmp_path):
         return load_with(tmp_path, "source: sample", f"source: {written}").data.sources
 
     assert named("sample") == [Source(sample=True)]
+    assert named("{path: x, split: train}") == [Source(path="x", split="train")]
     assert named("[sample, 'path:x']") == [Source(sample=True), Source(path="x")]
     settings = "format: m2, split: train, columns: {before: src}, labels: {good: 1, bad: 0, 3: }, files: '*.m2'"
     assert named(f"[hub:a/b, {{path: x, {settings}}}]") == [

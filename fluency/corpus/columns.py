@@ -1,20 +1,23 @@
 """Columns of a table beside those of its format: which one says the split, which one may judge the edit."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from fluency.corpus.drafts import is_blank
+from fluency.corpus.labels import says_label
 from fluency.corpus.readers import Record
 from fluency.corpus.split_names import says_split, split_of, splits_in
+from fluency.corpus.tasks import RELATIONS, task_name
 from fluency.utils.errors import UserError
 
 _DEPTH = 4  # names in the path of a field
-_FLAGS = ("0", "1", "0.0", "1.0", "true", "false", "yes", "no")
+_FLAGS = frozenset("0 1 0.0 1.0 true false yes no y n t f x".split())
 # names of columns that may judge an edit, and of those that may say the split
 _JUDGES = re.compile(
-    r"label|scores?\b|rating|judge?ment|verdict|acceptab|fluen|grammatical|correct(?!ed|ion)|quality|^class$",
+    r"label|scores?\b|rating|grade|judge?ment|verdict|accept|approv|fluen|grammatical|correct(?!ed|ion)|quality"
+    r"|prefer|winner|better|decision|^(?:is_?)?(?:good|bad|ok|valid|wrong|error)$|rank(?:ing)?$|^(?:gold|votes?|class)$",
     re.IGNORECASE,
 )
 _OF_SPLITS = re.compile(r"split|\b(?:sub)?set$|\b(?:partition|fold)$", re.IGNORECASE)
@@ -46,27 +49,37 @@ def renamed(record: Record, columns: Mapping[str, str]) -> Record:
     return others | {ours: field_of(record, theirs) for ours, theirs in columns.items() if theirs in fields}
 
 
-def check_unjudged(file: Path, records: Sequence[Record], own: frozenset[str]) -> None:
-    """Let no table of corrections pass that may be one of judged edits.
+def check_unjudged(file: Path, records: Sequence[Record], own: Collection[str]) -> None:
+    """Let no table of corrections pass that may be one of judged edits, or of rewrites.
 
     Args:
-        own: the columns of its format.
+        own: the columns and fields of its format, and those of its tasks.
 
     Raises:
-        UserError: another column is called as judgements are.
+        UserError: another column or field is called as judgements are, or has nothing but words of labels or of tasks.
     """
-    for name, value in (item for record in records for item in record.items()):
-        if name not in own and _JUDGES.search(name) and not is_blank(value):
+    for name, its in _values(records, own).items():
+        relations = {RELATIONS.get(task_name(value)) for value in its}
+        judges = its and (_JUDGES.search(name.rpartition(".")[2]) or all(map(says_label, its)))
+        ours = "label" if judges else "task" if "rewrite" in relations and None not in relations else None
+        if ours:
             raise UserError(
-                f"{file}: the column {name!r} may be a label; say so in the source, columns: {{label: {name}}}, or "
+                f"{file}: the column {name!r} may be a {ours}; say so in the source, columns: {{{ours}: {name}}}, or "
                 "else format: parallel"
             )
 
 
-def split_column(file: Path, records: Sequence[Record], own: frozenset[str], of_file: str | None) -> str:
-    """The column or field that says the split of a row: `split`, or one that says nothing but splits.
+def _values(records: Sequence[Record], own: Collection[str]) -> dict[str, list[Any]]:
+    """What the records have in each column and field but their own, where it is filled."""
+    names = dict.fromkeys(name for record in records for name in fields_of(record) if name not in own)
+    return {name: [value for record in records if not is_blank(value := field_of(record, name))] for name in names}
 
-    A column that is called for something else may say so by chance (`env: dev`), unless training is among it.
+
+def split_column(file: Path, records: Sequence[Record], own: frozenset[str], of_file: str | None) -> str:
+    """The column or field that says the split of a row: `split`, or one that is called so, or says nothing but splits.
+
+    A column that is called for something else may say so by chance (`env: dev`), unless training is among it and no
+    other word.
 
     Args:
         own: the columns of its format.
@@ -75,26 +88,31 @@ def split_column(file: Path, records: Sequence[Record], own: frozenset[str], of_
     Raises:
         UserError: several columns say it, or one may say it and nothing else does.
     """
-    names = dict.fromkeys(name for record in records for name in fields_of(record))
-    if "split" in names:
+    values = _values(records, own)
+    if values.get("split"):
         return "split"
-    values = {
-        name: [value for record in records if not is_blank(value := field_of(record, name))]
-        for name in names
-        if name not in own
-    }
-    values = {name: its for name, its in values.items() if its}
-    flags = (name for name in values if splits_in(name) and all(str(its).lower() in _FLAGS for its in values[name]))
+    filled = {name: its for name, its in values.items() if its}
+    flags = (name for name in filled if splits_in(name) and all(str(its).lower() in _FLAGS for its in filled[name]))
     if of_file in (None, "train") and (flag := next(flags, None)):
         raise UserError(
             f"{file}: the column {flag!r} may say the split; write train, validation or test into a column "
             "`split`, or say in the source split: train, validation, test or cut"
         )
-    found = [name for name, its in values.items() if all(map(says_split, its))]
-    sure = [name for name in found if _OF_SPLITS.search(name) or "train" in map(split_of, values[name])]
+    said = {name: {split_of(its) if says_split(its) else None for its in filled[name]} for name in filled}
+    only = [name for name in filled if None not in said[name]]
+    sure = [name for name in only if "train" in said[name]]
+    sure += [name for name in filled if _OF_SPLITS.search(name) and any(map(_names_split, filled[name]))]
+    may = [name for name in filled if said[name] - {None} > {"train"}]
+    found = list(dict.fromkeys([*sure, *only, *may]))
     if len(found) > 1 if sure else found and not of_file:
         raise UserError(
             f"{file}: a column may say the split ({', '.join(found)}); say it in the source: "
             f"{{path: ..., columns: {{split: {found[0]}}}}}, or split: train, validation, test or cut"
         )
-    return sure[0] if sure else "split"
+    blank = sorted((name for name in values.keys() - filled if _OF_SPLITS.search(name)), key="split".__ne__)
+    return [*sure, *blank, "split"][0]  # later rows may fill one that is blank
+
+
+def _names_split(value: Any) -> bool:
+    """Whether a few words have one of a split among them: `test (unseen)`."""
+    return isinstance(value, str) and len(value.split()) <= 3 and bool(splits_in(value))

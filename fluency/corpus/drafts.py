@@ -30,13 +30,21 @@ def checked(draft: Draft) -> Draft:
     """The draft itself.
 
     Raises:
-        ValueError: a sentence is blank, too long, or no text that a file can hold.
+        ValueError: a sentence is blank or invisible, begins as a file does, is too long, or no text that a file can
+            hold.
     """
     check_sentence("before", draft.before)
     if draft.after is not None:  # a plain sentence has no other
         check_sentence("after", draft.after)
+        if draft.after[0] > "~" and _INVISIBLE.fullmatch(draft.after):
+            raise ValueError(_NOT_SEEN)
+    if draft.before[0] > "~" and _INVISIBLE.fullmatch(draft.before):
+        raise ValueError(_NOT_SEEN)
     return draft
 
+
+_NOT_SEEN = "before, after: nothing but characters that are not seen, or a byte order mark first"
+_INVISIBLE = re.compile(r"[\s\u200b-\u200f\u2060\ufeff]+|\ufeff.*", re.DOTALL)  # or where files were put together
 
 # The sample's own: a sentence a line, an edit as [left|right] (data/sample/README.md).
 _EDITED = re.compile(r"([-=!]) (\w+): ([^\[\]|]*)\[([^\[\]|]*)\|([^\[\]|]*)\]([^\[\]|]*)")

@@ -7,7 +7,8 @@ from typing import Any
 
 SentenceEdit = tuple[int, int, str | None, str | None]  # start, end, correction (None: not given), kind
 
-_GAP = re.compile(r"(?<=[.!?])[\"'”’)\]]*(\s+)(?=[\"'“‘(\[]?[^\Wa-z_])|(\s*\n\s*)")
+_NO_END = "".join(rf"(?<!\b{its}\.)" for its in ("[A-HJ-Z]", "Dr", "Mr", "Ms", "St", "Mrs", "Prof"))  # J. Smith
+_GAP = re.compile(rf"(?<=[.!?]){_NO_END}[\"'”’)\]]*(\s+)(?=[\"'“‘(\[]?[^\Wa-z_])|(\s*\n\s*)")
 
 
 def sentences_of(text: str, annotated: Any) -> Iterator[tuple[str, list[SentenceEdit]]]:
@@ -39,22 +40,29 @@ def sentences_of(text: str, annotated: Any) -> Iterator[tuple[str, list[Sentence
 
 
 def _check_units(text: str, edits: Iterable[SentenceEdit]) -> None:
-    """Refuse offsets that cut words, where as bytes or UTF-16 units they would cut none.
+    """Refuse offsets that cut words, where counted in other units, or from 1, they would cut none.
 
-    Those of what is only put in say nothing: a word may lack a letter.
+    Those of what is only put in say nothing: a word may lack a letter. Nor does a single edit that cuts a word say
+    whence offsets count.
     """
-    bounds = {bound for start, end, *_ in edits if start < end for bound in (start, end)}
+    spans = [(start, end) for start, end, *_ in edits if start < end]
+    bounds = {*chain.from_iterable(spans)}
 
     def cuts_words(at: Iterable[int]) -> bool:
-        return any(text[max(place - 1, 0) : place].isalnum() and text[place : place + 1].isalnum() for place in at)
+        inside = range(1, len(text))
+        return any(text[place - 1 : place + 1].isalnum() if place in inside else place < 0 for place in at)
 
-    if text.isascii() or not cuts_words(bounds):
+    if not cuts_words(bounds):
         return
     for unit, encoding, size in (("bytes of UTF-8", "utf-8", 1), ("UTF-16 units", "utf-16-le", 2)):
         lengths = [len(character.encode(encoding, "surrogatepass")) // size for character in text]
         place_of = {place: at for at, place in enumerate(accumulate(lengths, initial=0))}
         if bounds <= place_of.keys() and not cuts_words(map(place_of.__getitem__, bounds)):
             raise ValueError(f"edits: their offsets seem to count {unit}, and are to count characters")
+    if sum(map(cuts_words, spans)) > max(1, len(spans) / 2):
+        for first, last in ((0, 1), (-1, -1), (-1, 0)):
+            if not cuts_words(place for start, end in spans for place in (start + first, end + last)):
+                raise ValueError("edits: their offsets seem to count from 1, or to the last character, not behind it")
 
 
 def _edits_of(annotated: Any) -> list[list[SentenceEdit]]:

@@ -72,9 +72,10 @@ def _parallel(source: str, target: str) -> Reader:
     def read(record: Record, meaning: Meaning) -> Iterator[Draft]:
         before, after = _text(record, source), _text(record, target)
         column, task = task_in(record, meaning.tasks) or ("task", None)
-        before = without_instruction(before, after, task, meaning.instructions)
-        relation = relation_of(column, task, meaning.relations)
-        yield Draft(relation, before.strip(), after.strip(), kind=task and str(task))
+        sentence = without_instruction(before, after, task, meaning.instructions)
+        instruction = before[: -len(sentence)] if len(sentence) < len(before) else ""
+        relation = relation_of(column, task, meaning.relations, instruction)
+        yield Draft(relation, sentence.strip(), after.strip(), kind=task and str(task))
 
     return read
 
@@ -105,6 +106,8 @@ def _answer(value: Any) -> Any:
         value = value.get("content", value.get("value"))
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict):
         value = value[0].get("text")
+    if isinstance(value, str) and value.startswith("[{"):
+        raise ValueError("chosen, rejected: a conversation written as text; JSON Lines or Parquet hold it as it is")
     return value
 
 
@@ -144,9 +147,9 @@ def _labelled(before: str, after: str) -> Reader:
     def read(record: Record, meaning: Meaning) -> Iterator[Draft]:
         sentences = _text(record, before), _text(record, after)
         edit, start = None, record.get("edit_start")
-        if not is_blank(start) and record.get("removed") is not None:
+        if not is_blank(start) and not all(is_blank(record.get(column)) for column in ("removed", "inserted")):
             start = offset("edit_start", start)
-            edit = Edit(start, str(record["removed"]), _text(record, "inserted", blank=True))
+            edit = Edit(start, *(_text(record, column, blank=True) for column in ("removed", "inserted")))
             spliced = sentences[0][:start] + edit.inserted + sentences[0][edit.end :]
             if not sentences[0].startswith(edit.removed, start) or spliced != sentences[1]:
                 raise ValueError("edit_start, removed, inserted: not the edit that leads from before to after")
@@ -208,6 +211,8 @@ def as_reference(before: str, edit: Edit, label: int) -> Record:
 def _text(record: Record, column: str, *, blank: bool = False) -> str:
     value = record.get(column)
     if not isinstance(value, str):
+        if blank and is_blank(value):
+            return ""
         raise ValueError(f"{column}: expected text; found {value!r}"[:200])
     if not blank and not value.strip():
         raise ValueError(f"{column}: empty")

@@ -80,8 +80,9 @@ def _chosen(fetched: Fetched, format: str | None) -> tuple[list[Path], list[Path
     m2 = [file for file in fetched.files if suffix_of(file) == ".m2" or named]
     plain = [file for file in fetched.files if targets_of(file)]
     tables = [file for file in fetched.files if suffix_of(file) in READERS]
-    if format is None and m2 and plain:
-        raise UserError(f"data.format: {fetched.root} holds M2 and .src/.ref files; choose m2 or jfleg")
+    if format is None and m2 and (plain or tables):
+        beside = ".src/.ref files; choose m2 or jfleg" if plain else f"{tables[0].name}; choose one by format or files"
+        raise UserError(f"data.format: {fetched.root} holds M2 and {beside}")
     if format == "m2":
         plain, tables = [], []
     elif format:

@@ -56,7 +56,8 @@ class Labels:
         """
         if value in (0, 1) and not self.names and not self.meant and self.threshold is None:
             return int(value)
-        if is_blank(value) or not isinstance(value, str | int | float | Decimal):
+        nothing = value.strip() in ("", "nan", "NaN") if isinstance(value, str) else is_blank(value)
+        if nothing or not isinstance(value, str | int | float | Decimal):
             raise ValueError(f"{column}: neither 0 nor 1; found {value!r}"[:200])
         names = self.names.get(column, ())
         if names and value not in names and not isinstance(value, bool):  # a number of a class, in CSV as text
@@ -86,6 +87,11 @@ class Labels:
             f"{self.file}: {column}: nothing says what {value!r} means; give the source its "
             "labels: {LABEL: 0 or 1, ...} or, where it is a grade, threshold: NUMBER"
         )
+
+
+def says_label(value: Any) -> bool:
+    """Whether a word says that an edit is fluent or not, and nothing else: `bad`, `not acceptable`."""
+    return isinstance(value, str) and _key(value) in _MEANS.keys() - {"0", "1", "true", "false"}
 
 
 def _key(label: Any) -> str:

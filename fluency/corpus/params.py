@@ -10,7 +10,7 @@ FORMATS = ("reference", "labelled", "parallel", "jfleg", "preference", "essays",
 
 @dataclass(frozen=True)
 class DataParams:
-    source: str | list[str | Source]
+    source: str | Source | list[str | Source]
     format: str | None
     tasks: list[str]
     task_relations: dict[str, str]

@@ -8,7 +8,7 @@ from typing import Any
 from fluency.corpus.drafts import Draft, checked
 from fluency.corpus.rows import Rejected, Row
 from fluency.corpus.split_names import end_of, split_of, split_of_path
-from fluency.sources.data import SAMPLE, Fetched
+from fluency.sources.data import SAMPLE, Fetched, local_path
 from fluency.utils.errors import UserError
 
 Items = Iterator[Row | Rejected]
@@ -114,7 +114,8 @@ def places_of(fetched: Fetched, corpus: str, files: Sequence[Path]) -> dict[Path
         split = None if said == "cut" else said
         parts = {file: file.parent.name if fetched.root == SAMPLE else corpus for file in files}
         return {file: Place(corpus, parts[file], split, name, said=bool(said)) for file, name in names.items()}
-    root = end_of(fetched.root.name)  # `path:bench/test`
+    # `path:bench/test`; the repository's own name says nothing
+    root = "" if fetched.root == local_path(".") else end_of(fetched.root.name)
     splits = {}
     for file, name in names.items():
         try:

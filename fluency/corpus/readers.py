@@ -97,7 +97,10 @@ def records_of(file: Path, batch: pa.RecordBatch) -> list[Record]:
     for place, field in enumerate(batch.schema):
         if (plain := _without_moments(field.type)) != field.type:
             batch = batch.set_column(place, field.name, batch.column(place).cast(plain))
-    return batch.to_pylist()
+    try:
+        return batch.to_pylist()
+    except ValueError as error:  # a struct with two fields of one name
+        raise UserError(f"{file}: cannot be read ({error})") from None
 
 
 def _without_moments(kind: pa.DataType) -> pa.DataType:

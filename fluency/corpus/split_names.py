@@ -6,7 +6,7 @@ from typing import Any
 _KNOWN = {
     "train": "train training trn 训练 訓練",
     "validation": "validation valid val dev devel development 验证 驗證 検証 开发 開發 開発",
-    "test": "test testing eval evaluation tst devtest heldout holdout 测试 測試 评测 評価",
+    "test": "test testing eval evaluation tst devtest heldout holdout nontrain 测试 測試 评测 評価",
 }
 _ENDS = ("", "s", "set", "sets", "data", "file", "split", "集", "数据", "データ")
 _SPLIT_OF = {word + end: split for split, words in _KNOWN.items() for word in words.split() for end in _ENDS}

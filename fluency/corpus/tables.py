@@ -25,6 +25,9 @@ from fluency.utils.errors import UserError
 
 _HEAD = 100  # records whose columns tell the format of a table
 _BESIDE = ("kind", "part", "source", "split")  # columns of any format
+_TASK = ("task", "instruction")
+# what a source may name columns of its own for
+_OURS = {"edit_start", "removed", "inserted", *_BESIDE, *_TASK}.union(*(own for _, own, _ in TABLES + ASKED_FOR))
 
 
 @dataclass(frozen=True)
@@ -58,12 +61,19 @@ class Tables:
             return
         name, own, reader = self._format_of(file, first)
         head = [record for _, record in first if isinstance(record, dict)]
-        if name == "parallel" and not self.format:
-            check_unjudged(file, head, own)
+        tasks = ("labels",) if "before_sent" in own else _TASK
+        unjudged = name == "parallel" and not self.format
+        if unjudged:
+            texts = (f"translation.{side}" for side in chain(*SIDES))
+            check_unjudged(file, head, {*own, *tasks, *texts, "kind", *self.fetched.source.columns.values()})
         labels = self._labels(file)
+        if name not in ("labelled", "reference") and (labels.meant or labels.threshold is not None):
+            raise UserError(
+                f"{file}: the source says what labels mean, but its format {name} has none; name their column, "
+                "columns: {label: ITS-NAME}, or leave labels and threshold out"
+            )
         labels.check("expected_score" if name == "reference" else "label")
         has = self._has if name == "reference" else bool
-        tasks = ("labels",) if "before_sent" in own else ("task", "instruction")
         meaning = Meaning(labels, has, self.relations, tasks, instructions_in(_changes(head, own)))
         beside = {column: column for column in _BESIDE if column not in own}
         if not place.said:
@@ -73,7 +83,9 @@ class Tables:
                 yield place.rejected(record.reason, line, record.text)
                 continue
             text = partial(json.dumps, record, ensure_ascii=False, default=str)
-            if self.tasks and (said := task_in(record, tasks)) and task_name(said[1]) not in self.tasks:
+            if unjudged and "label" in record and not is_blank(record["label"]):
+                yield place.rejected("label: the first rows of the file have none, so none is read", line, text())
+            elif self.tasks and (said := task_in(record, tasks)) and task_name(said[1]) not in self.tasks:
                 yield place.rejected("{}: not among data.tasks; found {!r}".format(*said)[:200], line, text())
             else:
                 values = [(ours, value) for ours, its in beside.items() if (value := field_of(record, its)) is not None]
@@ -89,8 +101,15 @@ class Tables:
         return True
 
     def records(self, file: Path) -> Records:
-        """The records of a table, under the names that the formats have for its columns."""
+        """The records of a table, under the names that the formats have for its columns.
+
+        A folder `label=0` is a column, as those have it who write a file for each value; `split=test` is a name.
+        """
         columns, records = self.fetched.source.columns, read_records(file)
+        above = file.relative_to(self.fetched.root).parts[:-1]
+        folders = dict(name.split("=", 1) for name in above if "=" in name and not name.startswith("split="))
+        if folders:
+            records = ((line, folders | its if isinstance(its, dict) else its) for line, its in records)
         if not columns:
             return records
         return ((line, renamed(its, columns) if isinstance(its, dict) else its) for line, its in records)
@@ -102,12 +121,21 @@ class Tables:
                 f"its first line: {head[0][1].reason}" if head and isinstance(head[0][1], BadLine) else "it is empty"
             )
             raise UserError(f"{file}: holds no record ({reason}); mend it, or take it out of the source")
+        if unknown := [ours for ours in self.fetched.source.columns if ours not in _OURS]:
+            raise UserError(f"data.source: columns: {unknown[0]!r} is none of {', '.join(sorted(_OURS))}")
         if absent := [theirs for ours, theirs in self.fetched.source.columns.items() if ours not in columns]:
             raise UserError(f"{file}: it has no column {absent[0]!r}, which the source's columns name")
         chosen = [known for known in TABLES + (ASKED_FOR if self.format else ()) if self.format in (None, known[0])]
-        for known in chosen:
-            if known[1] <= columns:
-                return known
+        named = {*self.fetched.source.columns}
+        fitting = sorted((known for known in chosen if known[1] <= columns), key=lambda known: not known[1] & named)
+        if fitting:
+            sides = [pair for pair in SIDES if columns.issuperset(pair)]
+            if len(sides) > 1 and fitting[0][1].issuperset(sides[0]) and not fitting[0][1] & named:
+                may = " or ".join(map(", ".join, sides))
+                raise UserError(
+                    f"{file}: the sentences may be {may}; say it in the source, columns: {{src: ITS-NAME, ...}}"
+                )
+            return fitting[0]
         needed = "; ".join(dict.fromkeys(", ".join(sorted(wanted)) for _, wanted, _ in chosen))
         found = ", ".join(sorted(columns))[:500]
         raise UserError(
@@ -133,7 +161,7 @@ class Tables:
 
     def _labels(self, file: Path) -> Labels:
         its = self.fetched
-        names = _names_in_schema(file) or class_names(file, its.root, its.config)
+        names = _names_in_schema(file) or class_names(file, its.config)
         ours = {theirs: name for name, theirs in its.source.columns.items()}
         hidden = its.source.columns.keys() - ours.keys()
         names = {ours.get(name, name): classes for name, classes in names.items() if name not in hidden}

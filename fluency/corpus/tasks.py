@@ -25,8 +25,15 @@ _OTHER = """a all as be better biased clarified clarity clear clearer clearly co
     simpler simplicity simply sound text the this to transition understand understandable unsourced version view with
     wording""".split()
 _INSTRUCTION = re.compile(rf"(?:{'|'.join(_COMMAND)})(?:[ ,-]+(?:{'|'.join(_COMMAND + _OTHER)}))*,?", re.IGNORECASE)
+# words of an instruction that asks for no correction, if none of the others is among them
+_REWRITING = re.compile(
+    r"bias|clari|clear|cohe[rs]|consisten|different|easier|flow|formal|logical|neutral|opinion|paraphras|polite|pov"
+    r"|read|rephras|reword|rewrit|shorten|simpl|style|view|wording",
+    re.IGNORECASE,
+)
+_MENDING = re.compile("correct|error|fluen|gramma|mistake", re.IGNORECASE)
 _PREFIX = re.compile(r"\s*([^:：]{1,100})[:：]\s*")
-_FEWEST = 3  # rows that share a prefix, before it counts as an instruction
+_FEWEST = 3  # rows that share a prefix, before it counts as an instruction; rows with one, before any does
 
 
 def task_in(record: Mapping[str, Any], columns: Iterable[str]) -> tuple[str, Any] | None:
@@ -45,45 +52,47 @@ def task_name(task: Any) -> str:
     return str(task).strip().casefold()
 
 
-def relation_of(column: str, task: Any, relations: Mapping[str, str]) -> str:
+def relation_of(column: str, task: Any, relations: Mapping[str, str], instruction: str = "") -> str:
     """What is between source and target of a task: `correction` or `rewrite`; without a task it is a correction.
 
     Args:
         column: where the task stands.
         relations: of the known tasks, by `task_name`.
+        instruction: what stood before the source; it is the task where there is no other and it asks for a rewrite.
 
     Raises:
         ValueError: the task is not known.
     """
     if task is None:
-        return "correction"
+        if not instruction or _MENDING.search(instruction) or not _REWRITING.search(instruction):
+            return "correction"
+        task = instruction.strip(" \n:：")
     if relation := relations.get(task_name(task)):
         return relation
     raise ValueError(f"{column}: not known, say in data.task_relations what it means; found {task!r}"[:200])
 
 
 def instructions_in(changes: Iterable[tuple[Any, Any]]) -> frozenset[str]:
-    """The prefix that most sources begin with and no target has, if there is one: an instruction of the corpus."""
+    """The prefixes that sources share and no target has, if most sources have one: instructions of the corpus."""
     changes = [(before, after) for before, after in changes if isinstance(before, str) and isinstance(after, str)]
     found = Counter(match[1] for before, _ in changes if (match := _PREFIX.match(before)))
-    if not found:
-        return frozenset()
-    prefix, count = found.most_common(1)[0]
-    common = count >= _FEWEST and 2 * count > len(changes)
-    return frozenset([prefix] if common and not any(prefix in after for _, after in changes) else ())
+    targets = {match[1] for _, after in changes if (match := _PREFIX.match(after))}
+    common = {its for its, count in found.items() if count >= _FEWEST or _INSTRUCTION.fullmatch(its.strip())} - targets
+    enough = sum(found[its] for its in common) >= max(_FEWEST, len(changes) // 2 + 1)
+    return frozenset(common if enough else ())
 
 
 def without_instruction(before: str, after: str, task: Any, own: frozenset[str]) -> str:
     """The source sentence alone. What is no known instruction stays: a sentence may have a colon.
 
     Args:
-        task: of the row; None where the corpus has none, and no known instructions.
+        task: of the row; None where the corpus has none.
         own: what `instructions_in` found.
     """
     match = _PREFIX.match(before)
     if not match:
         return before
-    known = match[1] in own or (task and _INSTRUCTION.fullmatch(match[1].strip()))
+    known = match[1] in own or ((task or own) and _INSTRUCTION.fullmatch(match[1].strip()))
     rest = before[match.end() :]
     # what the target has too is text, also where it is changed
     return rest if known and Levenshtein.distance(rest, after) < Levenshtein.distance(before, after) else before

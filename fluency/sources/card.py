@@ -59,16 +59,20 @@ def _data_files(config: Mapping[str, Any]) -> Config:
     return found
 
 
-def class_names(file: Path, root: Path, config: str | None) -> dict[str, list[str]]:
-    """The names of the classes of a file's categorical columns, where the nearest description beside it has some.
+def class_names(file: Path, config: str | None) -> dict[str, list[str]]:
+    """The names of the classes of a file's categorical columns, where the nearest description beside or above has some.
+
+    Above too, as a user may name a part of a data set.
 
     Raises:
         UserError: it has others for each configuration, and none is chosen.
     """
-    folders = [folder for folder in file.parents if folder.is_relative_to(root)]
-    for info in (_json(folder / "dataset_info.json") for folder in folders):
-        if names := names_in(info.get("features")):
-            return names
+    return next(filter(None, (_class_names_in(folder, config) for folder in file.absolute().parents)), {})
+
+
+def _class_names_in(root: Path, config: str | None) -> dict[str, list[str]]:
+    if names := names_in(_json(root / "dataset_info.json").get("features")):
+        return names
     infos = {name: info for name, info in _json(root / "dataset_infos.json").items() if isinstance(info, dict)}
     infos |= {info.get("config_name", "default"): info for info in _mappings(read_card(root).get("dataset_info"))}
     chosen = [infos[config]] if config in infos else infos.values()

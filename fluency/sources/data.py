@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from fluency.sources import card
-from fluency.sources.plain_files import COMPRESSED, PLAIN, targets_of
+from fluency.sources.plain_files import COMPRESSED, PLAIN, is_copy, targets_of
 from fluency.utils.config import require
 from fluency.utils.errors import UserError
 
@@ -129,7 +129,7 @@ def split_config(hub: str) -> tuple[str, str | None]:
 
 def local_path(path: str) -> Path:
     """`path` as the user meant it: relative to the repository, also where DVC runs a copy of it elsewhere."""
-    return Path(os.environ.get("DVC_ROOT", "."), Path(path).expanduser())
+    return Path(os.environ.get("DVC_ROOT", "."), os.path.normpath(Path(path).expanduser()))
 
 
 def corpus_names(sources: Sequence[str]) -> list[str]:
@@ -157,9 +157,17 @@ def _folder(path: Path, source: Source, config: str | None) -> Fetched:
     if not path.is_dir():
         raise UserError(f"data.source: {path} does not exist; give path:FILE-OR-FOLDER relative to the repository")
     everything = sorted(_walked(path))
+    cards = (file.parent for file in everything if file.name == "README.md" and file.parent != path)
+    if not (source.split or source.files) and (
+        within := next((its for its in cards if card.configs(card.read_card(its))), None)
+    ):
+        raise UserError(
+            f"data.source: {within} has a card that says which files are which split; make it a source of its own, "
+            f"{{path: {within}}}"
+        )
     wanted, splits, config = _configured(path, source, config, everything)
     tables = [file for file in wanted if _is_table(file) or (source.files and source.format == "m2")]
-    plain = [file for file in wanted if targets_of(file)]
+    plain = [file for file in wanted if targets_of(file) and not is_copy(file, wanted)]
     files = sorted({*tables, *plain, *chain.from_iterable(map(targets_of, plain))})
     if not files:
         known = "Parquet, Arrow, JSON, JSON Lines, CSV, TSV, M2 or parallel plain text such as .src and .tgt"
@@ -221,7 +229,7 @@ def _configured(
 
 def _globbed(root: Path, glob: str, *, needed: bool) -> list[Path]:
     try:
-        found = root.glob(re.sub(r"\*\*(?=[^/])", "**/*", glob))  # `**.csv`, as the hub has it
+        found = root.glob(re.sub(r"\*\*(?!/)", "**/*", glob))  # `**.csv` and `train/**`, as the hub has it
         files = [path for path in found if path.is_file()]
     except (ValueError, NotImplementedError):  # an absolute path
         files = []

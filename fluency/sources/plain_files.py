@@ -1,16 +1,18 @@
 """Parallel plain text: which files have the sentences, and which have their corrections."""
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
-# words in the names: of sentences with mistakes, and of their corrections
+# words in the names: of sentences with mistakes, and of their corrections; of these, the first that are there count
 _SIDES = {
-    "src|source|orig|original": "tgt|trg|target|corr|cor|corrected|ref|reference",
-    "incorrect|incorr": "correct|corr",
-    "input": "output",
+    "src|source": ("tgt|trg|target|ref|reference", "corr|cor|corrected"),
+    "orig|original": ("corr|cor|corrected|ref|reference", "tgt|trg|target"),
+    "incorrect|incorr": ("correct|corr",),
+    "input": ("output",),
 }
-_WORDS = {word for sides in _SIDES.items() for words in sides for word in words.split("|")}
+_WORDS = {word for sources, targets in _SIDES.items() for words in (sources, *targets) for word in words.split("|")}
 _TAIL = rf"(?:\.txt)?(?:{'|'.join(map(re.escape, COMPRESSED))})?"
 PLAIN = [  # globs of the files that may be such
     f"*{name}{end}"
@@ -29,7 +31,14 @@ def targets_of(file: Path) -> list[Path]:
         named = rf"((?:.*[._-])?)(?:{sources})((?:[._-].+(?=\.txt))?){_TAIL}"
         if match := re.fullmatch(named, file.name, re.IGNORECASE):
             head, rest = map(re.escape, match.groups())
-            target = re.compile(rf"{head}(?:{targets})[._-]?(\d*){rest}{_TAIL}", re.IGNORECASE)
-            found = {path: its for path in file.parent.iterdir() if (its := target.fullmatch(path.name))}
-            return sorted(found, key=lambda path: (int(found[path][1] or 0), path.name))
+            for words in targets:
+                target = re.compile(rf"{head}(?:{words})[._-]?(\d*){rest}{_TAIL}", re.IGNORECASE)
+                found = {path: its for path in file.parent.iterdir() if (its := target.fullmatch(path.name))}
+                if its := [path for path in found if not is_copy(path, found)]:
+                    return sorted(its, key=lambda path: (int(found[path][1] or 0), path.name))
     return []
+
+
+def is_copy(file: Path, files: Collection[Path]) -> bool:
+    """Whether a compressed file is among others as it is without."""
+    return file.suffix.lower() in COMPRESSED and file.with_suffix("") in files

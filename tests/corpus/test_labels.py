@@ -41,10 +41,11 @@ def test_values_that_say_not_fluent(value):
     assert LABELS("label", value) == 0
 
 
-@pytest.mark.parametrize("value", [None, "", float("nan"), [1], {"label": 1}, b"1"])
+@pytest.mark.parametrize("value", [None, "", " ", "nan", "NaN", float("nan"), [1], {"label": 1}, b"1"])
 def test_a_row_without_a_label_is_rejected(value):
-    with pytest.raises(ValueError, match="label: neither 0 nor 1; found"):
-        LABELS("label", value)
+    for its in (LABELS, replace(LABELS, threshold=3.0)):
+        with pytest.raises(ValueError, match="label: neither 0 nor 1; found"):
+            its("label", value)
 
 
 def hub_files(folder, names):
@@ -108,6 +109,16 @@ def test_names_of_classes_may_stand_beside_the_file(tmp_path, name, content):
     write_jsonl(tmp_path / "data/x.jsonl", 0, 2)
     with pytest.raises(UserError, match="label: 2 is no class of good, bad"):
         labels(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["README.md", "dataset_infos.json", "dataset_info.json"])
+@pytest.mark.parametrize("part", ["", "clone", "clone/data/en", "clone/data/en/x.jsonl"])
+def test_names_of_classes_count_for_any_part_of_a_data_set_and_within_a_folder_of_some(tmp_path, name, part):
+    (tmp_path / "clone/data/en").mkdir(parents=True)
+    write_jsonl(tmp_path / "clone/data/en/x.jsonl", 0, 1)
+    content = {"README.md": CARD, "dataset_infos.json": json.dumps({"default": INFO})}.get(name, json.dumps(INFO))
+    (tmp_path / "clone" / name).write_text(content)
+    assert labels(tmp_path / part) == [1, 0]
 
 
 TEXT = {"dtype": "string", "_type": "Value"}

@@ -289,6 +289,13 @@ def test_times_out_of_range_are_read_as_text_at_any_depth(tmp_path):
     assert set(second.values()) == {None}
 
 
+def test_a_struct_with_two_fields_of_one_name_stops_with_one_line(tmp_path):
+    twice = pa.struct([("n", pa.int64()), ("n", pa.int64())])
+    feather.write_feather(pa.table({"a": pa.array([(1, 2)], twice)}), str(tmp_path / "x.feather"))
+    with pytest.raises(UserError, match=r"x\.feather: cannot be read \(.*duplicate field names"):
+        list(read_records(tmp_path / "x.feather"))
+
+
 def test_one_record_may_be_a_whole_json_file(tmp_path):
     for record in ({"a": "x", "b": 1}, {"a": "x", "b": ["y", "z"]}):
         (tmp_path / "x.json").write_text(json.dumps(record, indent=1))

@@ -64,6 +64,29 @@ def test_a_prefix_of_most_sources_and_no_target_is_an_instruction(tmp_path):
     assert found[5] == ("correction", plain["src"], plain["tgt"])
 
 
+def test_several_prefixes_of_most_sources_are_instructions_together(tmp_path):
+    prefixes = ["Fix grammar", "Correct this", "GEC", "Correct"] * 3 + ["Fix grammaticality in this sentence"]
+    records = [{"src": f"{its}: Correct it {n} go.", "tgt": f"Correct it {n} goes."} for n, its in enumerate(prefixes)]
+    found = read(tmp_path / "x.jsonl", *records, {"src": "Mary: she go.", "tgt": "Mary she goes."})
+    assert [before for _, before, _ in found] == [f"Correct it {n} go." for n in range(13)] + ["Mary: she go."]
+
+
+@pytest.mark.parametrize("instruction", ["Paraphrase this", "Rewrite it politely", "Make this easier to read"])
+def test_an_instruction_that_asks_for_a_rewrite_is_a_task(tmp_path, instruction):
+    """Else the reverse of its edits would be labelled 0."""
+    records = [{"src": f"{instruction}: Shop {n} shuts.", "tgt": f"Shop {n} closes."} for n in range(4)]
+    told = f"task: not known, say in data.task_relations what it means; found {instruction!r}"
+    assert read(tmp_path / "x.jsonl", *records) == [told] * 4
+    found = read(tmp_path / "x.jsonl", *records, relations={instruction.lower(): "rewrite"})
+    assert found == [("rewrite", f"Shop {n} shuts.", f"Shop {n} closes.") for n in range(4)]
+
+
+@pytest.mark.parametrize("instruction", ["改正", "Rewrite without grammatical errors", "Fix it"])
+def test_an_instruction_that_asks_for_no_rewrite_is_of_a_correction(tmp_path, instruction):
+    records = [{"src": f"{instruction}: Shop {n} shut.", "tgt": f"Shop {n} shuts."} for n in range(4)]
+    assert {its[0] for its in read(tmp_path / "x.jsonl", *records)} == {"correction"}
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -52,6 +52,7 @@ def write(path, *lines):
         ("train/latest.jsonl", "train"),
         ("test/gecdev.jsonl", "test"),
         ("train_test_split/train.jsonl", "train"),
+        ("non-train.jsonl", "test"),
     ],
 )
 def test_names_of_splits_in_other_words(name, split):
@@ -69,7 +70,7 @@ def test_a_word_that_may_say_that_a_file_is_held_out_is_refused_also_in_a_folder
 
 
 @pytest.mark.parametrize("column", ["is_test", "inTrain", "meta.dev_set", "测试"])
-@pytest.mark.parametrize("values", [(True, False), (1, 0), ("yes", "No"), (None, "1.0")])
+@pytest.mark.parametrize("values", [(True, False), (1, 0), ("yes", "No"), (None, "1.0"), ("Y", "n"), ("x", "")])
 def test_a_flag_that_may_say_the_split_is_refused(tmp_path, column, values):
     outer, _, inner = column.partition(".")
     rows = [LABELLED | {outer: {inner: value} if inner else value} for value in values]
@@ -85,6 +86,42 @@ def test_a_flag_that_may_say_the_split_is_refused(tmp_path, column, values):
     assert {row.split for row in items(tmp_path / "x.jsonl")} == {"validation"}
 
 
+@pytest.mark.parametrize("column", ["set", "subset", "data_split", "meta.fold"])
+@pytest.mark.parametrize("blank", [0, 120])
+def test_a_column_called_for_splits_says_them_in_any_words(tmp_path, column, blank):
+    values = [None] * blank + ["train", "test (unseen)", "Dev-challenge", "gold", "train_a"]
+    outer, _, inner = column.partition(".")
+    rows = [LABELLED | {outer: {inner: value} if inner else value} for value in values]
+    found = items(write(tmp_path / "x.jsonl", *rows))[blank:]
+    assert [item.split if isinstance(item, Row) else item.reason for item in found] == [
+        "train", "test", "validation", "split: neither train, validation nor test; found 'gold'", "train",
+    ]  # fmt: skip
+
+
+def test_a_column_split_that_is_blank_says_nothing(tmp_path):
+    path = write(tmp_path / "x.jsonl", *(LABELLED | {"split": None, "set": its} for its in ("train", "test")))
+    assert [row.split for row in items(path)] == ["train", "test"]
+    write(path, *[LABELLED | {"set": None, "split": ""}] * 120, LABELLED | {"split": "test"})  # it may come later
+    assert [row.split for row in items(path)][119:] == [None, "test"]
+
+
+def test_a_column_of_splits_and_other_words_is_refused(tmp_path):
+    path = write(tmp_path / "x.jsonl", *(LABELLED | {"phase": value} for value in ("train", "test", "warm-up")))
+    with pytest.raises(UserError, match=r"a column may say the split \(phase\)"):
+        items(path)
+    write(path, *(LABELLED | {"phase": value} for value in ("train", "bus")))  # may be about travel
+    assert {row.split for row in items(path)} == {None}
+
+
+def test_the_repositorys_own_name_says_no_split(tmp_path, monkeypatch):
+    """DVC names the repository to its stages."""
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "gec-dev"))
+    write(tmp_path / "gec-dev/x.jsonl", LABELLED)
+    write(tmp_path / "gec-dev/test/in/x.jsonl", LABELLED)
+    for path, split in (("x.jsonl", None), ("test/in/..", "test"), ("test/in/../", "test"), ("./test", "test")):
+        assert {row.split for row in items(path)} == {split}
+
+
 def test_two_stars_of_a_glob_stand_for_no_folder_too(tmp_path):
     for name in ("x.jsonl", "a/x.jsonl", "a/b/x.jsonl", "a/y.json"):
         write(tmp_path / name, LABELLED)
@@ -92,10 +129,29 @@ def test_two_stars_of_a_glob_stand_for_no_folder_too(tmp_path):
     assert {row.file for row in items(tmp_path, {"files": "a/**/x.jsonl"})} == {"a/x.jsonl", "a/b/x.jsonl"}
 
 
+def test_a_card_within_the_folder_is_not_passed_over(tmp_path):
+    card = ["---", "configs:", "- {config_name: x, data_files: {train: a.jsonl, test: gold.jsonl}}", "---"]
+    for name in ("clone/a.jsonl", "clone/gold.jsonl"):
+        write(tmp_path / name, LABELLED)
+    write(tmp_path / "clone/README.md", *card)
+    with pytest.raises(UserError, match=r"clone has a card that says which files .*\{path: \S+clone\}"):
+        items(tmp_path)
+    assert [row.split for row in items(tmp_path / "clone")] == ["train", "test"]
+    assert [row.split for row in items(tmp_path, {"files": "*/a.jsonl", "split": "train"})] == ["train"]
+
+
 def test_a_rule_at_the_head_of_a_readme_is_no_card(tmp_path):
     write(tmp_path / "x.jsonl", LABELLED)
     write(tmp_path / "README.md", "---", "This: is: text")
     assert edits(tmp_path) == [(BEFORE, AFTER)]
+
+
+def test_two_stars_at_the_end_of_a_cards_path_stand_for_all_files_below(tmp_path):
+    for name in ("train/x.jsonl", "gold/a/b/x.jsonl"):
+        write(tmp_path / name, LABELLED)
+    files = "{train: train/**, test: gold/**}"
+    write(tmp_path / "README.md", "---", "configs:", f"- {{config_name: x, data_files: {files}}}", "---")
+    assert {row.file: row.split for row in items(tmp_path)} == {"train/x.jsonl": "train", "gold/a/b/x.jsonl": "test"}
 
 
 def test_a_folder_in_a_card_is_no_file(tmp_path):
@@ -109,8 +165,10 @@ def test_a_folder_in_a_card_is_no_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "column", ["score", "is_correct", "judgement", "labels", "gold_label", "Quality", "acceptability", "class"]
-)
+    "column",
+    ["score", "is_correct", "judgement", "labels", "gold_label", "Quality", "acceptability", "class", "accepted",
+     "Grade", "is_error", "winner", "preferred", "better", "decision", "human_ranking", "gold"],
+)  # fmt: skip
 def test_a_column_that_may_judge_the_edit_makes_no_correction_of_it(tmp_path, column):
     path = write(tmp_path / "x.jsonl", {"src": AFTER, "tgt": BEFORE, column: 0})
     told = rf"x\.jsonl: the column '{column}' may be a label; say so in the source, columns: \{{label: {column}\}}, or"
@@ -120,7 +178,66 @@ def test_a_column_that_may_judge_the_edit_makes_no_correction_of_it(tmp_path, co
     assert [row.relation for row in items(path, {"format": "parallel"})] == ["correction"]
 
 
-@pytest.mark.parametrize("beside", [{"score": None}, {"corrections": 2, "id": 1, "level": "B1"}, {"kind": "correct"}])
+@pytest.mark.parametrize(
+    ("record", "column"),
+    [
+        ({"translation": {"src": AFTER, "tgt": BEFORE, "label": 0}}, "translation.label"),
+        ({"translation": {"incorrect": AFTER, "correct": BEFORE, "by": {"score": 0}}}, "translation.by.score"),
+        ({"src": AFTER, "tgt": BEFORE, "meta": {"score": 0.1}}, "meta.score"),
+        ({"src": AFTER, "tgt": BEFORE, "opinion": "bad"}, "opinion"),
+        ({"src": AFTER, "tgt": BEFORE, "by": {"people": "Not acceptable"}}, "by.people"),
+    ],
+)
+def test_a_field_or_a_word_that_may_judge_makes_none_either(tmp_path, record, column):
+    with pytest.raises(UserError, match=rf"the column '{column}' may be a label"):
+        items(write(tmp_path / "x.jsonl", record))
+
+
+def test_a_label_that_comes_late_is_no_correction(tmp_path):
+    path = write(tmp_path / "x.jsonl", *[EDIT] * 120, {"src": AFTER, "tgt": BEFORE, "label": 0})
+    assert edits(path) == [(BEFORE, AFTER)] * 120
+    assert reasons(path) == ["label: the first rows of the file have none, so none is read"]
+    assert len(edits(path, {"format": "parallel"})) == 121
+
+
+def test_a_folder_named_as_a_column_with_its_value_is_one(tmp_path):
+    """As those have it who write a file for each value."""
+    for label in "01":
+        write(tmp_path / f"label={label}/lang=en/x.jsonl", {"src": AFTER, "tgt": BEFORE})
+    write(tmp_path / "split=train/x.test.jsonl", LABELLED)
+    assert [(row.label, row.split) for row in items(tmp_path, {"files": "label*", "split": "cut"})] == [
+        (0, None), (1, None),
+    ]  # fmt: skip
+    assert [row.split for row in items(tmp_path, {"files": "split*"})] == ["test"]
+
+
+@pytest.mark.parametrize("settings", [{"labels": {"good": 1, "bad": 0}}, {"threshold": 0.5}])
+def test_a_meaning_of_labels_that_are_not_read_is_refused(tmp_path, settings):
+    path = write(tmp_path / "x.jsonl", EDIT | {"points": 0.1})
+    told = r"x\.jsonl: the source says what labels mean, but its format parallel has none; .*\{label: ITS-NAME"
+    with pytest.raises(UserError, match=told):
+        items(path, settings)
+
+
+def test_two_pairs_of_sentences_have_to_be_chosen_from(tmp_path):
+    path = write(tmp_path / "x.jsonl", {"source": "lang8", "target": "x", "original": BEFORE, "corrected": AFTER})
+    with pytest.raises(
+        UserError, match="may be source, target or original, corrected; say it in the source, columns: "
+    ):
+        items(path)
+    for names in (("src", "tgt"), ("original", "corrected")):
+        columns = dict(zip(names, ("original", "corrected"), strict=True))
+        assert edits(path, {"columns": columns}) == [(BEFORE, AFTER)]
+
+
+def test_a_column_of_ours_that_is_not_known_is_refused(tmp_path):
+    path = write(tmp_path / "x.jsonl", LABELLED | {"judgement": 0})
+    with pytest.raises(UserError, match=r"data\.source: columns: 'lable' is none of after, .*label"):
+        items(path, {"columns": {"lable": "judgement"}})
+
+
+@pytest.mark.parametrize("beside", [{"score": None}, {"corrections": 2, "id": 1, "level": "B1"}, {"kind": "correct"},
+                                    {"error_type": "VERB", "is_native": True, "set": "A", "split_id": 7}])  # fmt: skip
 def test_other_columns_beside_a_correction_judge_nothing(tmp_path, beside):
     assert edits(write(tmp_path / "x.jsonl", EDIT | beside)) == [(BEFORE, AFTER)]
 
@@ -183,6 +300,15 @@ def test_an_instruction_ends_at_any_colon(tmp_path, prefix):
     assert edits(path) == [(f"She go at {n}:30.", f"She goes at {n}:30.") for n in "123"]
 
 
+@pytest.mark.parametrize("column", ["edit_intention", "meta.style"])
+def test_a_column_of_nothing_but_tasks_under_another_name_is_refused(tmp_path, column):
+    outer, _, inner = column.partition(".")
+    path = write(tmp_path / "x.jsonl", *(EDIT | {outer: {inner: its} if inner else its} for its in ("gec", "Clarity")))
+    with pytest.raises(UserError, match=rf"'{column}' may be a task; say so .*columns: \{{task: {column}\}}"):
+        items(path)
+    assert [row.relation for row in items(path, {"columns": {"task": column}})] == ["correction", "rewrite"]
+
+
 @pytest.mark.parametrize("task", ["GEC", " gec", "Proof reading"])
 def test_a_task_is_known_in_any_case_and_spacing(tmp_path, task):
     path, relations = write(tmp_path / "x.jsonl", EDIT | {"task": task}), {"proof reading ": "correction"}
@@ -226,7 +352,45 @@ def test_an_annotator_who_knows_no_correction_leaves_no_sentence_as_it_is(tmp_pa
     assert reasons(path) == ["M2: a mistake without its correction; 1 2"]
 
 
+@pytest.mark.parametrize("beside", ["x.json", "json/A.train.csv"])
+def test_m2_beside_tables_has_to_be_chosen_from(tmp_path, beside):
+    """W&I and FCE have the same essays as JSON and as M2."""
+    write(tmp_path / "m2/A.train.gold.bea19.m2", "S She go home .", VERB.format("R:VERB", "goes", 0))
+    write(tmp_path / beside, "src,tgt\na b,a c" if beside.endswith("csv") else EDIT)
+    with pytest.raises(UserError, match=rf"holds M2 and {beside.split('/')[-1]}; choose one by format or files"):
+        items(tmp_path)
+    assert edits(tmp_path, {"format": "m2"}) == edits(tmp_path, {"files": "*.m2"}) == [(BEFORE, AFTER)]
+    assert len(edits(tmp_path, {"format": "parallel"})) == 1
+
+
 # Plain files, preferences, essays.
+
+
+@pytest.mark.parametrize("names", [("x.src", "x.tgt"), ("src.txt", "tgt.txt"), ("x.src", "x.ref0", "x.ref1")])
+def test_plain_files_and_their_compressed_copies_are_read_once(tmp_path, names):
+    for name, text in zip(names, (BEFORE, AFTER, AFTER), strict=False):
+        write(tmp_path / name, text)
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(f"{text}\n".encode()))
+    assert edits(tmp_path) == edits(tmp_path / names[0]) == [(BEFORE, AFTER)] * (len(names) - 1)
+    assert fetch_data(f"path:{tmp_path}").ignored == tuple(sorted(f"{name}.gz" for name in names))
+
+
+def test_plain_files_of_two_forms_keep_their_own_corrections(tmp_path):
+    for name, text in (("orig", BEFORE), ("corr", AFTER), ("src", "She go home ."), ("tgt", "She goes home .")):
+        write(tmp_path / f"train.{name}", text)
+    assert edits(tmp_path) == [(BEFORE, AFTER), ("She go home .", "She goes home .")]
+    (tmp_path / "train.tgt").unlink()
+    assert edits(tmp_path / "train.src") == [("She go home .", AFTER)]
+
+
+def test_a_conversation_written_as_text_is_no_sentence(tmp_path):
+    """As pandas writes a list into CSV."""
+    chosen, rejected = (str([{"role": "assistant", "content": text}]) for text in (AFTER, BEFORE))
+    path = write(tmp_path / "x.jsonl", {"chosen": chosen, "rejected": rejected}, {"chosen": AFTER, "rejected": BEFORE})
+    assert edits(path) == [(BEFORE, AFTER)]
+    assert [reason.partition(";")[0] for reason in reasons(path)] == [
+        "chosen, rejected: a conversation written as text"
+    ]
 
 
 @pytest.mark.parametrize(
