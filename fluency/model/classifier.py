@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
+from torch import nn
 from tqdm import tqdm
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
@@ -93,9 +94,14 @@ def load_classifier(folder: str | Path, device: Device) -> Classifier:
 def in_bfloat16(model: PreTrainedModel) -> PreTrainedModel:
     """The model with its weights in bfloat16, except for the last layer: a bfloat16 logit of 4 has steps of 1/32."""
     model.to(torch.bfloat16)
-    model.classifier.float()
-    model.classifier.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
+    last = model.get_submodule(last_layer(model)).float()
+    last.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
     return model
+
+
+def last_layer(model: nn.Module) -> str:
+    """The name of the layer that gives the logits: heads have many names, but their last linear layer is the last."""
+    return [name for name, its in model.named_modules() if isinstance(its, nn.Linear)][-1]
 
 
 def predict(classifier: Classifier, changes: Sequence[Change], *, progress: str) -> np.ndarray:

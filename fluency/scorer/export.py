@@ -9,7 +9,7 @@ from torch import nn
 
 from fluency.evaluation.calibration import Calibration
 from fluency.metrics import LABELS
-from fluency.model.classifier import load_classifier
+from fluency.model.classifier import last_layer, load_classifier
 from fluency.model.device import Device
 from fluency.model.edit_head import EditHead
 from fluency.scorer.artifact import CALIBRATION, checked
@@ -60,7 +60,7 @@ def export_one_logit(to: Path) -> None:
     calibration, model = checked(MODEL), load_classifier(MODEL, Device("cpu", bf16=False)).model
     if isinstance(model, EditHead):
         raise UserError(f"{MODEL}: an edit head, which no such server loads; train with model.kind=cross_encoder")
-    name, two = [its for its in model.named_modules() if isinstance(its[1], nn.Linear)][-1]
+    two = model.get_submodule(name := last_layer(model))
     one = nn.Linear(two.in_features, 1)
     with torch.no_grad():
         one.weight.copy_(calibration.slope * (two.weight[1:] - two.weight[:1]))
