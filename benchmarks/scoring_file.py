@@ -115,7 +115,9 @@ def _write_model(folder: Path, sentences: list[str]) -> None:
         curve={name: [] for name in names},
         max_length=512,
         files=files,
-        support=Support(1.0, dict.fromkeys(("words", "characters", "changed", "share", "strange"), (0, 20_000))),
+        support=Support(
+            1.0, dict.fromkeys(("words", "characters", "changed", "share", "out_of_vocabulary"), (0, 20_000))
+        ),
         reference=Reference(*(dict.fromkeys(FEATURES, its) for its in ([], [1.0], [1.0]))),
     )
     calibration.save(folder / "calibration.json")

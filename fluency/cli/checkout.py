@@ -8,19 +8,6 @@ from fluency.utils.errors import UserError
 CHECKPOINTS = Path(".checkpoints")
 
 
-def there(path: Path) -> Path:
-    """A path to something that DVC may have.
-
-    Raises:
-        UserError: nothing is there.
-    """
-    if not path.exists():
-        raise UserError(
-            f"{path}: no such file; in a checkout, `dvc pull` fetches data and results, `dvc repro` makes them"
-        )
-    return path
-
-
 def git(*command: str) -> str:
     """What git prints.
 

@@ -206,11 +206,8 @@ def _export(chosen: argparse.Namespace) -> None:
 
 
 def _verify(chosen: argparse.Namespace) -> None:
-    from fluency.cli.checkout import there
     from fluency.evaluation.predictions import verify_reference
 
-    for name in ("results.json", "predictions.txt", "labels.txt"):
-        there(chosen.folder / name)
     found = verify_reference(chosen.folder)
     for name, (published, computed) in found.items():
         print(f"{name}: {published:.7f} published, {computed:.7f} computed")

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from fluency.cli.checkout import there
 from fluency.corpus.formats import as_reference
 from fluency.corpus.m2 import as_m2
 from fluency.corpus.rows import category
@@ -29,7 +28,7 @@ def run(chosen: argparse.Namespace) -> None:
         raise UserError(f"{to}: its suffix tells the format; .jsonl (the reference's edits) and .m2 are known")
     if to.is_dir():
         raise UserError(f"{to}: a folder stands there; name a file")
-    records = read_parquet(there(pairs))
+    records = read_parquet(pairs)
     if records and not {"id", "before", "after", "label", "edit_start", "removed", "inserted"} <= set(records[0]):
         raise UserError(f"{pairs}: it has other columns than pairs have; give a file of data/pairs/")
     written, left_out = 0, Counter()

@@ -10,13 +10,13 @@ from fluency import FluencyScorer
 from fluency.cli.arguments import layout_of
 from fluency.corpus.challenge import read_challenge
 from fluency.edits.forms import Change
+from fluency.edits.sentence import visible
 from fluency.labelling.corpus import labelled
 from fluency.labelling.selection import select
 from fluency.llm_judge.cache import answers_folder
 from fluency.llm_judge.params import LLMParams
 from fluency.model.device import use_machine
 from fluency.pairs.params import PairsParams
-from fluency.scorer.inputs import visible
 from fluency.scorer.table_source import KNOWN, is_table
 from fluency.sources.data import CHALLENGE
 from fluency.utils.config import read_params

@@ -7,6 +7,9 @@ from typing import Any
 
 from fluency.edits.edit import Edit
 from fluency.edits.forms import check_sentence
+from fluency.edits.sentence import visible
+
+_BYTE_ORDER_MARK = "\ufeff"  # begins a file; within one, it was put together from several
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +36,17 @@ def checked(draft: Draft) -> Draft:
         ValueError: a sentence is blank or invisible, begins as a file does, is too long, or no text that a file can
             hold.
     """
-    check_sentence("before", draft.before)
+    _check("before", draft.before)
     if draft.after is not None:  # a plain sentence has no other
-        check_sentence("after", draft.after)
-        if draft.after[0] > "~" and _INVISIBLE.fullmatch(draft.after):
-            raise ValueError(_NOT_SEEN)
-    if draft.before[0] > "~" and _INVISIBLE.fullmatch(draft.before):
-        raise ValueError(_NOT_SEEN)
+        _check("after", draft.after)
     return draft
 
 
-_NOT_SEEN = "before, after: nothing but characters that are not seen, or a byte order mark first"
-_INVISIBLE = re.compile(r"[\s\u200b-\u200f\u2060\ufeff]+|\ufeff.*", re.DOTALL)  # or where files were put together
+def _check(name: str, sentence: str) -> None:
+    check_sentence(name, sentence)
+    if sentence[0] > "~" and (sentence[0] == _BYTE_ORDER_MARK or not visible(sentence)):
+        raise ValueError(f"{name}: nothing but characters that are not seen, or a byte order mark first")
+
 
 # The sample's own: a sentence a line, an edit as [left|right] (data/sample/README.md).
 _EDITED = re.compile(r"([-=!]) (\w+): ([^\[\]|]*)\[([^\[\]|]*)\|([^\[\]|]*)\]([^\[\]|]*)")

@@ -1,7 +1,12 @@
-"""Which sentences are the same: hashes, and the normal form."""
+"""Which sentences are the same: hashes, and normal forms."""
 
 import hashlib
 import unicodedata
+
+import regex
+
+# What no reader sees: zero-width characters, soft hyphens, variation selectors, control characters.
+_INVISIBLE = regex.compile(r"[[\p{Default_Ignorable_Code_Point}\p{Cc}]--\s]", regex.V1)
 
 
 def hash64(text: str) -> int:
@@ -14,3 +19,16 @@ def normalise(sentence: str) -> str:
     if not sentence.isascii():
         sentence = unicodedata.normalize("NFKC", sentence)
     return " ".join(sentence.casefold().split())
+
+
+def visible(text: str) -> str:
+    """The normal form of a text: what a reader sees of it, with one blank where it has any white space.
+
+    Example:
+        >>> visible("She\\u200b goes\\nhome. ")
+        'She goes home.'
+    """
+    text = _INVISIBLE.sub("", text)
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text)  # last: what was between a letter and its accent is gone
+    return " ".join(text.split())

@@ -87,7 +87,9 @@ class Calibration:
 
     def save(self, path: str | Path) -> None:
         """Write it as JSON."""
-        write_json(path, asdict(self))
+        values = asdict(self)
+        values["support"]["vocabulary"] = sorted(self.support.vocabulary)
+        write_json(path, values)
 
     @classmethod
     def load(cls, path: str | Path) -> "Calibration":

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ _SAID = {
     "characters": "characters in the longer sentence",
     "changed": "words and marks changed",
     "share": "of the words and marks changed",
-    "strange": "more words that validation does not know than words that it knows",
+    "out_of_vocabulary": "more words that validation does not know than words that it knows",
 }
 
 
@@ -39,13 +39,13 @@ class Support:
 
     Attributes:
         level: the share of validation's fluent edits within each bound.
-        bounds: least and most of each measure (`measures`), and of `strange` words.
-        known: validation's words, each with the number of groups that have it. A text of another language has few.
+        bounds: least and most of each measure (`measures`), and of words `out_of_vocabulary`.
+        vocabulary: the words of validation's fluent edits. A text of another language has few of them.
     """
 
     level: float
     bounds: Mapping[str, Sequence[float]]
-    known: Mapping[str, int] = field(default_factory=dict)
+    vocabulary: frozenset[str] = frozenset()
 
     def outside(self, change: Change, measured: Mapping[str, float] | None = None) -> str:
         """In what the change is out of bounds, in words; empty where it is within all of them.
@@ -57,7 +57,7 @@ class Support:
         """
         if not all(any(map(str.isalnum, sentence)) for sentence in change):
             return "outside support; a sentence without letter or digit"
-        values = {**(measured or measures(change)), "strange": strange(change, self.known)}
+        values = {**(measured or measures(change)), "out_of_vocabulary": out_of_vocabulary(change, self.vocabulary)}
         for name, (low, high) in self.bounds.items():
             if not low <= (value := values[name]) <= high:
                 return f"outside support; {value:.4g} {_SAID[name]}, where validation has {low:.4g} to {high:.4g}"
@@ -87,7 +87,7 @@ class Support:
             KeyError, TypeError, ValueError: the values are of something else.
         """
         bounds = {name: (float(low), float(high)) for name in _SAID for low, high in [values["bounds"][name]]}
-        return cls(float(values["level"]), bounds, {str(word): int(its) for word, its in values["known"].items()})
+        return cls(float(values["level"]), bounds, frozenset(map(str, values["vocabulary"])))
 
 
 def measures(change: Change) -> dict[str, float]:
@@ -106,10 +106,12 @@ def _tokens(text: str) -> int:
     return sum(not token.isspace() for token in tokenize(text))
 
 
-def strange(change: Change, known: Collection[str]) -> int:
-    """By how many a sentence has more words that are not `known` than words that are; of both, the stranger one's."""
-    words = map(_words, change)
-    return max(0, *(sum(1 if word not in known else -1 for word in its) for its in words))
+def out_of_vocabulary(change: Change, vocabulary: Collection[str]) -> int:
+    """By how many more of a sentence's words are out of the vocabulary than in it; the larger number of both sentences.
+
+    It is 0 where there are no more.
+    """
+    return max(0, *(sum(1 if word not in vocabulary else -1 for word in _words(sentence)) for sentence in change))
 
 
 def _words(sentence: str) -> list[str]:
@@ -128,7 +130,7 @@ def support_of(
     Only fluent edits count: those that harm are no evidence that an edit like them can be accepted, and absurd ones
     reach from one end to the other. Least words have a bound, as the model is worst where there is least context;
     what else an edit has little of harms nothing. A text to come is of no group of validation's, so a word that one
-    group alone has is not known to that group.
+    group alone has counts as out of the vocabulary there.
 
     Args:
         measured: `measures` of each edit.
@@ -142,12 +144,12 @@ def support_of(
     if not rows:
         raise UserError("validation has no pair with label 1, which would tell what a fluent edit looks like")
     of_groups = {(groups[row], word) for row in rows for sentence in changes[row] for word in _words(sentence)}
-    known = Counter(sorted(word for _, word in of_groups))
-    shared = {word for word, times in known.items() if times > 1}
-    fluent = [{**measured[row], "strange": strange(changes[row], shared)} for row in rows]
+    groups_with = Counter(word for _, word in of_groups)
+    shared = {word for word, count in groups_with.items() if count > 1}
+    fluent = [{**measured[row], "out_of_vocabulary": out_of_vocabulary(changes[row], shared)} for row in rows]
     bounds = {}
     for name in _SAID:
         values = [its[name] for its in fluent]
         low = np.quantile(values, 1 - level, method="lower") if name == "words" else 0
         bounds[name] = (float(low), float(np.quantile(values, level, method="higher")))
-    return Support(level, bounds, dict(known))
+    return Support(level, bounds, frozenset(groups_with))

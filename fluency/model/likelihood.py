@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, pairwise, takewhile
+from itertools import chain, takewhile
 
 import numpy as np
 import torch
@@ -86,13 +86,12 @@ class Pack:
 
     def paths(self) -> dict[Tokens, np.ndarray]:
         """For each sentence the places in the tree that its tokens have. Of shape [tokens]."""
-        paths: dict[Tokens, np.ndarray] = {(): np.array([], dtype=np.int64)}
-        size = 0
-        for previous, sentence in pairwise([(), *self.sentences]):
+        paths, path, previous, size = {}, np.array([], dtype=np.int64), (), 0
+        for sentence in self.sentences:
             shared = _alike(previous, sentence)
             own = np.arange(size, size + len(sentence) - shared)
-            paths[sentence] = np.concatenate([paths[previous][:shared], own])
-            size += len(own)
+            path = paths[sentence] = np.concatenate([path[:shared], own])
+            previous, size = sentence, size + len(own)
         return paths
 
 

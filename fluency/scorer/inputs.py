@@ -1,12 +1,10 @@
 """Edits as they are handed over: rows, records or columns; and the normal form in which both sentences are scored."""
 
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import regex
 
 from fluency.edits.edit import Edit
 from fluency.edits.forms import (
@@ -19,22 +17,7 @@ from fluency.edits.forms import (
     check_sentence,
     from_record,
 )
-
-# What no reader sees: zero-width characters, soft hyphens, variation selectors, control characters.
-_INVISIBLE = regex.compile(r"[[\p{Default_Ignorable_Code_Point}\p{Cc}]--\s]", regex.V1)
-
-
-def visible(text: str) -> str:
-    """The normal form of a text: what a reader sees of it, with one blank where it has any white space.
-
-    Example:
-        >>> visible("She\\u200b goes\\nhome. ")
-        'She goes home.'
-    """
-    text = _INVISIBLE.sub("", text)
-    if not text.isascii():
-        text = unicodedata.normalize("NFC", text)  # last: what was between a letter and its accent is gone
-    return " ".join(text.split())
+from fluency.edits.sentence import visible
 
 
 def change_of(edit: AnyEdit | Mapping[str, Any]) -> Change:

@@ -103,7 +103,7 @@ def read_parquet(path: str | Path, columns: Sequence[str] | None = None) -> list
     try:
         return pq.read_table(path, columns=columns).to_pylist()
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; `dvc repro` makes it") from None
+        raise UserError(f"{path}: no such file; `dvc pull` fetches it, `dvc repro` makes it") from None
     except pa.ArrowInvalid as error:
         raise UserError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]})") from None
 
@@ -117,7 +117,7 @@ def read_json(path: str | Path) -> Any:
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; `dvc repro` makes it") from None
+        raise UserError(f"{path}: no such file; `dvc pull` fetches it, `dvc repro` makes it") from None
     except json.JSONDecodeError as error:
         raise UserError(f"{path}: not JSON (line {error.lineno}: {error.msg})") from None
 

@@ -53,7 +53,7 @@ def keep_memory() -> None:
 
 @contextmanager
 def no_collection() -> Iterator[None]:
-    """Look for no cycles meanwhile: where many objects are made and none of them is in one, that takes a tenth."""
+    """Look for no cycles meanwhile: where many objects are made and none of them is in one, it only takes time."""
     enabled = gc.isenabled()
     gc.disable()
     try:

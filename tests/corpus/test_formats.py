@@ -203,7 +203,8 @@ def test_an_edit_may_put_in_or_take_out_nothing_in_any_way_of_writing(tmp_path, 
 def test_a_text_that_is_not_seen_or_begins_as_a_file_is_no_sentence(tmp_path, text):
     path = write_jsonl(tmp_path / "x.jsonl", LABELLED | {"before": text}, LABELLED | {"after": text}, LABELLED)
     assert rows(path) == [EDIT]
-    assert rejected(path) == ["before, after: nothing but characters that are not seen, or a byte order mark first"] * 2
+    told = "nothing but characters that are not seen, or a byte order mark first"
+    assert rejected(path) == [f"before: {told}", f"after: {told}"]
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", " ", "\t\n"])

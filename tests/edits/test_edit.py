@@ -62,6 +62,14 @@ def test_the_fast_way_for_ascii_finds_the_same_tokens(text):
     assert _ASCII_TOKEN.findall(text) == _TOKEN.findall(text)
 
 
+@given(*[st.lists(st.sampled_from(["a", "cat's", "-", ".", " ", "  ", "\t", "\n"]), max_size=9).map("".join)] * 3)
+def test_the_fast_way_for_ascii_finds_the_same_edits(shared, before, after):
+    """Words that both sentences begin and end with are not aligned there; behind a letter beyond ASCII all are."""
+    before, after = f"{shared} {before} {shared}", f"{shared} {after} {shared}"
+    slow = extract(f"é.{before}", f"é.{after}")
+    assert extract(before, after) == [Edit(edit.start - 2, edit.removed, edit.inserted) for edit in slow]
+
+
 def test_overlapping_edits_are_refused():
     with pytest.raises(ValueError, match="the edit overlaps the one before it; at offset 2"):
         apply_all([Edit(0, "abc", ""), Edit(2, "c", "")], "abc")

@@ -100,9 +100,9 @@ def test_a_precision_is_asked_for_as_found_or_with_a_confidence():
 def test_support_and_reference_are_of_what_was_measured():
     calibration = fitted(*drawn(), decision(threshold=0.7))
     assert calibration.support.bounds == {
-        "words": (3, 3), "characters": (0, 14), "changed": (0, 1), "share": (0, 0.25), "strange": (0, 0),
+        "words": (3, 3), "characters": (0, 14), "changed": (0, 1), "share": (0, 0.25), "out_of_vocabulary": (0, 0),
     }  # fmt: skip
-    assert calibration.support.known.keys() == {"she", "go", "goes", "home"}
+    assert calibration.support.vocabulary == {"she", "go", "goes", "home"}
     assert calibration.reference.edges["words"] == [3.0]
 
 

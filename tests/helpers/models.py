@@ -15,7 +15,7 @@ CURVE = {
     "accepted": [100, 800, 1400], "groups": [100, 700, 1200], "effective": [100.0, 800.0, 1400.0],
     "lower": [0.94, 0.7, 0.5],
 }  # fmt: skip
-WIDE = {"words": (0, 400), "characters": (0, 4000), "changed": (0, 400), "share": (0, 1), "strange": (0, 400)}
+WIDE = {"words": (0, 400), "characters": (0, 4000), "changed": (0, 400), "share": (0, 1), "out_of_vocabulary": (0, 400)}
 SUPPORT = Support(1.0, WIDE)
 # whatever edits are like
 REFERENCE = Reference(*(dict.fromkeys(FEATURES, its) for its in ([], [1.0], [1.0])))

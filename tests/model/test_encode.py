@@ -217,5 +217,7 @@ def test_more_than_the_language_model_has_is_refused(run, key, most):
 
 
 def test_a_base_model_that_is_missing_is_told_in_one_line(tmp_path):
-    with pytest.raises(UserError, match=r"^\S+manifest.json: no such file; `dvc repro` makes it$"):
+    with pytest.raises(
+        UserError, match=r"^\S+manifest.json: no such file; `dvc pull` fetches it, `dvc repro` makes it$"
+    ):
         reader_of(tmp_path / "none", EncodeParams(**PARAMS))

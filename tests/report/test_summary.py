@@ -71,7 +71,7 @@ def test_a_part_of_one_label_shows_no_figure_that_says_nothing(tmp_path, positiv
 
 
 def test_the_summary_names_what_is_missing(tmp_path):
-    with pytest.raises(UserError, match=r"test\.json: no such file; `dvc repro` makes it"):
+    with pytest.raises(UserError, match=r"test\.json: no such file; `dvc pull` fetches it, `dvc repro` makes it"):
         summary(tmp_path)
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from fluency import CannotScore, FluencyScorer
 from fluency.edits.edit import Edit
 from fluency.edits.forms import EmptySentence
+from fluency.edits.sentence import visible
 from fluency.evaluation.support import OutsideSupport, Support
-from fluency.scorer.inputs import visible
 from fluency.scorer.outcome import UnseenChange
 from fluency.scorer.reward import FluencyReward
 from fluency.scorer.rewrite import NoEdit
