@@ -198,7 +198,7 @@ def other_figures():
     [
         (other_weights, r"models/fluency/model\.safetensors: not the file that was calibrated"),
         (other_figures, r"metrics/test\.json: of another model; its threshold is 0\.9, calibration's 0\.5"),
-        (Path("metrics/test.json").unlink, r"metrics/test\.json: no such file; `dvc pull` fetches it, `dvc repro` makes it"),
+        (Path("metrics/test.json").unlink, r"metrics/test\.json: no such file; `dvc pull` fetches it, `dvc repro`"),
         (Path("data/raw/manifest.json").unlink, r"data/raw/manifest\.json: no such file"),
         (lambda: shutil.rmtree("models"), r"models/fluency: no calibration\.json in it or beside it; `dvc repro`"),
     ],
