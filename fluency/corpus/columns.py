@@ -1,7 +1,7 @@
 """Columns of a table beside those of its format: which one says the split, which one may judge the edit."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +24,24 @@ _OF_SPLITS = re.compile(r"split|\b(?:sub)?set$|\b(?:partition|fold)$", re.IGNORE
 
 
 def fields_of(record: Record, depth: int = _DEPTH) -> list[str]:
-    """The names of a record's columns, and of their fields: `translation.en`."""
-    inner = ((name, its) for name, its in record.items() if depth > 1 and isinstance(its, dict))
-    return [*record, *(f"{name}.{field}" for name, its in inner for field in fields_of(its, depth - 1))]
+    """The names of a record's columns, and of the fields of records in them or in lists: `translation.en`."""
+    inner = ((name, its) for name, held in record.items() if depth > 1 for its in _records(held))
+    return list(
+        dict.fromkeys([*record, *(f"{name}.{field}" for name, its in inner for field in fields_of(its, depth - 1))])
+    )
 
 
 def field_of(record: Record, name: str) -> Any:
-    """What a column, or a field of one, holds; None where there is none."""
+    """What a column, or a field of one, holds; None where there is none, a list where records in a list differ."""
     if name in record:
         return record[name]
     outer, _, inner = name.partition(".")
-    its = record.get(outer)
-    return field_of(its, inner) if isinstance(its, dict) else None
+    found = [field_of(its, inner) for its in _records(record.get(outer))]
+    return found if any(its != found[0] for its in found) else next(iter(found), None)
+
+
+def _records(held: Any) -> list[Record]:
+    return [its for its in (held if isinstance(held, list) else [held]) if isinstance(its, dict)]
 
 
 def renamed(record: Record, columns: Mapping[str, str]) -> Record:
@@ -58,7 +64,8 @@ def check_unjudged(file: Path, records: Sequence[Record], own: Collection[str]) 
     Raises:
         UserError: another column or field is called as judgements are, or has nothing but words of labels or of tasks.
     """
-    for name, its in _values(records, own).items():
+    for name, values in _values(records, own).items():
+        its = list(_listed(values))
         relations = {RELATIONS.get(task_name(value)) for value in its}
         judges = its and (_JUDGES.search(name.rpartition(".")[2]) or all(map(says_label, its)))
         ours = "label" if judges else "task" if "rewrite" in relations and None not in relations else None
@@ -73,6 +80,15 @@ def _values(records: Sequence[Record], own: Collection[str]) -> dict[str, list[A
     """What the records have in each column and field but their own, where it is filled."""
     names = dict.fromkeys(name for record in records for name in fields_of(record) if name not in own)
     return {name: [value for record in records if not is_blank(value := field_of(record, name))] for name in names}
+
+
+def _listed(values: Iterable[Any]) -> Iterator[Any]:
+    """What is said in values, of which some may be lists."""
+    for value in values:
+        if isinstance(value, list):
+            yield from _listed(value)
+        elif not is_blank(value):
+            yield value
 
 
 def split_column(file: Path, records: Sequence[Record], own: frozenset[str], of_file: str | None) -> str:

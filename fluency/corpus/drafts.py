@@ -1,5 +1,6 @@
 """Drafts: what a record says of a row, before its place in the corpus is known; and how the sample says it."""
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +23,15 @@ class Draft:
     edit: Edit | None = None
     label: int | None = None
     kind: str | None = None
+
+
+def number_of(value: Any) -> float | None:
+    """The finite number that a cell holds, also as text; None where it holds none, as in True, `1_0` or `inf`."""
+    try:
+        number = math.nan if isinstance(value, bool) or "_" in str(value) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 def is_blank(value: Any) -> bool:
@@ -49,22 +59,25 @@ def _check(name: str, sentence: str) -> None:
 
 
 # The sample's own: a sentence a line, an edit as [left|right] (data/sample/README.md).
-_EDITED = re.compile(r"([-=!]) (\w+): ([^\[\]|]*)\[([^\[\]|]*)\|([^\[\]|]*)\]([^\[\]|]*)")
+_EDITED = re.compile(r"([-=!x]) (\w+): ([^\[\]|]*)\[([^\[\]|]*)\|([^\[\]|]*)\]([^\[\]|]*)")
 
 
 def read_sample(line: str) -> Iterator[Draft]:
     """A line of the sample."""
     match = _EDITED.fullmatch(line)
     if not match:
-        if re.search(r"[\[\]|]", line) or line.startswith(("- ", "= ", "! ")):
+        if re.search(r"[\[\]|]", line) or line.startswith(("- ", "= ", "! ", "x ")):
             raise ValueError("neither a sentence nor `- kind: text [left|right] text`")
         yield Draft("sentence", line, None, kind="plain")
         return
     mark, kind, head, left, right, tail = match.groups()
-    fluent, other = head + left + tail, head + right + tail
-    if mark == "!":
-        yield Draft("labelled", fluent, other, Edit(len(head), left, right), label=0, kind=kind)
+    one, other = head + left + tail, head + right + tail
+    forth, back = Edit(len(head), left, right), Edit(len(head), right, left)
+    if mark == "-":
+        yield Draft("correction", other, one, back, kind=kind)
     elif mark == "=":
-        yield Draft("rewrite", fluent, other, Edit(len(head), left, right), kind=kind)
+        yield Draft("rewrite", one, other, forth, kind=kind)
     else:
-        yield Draft("correction", other, fluent, Edit(len(head), right, left), kind=kind)
+        yield Draft("labelled", one, other, forth, label=0, kind=kind)
+    if mark == "x":
+        yield Draft("labelled", other, one, back, label=0, kind=kind)

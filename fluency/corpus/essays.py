@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator
 from itertools import accumulate, chain
 from typing import Any
 
+from fluency.corpus.drafts import number_of
+
 SentenceEdit = tuple[int, int, str | None, str | None]  # start, end, correction (None: not given), kind
 
 _NO_END = "".join(rf"(?<!\b{its}\.)" for its in ("[A-HJ-Z]", "Dr", "Mr", "Ms", "St", "Mrs", "Prof"))  # J. Smith
@@ -89,11 +91,8 @@ def offset(name: str, value: Any) -> int:
     Raises:
         ValueError: it is none; the message begins with `name`.
     """
-    try:
-        number = -1.0 if isinstance(value, bool) or "_" in str(value) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = -1.0
-    if number < 0 or not number.is_integer():
+    number = number_of(value)
+    if number is None or number < 0 or not number.is_integer():
         raise ValueError(f"{name}: no offset; found {value!r}"[:200])
     return int(number)
 

@@ -1,6 +1,5 @@
 """What the labels of a corpus mean: 1 (fluent) or 0. What is not known stops the run; no label is guessed."""
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from fluency.corpus.drafts import is_blank
+from fluency.corpus.drafts import is_blank, number_of
 from fluency.utils.errors import UserError
 
 _MEANS = {
@@ -73,16 +72,11 @@ class Labels:
         return meaning
 
     def _meaning(self, column: str, value: Any) -> int | None:
-        key = _key(value)
-        if self.threshold is not None:
-            try:
-                return int(float(key) >= self.threshold)
-            except ValueError:
-                pass
-        else:
-            means = self.meant or _MEANS
-            if key in means:
-                return means[key]
+        key, number, means = _key(value), number_of(value), self.meant or _MEANS
+        if self.threshold is not None and number is not None:
+            return int(number >= self.threshold)
+        if self.threshold is None and key in means:
+            return means[key]
         raise UserError(
             f"{self.file}: {column}: nothing says what {value!r} means; give the source its "
             "labels: {LABEL: 0 or 1, ...} or, where it is a grade, threshold: NUMBER"
@@ -96,10 +90,7 @@ def says_label(value: Any) -> bool:
 
 def _key(label: Any) -> str:
     """A label in one spelling: `1` of 1.0 and `1`, `nonfluent` of `Non-fluent`, `true` of True."""
-    try:
-        number = float("nan" if isinstance(label, bool) else label)
-    except (ValueError, OverflowError):
-        number = math.nan
-    if math.isnan(number):
+    number = number_of(label)
+    if number is None:
         return re.sub(r"[\s_-]+", "", str(label).casefold())
     return f"{number:.0f}" if number.is_integer() else repr(number)

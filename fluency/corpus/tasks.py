@@ -73,13 +73,18 @@ def relation_of(column: str, task: Any, relations: Mapping[str, str], instructio
 
 
 def instructions_in(changes: Iterable[tuple[Any, Any]]) -> frozenset[str]:
-    """The prefixes that sources share and no target has, if most sources have one: instructions of the corpus."""
+    """The prefixes that sources share and no target has: instructions of the corpus.
+
+    Those in words of none that is known count if most sources have one.
+    """
     changes = [(before, after) for before, after in changes if isinstance(before, str) and isinstance(after, str)]
     found = Counter(match[1] for before, _ in changes if (match := _PREFIX.match(before)))
     targets = {match[1] for _, after in changes if (match := _PREFIX.match(after))}
-    common = {its for its, count in found.items() if count >= _FEWEST or _INSTRUCTION.fullmatch(its.strip())} - targets
-    enough = sum(found[its] for its in common) >= max(_FEWEST, len(changes) // 2 + 1)
-    return frozenset(common if enough else ())
+    known = {its for its in found if _INSTRUCTION.fullmatch(its.strip())} - targets
+    common = {its for its, count in found.items() if count >= _FEWEST} - targets | known
+    if sum(found[its] for its in common) >= max(_FEWEST, len(changes) // 2 + 1):
+        return frozenset(common)
+    return frozenset(known if sum(found[its] for its in known) >= _FEWEST else ())
 
 
 def without_instruction(before: str, after: str, task: Any, own: frozenset[str]) -> str:

@@ -177,6 +177,12 @@ def test_a_map_or_a_threshold_says_what_values_mean(tmp_path):
         labels(write_jsonl(tmp_path / "x.jsonl", 0), labels=meant)
 
 
+@pytest.mark.parametrize("value", ["1_0", "Infinity", "-inf", "nan?", "1e999", True])
+def test_what_is_no_number_reaches_no_threshold(tmp_path, value):
+    with pytest.raises(UserError, match=r"label: nothing says what .* means"):
+        labels(write_jsonl(tmp_path / "x.jsonl", value), threshold=2.5)
+
+
 def test_columns_of_any_name_are_read_by_a_map(tmp_path):
     record = {"src": "She go.", "hyp": "She goes.", "by": {"people": "bad"}, "label": 7}
     (tmp_path / "x.jsonl").write_text(json.dumps(record))
@@ -185,6 +191,15 @@ def test_columns_of_any_name_are_read_by_a_map(tmp_path):
     for ours in ("after", "kind", "split"):
         with pytest.raises(UserError, match=r"x\.jsonl: it has no column 'absent', which the source's columns name"):
             labels(tmp_path, columns=columns | {ours: "absent"})
+
+
+def test_a_label_in_a_list_of_records_counts_where_they_agree(tmp_path):
+    """As labelling tools have what each annotator says."""
+    said = [[{"label": 0}], [{"label": 1}, {"label": 1}], [{"label": 0}, {"label": 1}], []]
+    rows = ({"src": "She go.", "tgt": "She goes.", "annotations": its} for its in said)
+    (tmp_path / "x.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    unclear = [f"label: neither 0 nor 1; found {found}" for found in ("[0, 1]", "None")]
+    assert labels(tmp_path, columns={"label": "annotations.label"}) == [0, 1, *unclear]
 
 
 def test_a_label_beside_source_and_target_counts(tmp_path):

@@ -93,12 +93,20 @@ def test_an_instruction_that_asks_for_no_rewrite_is_of_a_correction(tmp_path, in
         [("A: she go.", "A: she goes.")] * 5,  # in the target too
         [("A: she go.", "She goes.")] * 2,  # too few
         [("A: she go.", "She goes.")] * 3 + [("she go.", "She goes.")] * 4,  # not most
+        [("Fix this: she go.", "She goes.")] * 2 + [("she go.", "She goes.")] * 4,  # known, and too few
+        [("Update: she go.", "Update: she goes.")] * 3,  # a command that is text
         [(None, "x"), (3, None)] * 3,
         [],
     ],
 )
 def test_a_prefix_of_fewer_or_of_targets_is_text(changes):
     assert instructions_in(changes) == frozenset()
+
+
+def test_known_instructions_may_stand_before_few_sources():
+    changes = [("Paraphrase this: she go.", "She goes.")] * 2 + [("Fix grammar: it go.", "It goes.")]
+    own = instructions_in([*changes, *[("Mary: she go.", "Mary she goes.")] * 3, *[("they goes.", "They go.")] * 40])
+    assert own == {"Paraphrase this", "Fix grammar"}
 
 
 def test_an_unknown_task_is_rejected_and_named_until_a_param_says_what_it_means(tmp_path):

@@ -186,6 +186,8 @@ def test_a_column_that_may_judge_the_edit_makes_no_correction_of_it(tmp_path, co
         ({"src": AFTER, "tgt": BEFORE, "meta": {"score": 0.1}}, "meta.score"),
         ({"src": AFTER, "tgt": BEFORE, "opinion": "bad"}, "opinion"),
         ({"src": AFTER, "tgt": BEFORE, "by": {"people": "Not acceptable"}}, "by.people"),
+        ({"src": AFTER, "tgt": BEFORE, "annotations": [{"label": 0}]}, "annotations.label"),
+        ({"src": AFTER, "tgt": BEFORE, "by": [{"at": 1}, {"said": {"choices": ["bad"]}}]}, "by.said.choices"),
     ],
 )
 def test_a_field_or_a_word_that_may_judge_makes_none_either(tmp_path, record, column):
