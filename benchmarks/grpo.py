@@ -2,7 +2,7 @@
 
 `python -m benchmarks.grpo` needs `make repro` and trl. A tiny language model writes what replaces a faulty part of a
 sentence. It first sees such replacements, so that it writes words; then TRL's GRPO pays it by the reward and by
-closeness alone, `STEPS` steps. Whatever pays it finds by trying, as any policy does.
+closeness alone, `STEPS` steps, with three seeds. Whatever pays it finds by trying, as any policy does.
 """
 
 import json
@@ -28,7 +28,7 @@ from fluency.utils.files import read_parquet, write_json
 
 MODEL, PAIRS, BASE = Path("models/fluency"), Path("data/pairs/train.parquet"), Path("models/base")
 RESULT = Path("benchmarks/grpo.json")
-STEPS, WARM_STEPS, GENERATIONS, A_STEP, PROMPTS, SEED = 200, 200, 8, 8, 64, 42
+STEPS, WARM_STEPS, GENERATIONS, A_STEP, PROMPTS, SEEDS = 200, 200, 8, 8, 64, (42, 43, 44)
 SHOWN = 10  # completions, and steps of a mean
 
 Reward = Callable[..., list[float]]
@@ -43,9 +43,11 @@ def main() -> None:
     rewards = {"ours": FluencyReward(scorer, part="part"), "likelihood": likelihood_of(scorer)}
     result: dict[str, Any] = {"steps": STEPS, "completions_a_step": A_STEP, "runs": {}}
     for name, reward in rewards.items():
-        result["runs"][name] = told(scorer, trained(warm, tokenizer, rows, reward))
-        write_json(RESULT, result)  # the next one takes minutes
-        print(name, json.dumps(result["runs"][name], indent=1, ensure_ascii=False))
+        for seed in SEEDS:
+            found = told(scorer, trained(warm, tokenizer, rows, reward, seed))
+            result["runs"].setdefault(name, {})[f"seed {seed}"] = found
+            write_json(RESULT, result)  # the next one takes minutes
+            print(name, seed, json.dumps(found, indent=1, ensure_ascii=False))
 
 
 def is_small(row: dict[str, Any]) -> bool:
@@ -64,7 +66,7 @@ def prompt_of(row: dict[str, Any]) -> str:
 
 def warmed(tokenizer: PreTrainedTokenizerBase, rows: Sequence[dict[str, Any]]) -> LlamaForCausalLM:
     """A new model that has seen some replacements, and knows little more than which words are often written."""
-    set_seed(SEED)
+    set_seed(SEEDS[0])
     model = LlamaForCausalLM(
         LlamaConfig(
             vocab_size=len(tokenizer), hidden_size=96, intermediate_size=256, num_hidden_layers=2,
@@ -72,7 +74,7 @@ def warmed(tokenizer: PreTrainedTokenizerBase, rows: Sequence[dict[str, Any]]) -
             bos_token_id=tokenizer.bos_token_id, pad_token_id=tokenizer.pad_token_id,
         )
     )  # fmt: skip
-    optimiser, rng = torch.optim.AdamW(model.parameters(), lr=3e-3), np.random.default_rng(SEED)
+    optimiser, rng = torch.optim.AdamW(model.parameters(), lr=3e-3), np.random.default_rng(SEEDS[0])
     for _ in trange(WARM_STEPS, desc="warming"):
         some = [rows[row] for row in rng.integers(len(rows), size=32)]
         asked = [tokenizer(prompt_of(row))["input_ids"] for row in some]
@@ -116,7 +118,11 @@ def changes_of(completions: Sequence[str], *, before: Sequence[str], part: Seque
 
 
 def trained(
-    warm: LlamaForCausalLM, tokenizer: PreTrainedTokenizerBase, rows: Sequence[dict[str, Any]], reward: Reward
+    warm: LlamaForCausalLM,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: Sequence[dict[str, Any]],
+    reward: Reward,
+    seed: int,
 ) -> list[list[dict[str, Any]]]:
     """By step, what was written for which part of which sentence, and what it earned."""
     steps: list[list[dict[str, Any]]] = []
@@ -127,14 +133,14 @@ def trained(
         steps.append([dict(zip(("before", "part", "written", "earned"), one, strict=True)) for one in its])
         return earned
 
-    chosen = [rows[row] for row in np.random.default_rng(SEED).choice(len(rows), PROMPTS, replace=False)]
+    chosen = [rows[row] for row in np.random.default_rng(seed).choice(len(rows), PROMPTS, replace=False)]
     columns = {"prompt": [prompt_of(row) for row in chosen]}
     columns |= {name: [row[key] for row in chosen] for name, key in (("before", "before"), ("part", "removed"))}
     with tempfile.TemporaryDirectory() as folder:
         arguments = GRPOConfig(
             folder, max_steps=STEPS, per_device_train_batch_size=A_STEP, num_generations=GENERATIONS,
             max_completion_length=8, learning_rate=1e-3, lr_scheduler_type="constant", reward_weights=[1.0, 0.2],
-            use_cpu=True, bf16=False, report_to="none", save_strategy="no", disable_tqdm=True, seed=SEED,
+            use_cpu=True, bf16=False, report_to="none", save_strategy="no", disable_tqdm=True, seed=seed,
         )  # fmt: skip
         GRPOTrainer(
             deepcopy(warm), [watched, close], args=arguments, train_dataset=Dataset.from_dict(columns),
@@ -165,13 +171,13 @@ def seen(scorer: FluencyScorer, steps: Sequence[Sequence[dict[str, Any]]]) -> di
         "copied": [before == after for before, after in changes],
         "deleted": [not its["written"].strip() for its in written],
     }
+    texts = [f"{old} -> {new}" + " (accepted)" * ok for (old, new), ok in zip(changes, accepted, strict=True)]
     return {
         "shares": {name: round(float(np.mean(its)), 3) for name, its in flags.items()},
         "distinct": len({its["written"] for its in written}),
         "words": round(float(np.mean([len(its["written"].split()) for its in written])), 2),
-        "completions": [
-            f"{change[0]} -> {change[1]}" + " (accepted)" * ok for change, ok in zip(changes, accepted, strict=True)
-        ][-SHOWN:],
+        "completions": texts[-SHOWN:],
+        "accepted": sorted({text for text, ok in zip(texts, accepted, strict=True) if ok}),
     }
 
 

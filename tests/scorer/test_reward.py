@@ -47,9 +47,19 @@ def test_a_completion_earns_its_score(scorer, form):
 def test_a_completion_may_replace_a_part(scorer):
     reward = FluencyReward(scorer, before="original_sentence", part="inappropriate_part")
     columns = {"original_sentence": SENTENCES, "inappropriate_part": ["sat", "cat", "a "]}
-    earned = reward(["rewrite"] * 3, ["sits", "dog", ""], **columns, occurrence=[None, 1, None])
-    after = ["the cat sits", "the cat saw the dog", "cat"]
+    earned = reward(["rewrite"] * 3, ["sits", "dog", "the"], **columns, occurrence=[None, 1, None])
+    after = ["the cat sits", "the cat saw the dog", "the cat"]
     assert earned == scorer.score_edits(zip(SENTENCES, after, strict=True)).tolist()
+
+
+@pytest.mark.parametrize("nothing", ["", " \n", "\u200b", "<think>Leave it out.</think>"])
+def test_to_delete_the_part_earns_the_floor(scorer, nothing):
+    """Or a policy learns to write nothing; the row at fault is still told."""
+    reward = FluencyReward(scorer, part="part", unscorable=-1.0)
+    columns = {"before": ["the cat sat", "the cat saw the cat", "a cat"], "part": ["sat", "cat", "dog"]}
+    earned, accepted = reward.judged([""] * 3, [nothing] * 3, **columns, occurrence=[None, 1, None])
+    assert earned == [-1.0, -1.0, None]
+    assert accepted == [False] * 3
 
 
 CALL = {"role": "assistant", "content": None, "tool_calls": [{"name": "look_up"}]}
