@@ -56,16 +56,17 @@ def _read_file(file: Path) -> Iterator[Challenge]:
         if not line.strip() or line.startswith("#"):
             continue
         try:
-            (draft,) = read_sample(line)
+            draft, *_ = read_sample(line)
         except ValueError as error:
             raise UserError(f"{file}: line {number}: {error}") from None
         if draft.after is None:
             raise UserError(f"{file}: line {number}: a sentence without an edit")
         forth, back = (draft.before, draft.after), (draft.after, draft.before)
         roles = {
-            "labelled": [("absurd", forth)],
-            "correction": [("mistake", back), ("repair", forth)],
-            "rewrite": [("keeping", forth), ("keeping", back)],
-        }[draft.relation]
+            "!": [("absurd", forth)],
+            "x": [("mistake", forth), ("mistake", back)],
+            "-": [("mistake", back), ("repair", forth)],
+            "=": [("keeping", forth), ("keeping", back)],
+        }[line[0]]
         for role, change in roles:
             yield Challenge(change, role, str(draft.kind))
