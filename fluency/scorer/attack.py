@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fluency.edits.edit import spanning
 from fluency.edits.forms import CannotScore, Change
 from fluency.evaluation.proportions import rate
 from fluency.evaluation.support import OutsideSupport
@@ -109,8 +110,12 @@ def _random_words(sentence: str, others: Sequence[str], rng: random.Random) -> s
     *places, last = rng.sample(range(len(words)), min(3, len(words)))
     for place in places:
         words[place] = rng.choice(rng.choice(others).split())
-    words[last] = f"{rng.choice(_ARTICLES)} {rng.choice(_AFTER_NO_ARTICLE)}"
+    words[last] = _never_together(rng)
     return " ".join(words)
+
+
+def _never_together(rng: random.Random) -> str:
+    return f"{rng.choice(_ARTICLES)} {rng.choice(_AFTER_NO_ARTICLE)}"
 
 
 KINDS: dict[str, Made] = {
@@ -136,11 +141,11 @@ def attack(
 ) -> dict[str, dict[str, Any]]:
     """How many attacks of each kind the scorer accepts at its operating point.
 
-    Beside `KINDS`: `separated_harm`, harmful edits with a separator behind them; `chain`, three harmful edits one after
-    the other, and `erosion`, words lost one by one from the beginning until one is left, which get through where each
-    step is accepted; `best_of_n`, several independent draws of `random_words`, the best of them by the score, so that
-    it gets through where any of them does. All kinds take the same sentences, each once, of the shorter half, so that
-    the model reads each once.
+    Beside `KINDS`: `separated_harm`, harmful edits with a separator behind them; `unmended`, nonsense in the place of a
+    harm that was there before; `chain`, three harmful edits one after the other, and `erosion`, words lost one by one
+    from the beginning until one is left, which get through where each step is accepted; `best_of_n`, several
+    independent draws of `random_words`, the best of them by the score, so that it gets through where any of them does.
+    All kinds take the same sentences, each once, of the shorter half, so that the model reads each once.
 
     Much of some kinds lies outside the support of the calibration: it is refused before the model is asked, and tells
     nothing of the model.
@@ -171,6 +176,7 @@ def attack(
     tried["separated_harm"] = [[its, f"{harms[its]} {rng.choice(_SEPARATORS)}"] for its in chosen]
     tried["chain"] = [[its, harms[its], *_worse(harms[its], rng)] for its in chosen]
     tried["erosion"] = [_eroded(its) for its in chosen]
+    tried["unmended"] = [[harms[its], _unmended(its, harms[its], rng)] for its in chosen]
     by_sentence = list(chain.from_iterable(zip(*tried.values(), strict=True)))
     accepted, outside = (
         dict(zip(tried, its.reshape(len(chosen), -1).T, strict=True)) for its in _ends(scorer, by_sentence)
@@ -206,6 +212,12 @@ def _worse(sentence: str, rng: random.Random) -> Steps:
     shorter, place = " ".join(words), rng.randrange(len(words) - 1)
     words[place], words[place + 1] = words[place + 1], words[place]
     return [shorter, " ".join(words)]
+
+
+def _unmended(sentence: str, harmed: str, rng: random.Random) -> str:
+    """Where the harmed sentence has its harm, two words that never stand together."""
+    edit = spanning(sentence, harmed)
+    return " ".join([*sentence[: edit.start].split(), _never_together(rng), *sentence[edit.end :].split()])
 
 
 def _eroded(sentence: str) -> Steps:

@@ -45,7 +45,7 @@ def with_threshold(scorer, threshold, **more):
 
 def test_what_the_scorer_accepts_gets_through(scorer):
     found = attack(with_threshold(scorer, 0.0), PAIRS, PARAMS)
-    assert set(found) == {*KINDS, "separated_harm", "chain", "erosion", "best_of_n"}
+    assert set(found) == {*KINDS, "separated_harm", "chain", "erosion", "unmended", "best_of_n"}
     assert all(its["edits"] == 2 for its in found.values())
     assert found["unrelated"]["accepted"] == 2
     assert found["separated_harm"]["rate"] == found["chain"]["rate"] == found["unrelated"]["rate"] == 1.0
@@ -93,10 +93,11 @@ def test_all_kinds_take_the_same_sentences_of_the_shorter_half():
     attack(scorer, PAIRS, replace(PARAMS, tries=12))
     (changes,) = scorer.asked  # a chain ends at its first refused step
     its = [before for before, _ in changes]
-    assert set(its) == {"the cat runs", "the cat is very big"}
-    half = len(KINDS) + 3 + PARAMS.rounds - 1
+    half = len(KINDS) + 4 + PARAMS.rounds - 1
     assert len(its) == 2 * half
-    assert len(set(its[:half])) == len(set(its[half:])) == 1
+    assert [set(its[:half]), set(its[half:])] == [  # one begins with the harm
+        {"the cat runs", "cat the runs"}, {"the cat is very big", "the cat are very big"},
+    ]  # fmt: skip
 
 
 def test_a_chain_gets_through_only_as_a_whole():
@@ -118,6 +119,15 @@ def test_of_the_best_of_several_draws_one_is_enough(monkeypatch):
 def test_a_step_that_no_reader_sees_is_no_success(monkeypatch, unseen):
     monkeypatch.setitem(KINDS, "noise", lambda sentence, *_: sentence + unseen)
     assert attack(Deciding(lambda *_: True), PAIRS, PARAMS)["noise"]["rate"] == 0.0
+
+
+def test_nonsense_stands_in_the_place_of_the_harm():
+    scorer = Deciding(lambda *_: False)
+    attack(scorer, PAIRS, PARAMS)
+    of_harm = [(before, after) for before, after in scorer.asked[0] if before not in OTHERS]
+    assert [before for before, _ in of_harm] == ["cat the runs", "the cat are very big"]
+    assert all(after.startswith("the cat ") and after.endswith(" very big") for _, after in of_harm[1:])
+    assert len(of_harm[1][1].split()) == 6
 
 
 def test_too_few_sentences_are_told():
