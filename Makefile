@@ -66,6 +66,7 @@ bench: .venv/installed ## Measure speed and memory against the alternatives
 	python -m benchmarks.monitor
 	python -m benchmarks.spread
 	python -m benchmarks.grpo
+	python -m benchmarks.unmended
 
 bench-gpu: .venv/installed ## The same for ModernBERT-large with random weights, on a GPU
 	dvc repro build_pairs fetch_model

@@ -56,17 +56,16 @@ def _read_file(file: Path) -> Iterator[Challenge]:
         if not line.strip() or line.startswith("#"):
             continue
         try:
-            draft, *_ = read_sample(line)
+            (draft,) = read_sample(line)
         except ValueError as error:
             raise UserError(f"{file}: line {number}: {error}") from None
         if draft.after is None:
             raise UserError(f"{file}: line {number}: a sentence without an edit")
         forth, back = (draft.before, draft.after), (draft.after, draft.before)
         roles = {
-            "!": [("absurd", forth)],
-            "x": [("mistake", forth), ("mistake", back)],
-            "-": [("mistake", back), ("repair", forth)],
-            "=": [("keeping", forth), ("keeping", back)],
-        }[line[0]]
+            "labelled": [("absurd", forth)],
+            "correction": [("mistake", back), ("repair", forth)],
+            "rewrite": [("keeping", forth), ("keeping", back)],
+        }[draft.relation]
         for role, change in roles:
             yield Challenge(change, role, str(draft.kind))

@@ -59,25 +59,22 @@ def _check(name: str, sentence: str) -> None:
 
 
 # The sample's own: a sentence a line, an edit as [left|right] (data/sample/README.md).
-_EDITED = re.compile(r"([-=!x]) (\w+): ([^\[\]|]*)\[([^\[\]|]*)\|([^\[\]|]*)\]([^\[\]|]*)")
+_EDITED = re.compile(r"([-=!]) (\w+): ([^\[\]|]*)\[([^\[\]|]*)\|([^\[\]|]*)\]([^\[\]|]*)")
 
 
 def read_sample(line: str) -> Iterator[Draft]:
     """A line of the sample."""
     match = _EDITED.fullmatch(line)
     if not match:
-        if re.search(r"[\[\]|]", line) or line.startswith(("- ", "= ", "! ", "x ")):
+        if re.search(r"[\[\]|]", line) or line.startswith(("- ", "= ", "! ")):
             raise ValueError("neither a sentence nor `- kind: text [left|right] text`")
         yield Draft("sentence", line, None, kind="plain")
         return
     mark, kind, head, left, right, tail = match.groups()
-    one, other = head + left + tail, head + right + tail
-    forth, back = Edit(len(head), left, right), Edit(len(head), right, left)
-    if mark == "-":
-        yield Draft("correction", other, one, back, kind=kind)
+    fluent, other = head + left + tail, head + right + tail
+    if mark == "!":
+        yield Draft("labelled", fluent, other, Edit(len(head), left, right), label=0, kind=kind)
     elif mark == "=":
-        yield Draft("rewrite", one, other, forth, kind=kind)
+        yield Draft("rewrite", fluent, other, Edit(len(head), left, right), kind=kind)
     else:
-        yield Draft("labelled", one, other, forth, label=0, kind=kind)
-    if mark == "x":
-        yield Draft("labelled", other, one, back, label=0, kind=kind)
+        yield Draft("correction", other, fluent, Edit(len(head), right, left), kind=kind)

@@ -11,18 +11,12 @@ from fluency.corpus.rows import Row
 from fluency.edits.edit import Edit, tokenize
 from fluency.sources.data import fetch_data
 
-
-def is_absurd(row) -> bool:
-    """Whether the right side may be anything."""
-    return row.relation == "labelled" and row.kind != "unmended"
-
-
 ITEMS = list(read_corpus(fetch_data("sample"), "sample"))
 ROWS = [item for item in ITEMS if isinstance(item, Row)]
 EDITED = [row for row in ROWS if row.relation != "sentence"]
-UNMENDED = [row for row in EDITED if row.kind == "unmended"]
-ABSURD = [row for row in EDITED if is_absurd(row)]
-WRITTEN = [row for row in EDITED if not is_absurd(row)]
+# edits that a writer might make; the right side of an absurd one may be anything
+WRITTEN = [row for row in EDITED if row.relation != "labelled"]
+ABSURD = [row for row in EDITED if row.relation == "labelled"]
 
 
 def fluent(row) -> str:
@@ -38,7 +32,6 @@ def test_it_is_as_large_as_it_says():
     assert len(set(sentences)) == len(sentences) >= 1000
     for rows in ([row for row in ROWS if row.relation != "labelled"], ABSURD):
         assert len({fluent(row) for row in rows}) == len(rows)
-    assert len({(row.before, row.after) for row in UNMENDED}) == len(UNMENDED)
     assert {(row.part, row.label) for row in ABSURD} == {("absurd", 0), ("long", 0)}
     parts = Counter(row.part for row in EDITED)
     assert parts["hand-written"] >= 400
@@ -46,13 +39,6 @@ def test_it_is_as_large_as_it_says():
     assert parts["long"] >= 900
     relations = Counter(row.relation for row in EDITED if row.part == "hand-written")
     assert 0.3 < relations["rewrite"] / relations.total() < 0.5
-
-
-def test_what_is_unmended_is_wrong_before_and_after():
-    known = {fluent(row) for row in ROWS if row.relation != "labelled"}
-    known |= {row.after for row in ROWS if row.relation == "rewrite"}
-    assert {row.label for row in UNMENDED} == {0}
-    assert not known & {sentence for row in UNMENDED for sentence in (row.before, row.after)}
 
 
 def test_long_sentences_are_long():
@@ -64,12 +50,12 @@ def test_long_sentences_are_long():
 
 def test_sentences_are_clean():
     for row in ROWS:
-        for sentence in filter(None, (row.before, None if is_absurd(row) else row.after)):
+        for sentence in filter(None, (row.before, row.after if row.relation != "labelled" else None)):
             assert re.sub("[éèó–]", "", sentence).isascii(), sentence
             assert sentence == " ".join(sentence.split()), sentence
             assert not re.search(r"\s[,.;:?!]", sentence), sentence
         # a headline, a caption or a chat needs no full stop
-        assert row.kind in ("register", "unmended") or re.search(r"[.?!]['\"]?$", fluent(row)), fluent(row)
+        assert row.kind == "register" or re.search(r"[.?!]['\"]?$", fluent(row)), fluent(row)
 
 
 def test_edits_are_minimal():
