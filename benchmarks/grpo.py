@@ -1,8 +1,8 @@
 """What a small policy learns to write when our reward is all that guides it, beside one that is guided by likelihood.
 
-`python -m benchmarks.grpo` needs `make repro` and trl. A tiny language model writes what replaces a faulty part of a
-sentence. It first sees such replacements, so that it writes words; then TRL's GRPO pays it by the reward and by
-closeness alone, `STEPS` steps, with three seeds. Whatever pays it finds by trying, as any policy does.
+`python -m benchmarks.grpo` needs `make repro` and trl. A tiny language model writes what replaces a part of a sentence,
+often a faulty one. It first sees such replacements, so that it writes words; then TRL's GRPO pays it by the reward and
+by closeness alone, `STEPS` steps, with three seeds. Whatever pays it finds by trying, as any policy does.
 """
 
 import json

@@ -2,10 +2,9 @@
 
 `python -m benchmarks.unmended` needs `make repro`. The edits are hand-written, in the form of the challenge set
 (`benchmarks/unmended/`): in a `!` line both alternatives are wrong, and in a `-` line the left one mends the right one.
-The sentences of `known.txt` are the sample's, of which training has seen most; those of `new.txt` are nowhere in it.
+The sentences of `known/` are the sample's, of which training has seen most; those of `new/` are nowhere in it.
 """
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +21,16 @@ NAMES = {"absurd": "from one mistake to another", "mistake": "mistakes", "repair
 def main() -> None:
     use_machine()
     scorer = FluencyScorer.load(MODEL, bf16=False)
-    result = {file.stem: accepted(scorer, file) for file in sorted(EDITS.glob("*.txt"))}
+    result = {name: accepted(scorer, EDITS / name) for name in ("known", "new")}
     write_json(RESULT, result)
     for name, its in result.items():
         for kind, found in its.items():
             print(f"{name:8} {kind:28} {found['accepted']:4} of {found['edits']:4} accepted, {found['rate']:.1%}")
 
 
-def accepted(scorer: FluencyScorer, file: Path) -> dict[str, Any]:
+def accepted(scorer: FluencyScorer, folder: Path) -> dict[str, Any]:
     """By what the edits do, how many are accepted at the operating point, and the share with its 95 % interval."""
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / file.name).write_bytes(file.read_bytes())
-        edits = read_challenge(Path(folder))
+    edits = read_challenge(folder)
     decided = scorer.decide([edit.change for edit in edits], errors="nan")
     its = {role: decided[[edit.role == role for edit in edits]] for role in NAMES}
     return {

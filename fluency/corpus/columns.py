@@ -26,9 +26,8 @@ _OF_SPLITS = re.compile(r"split|\b(?:sub)?set$|\b(?:partition|fold)$", re.IGNORE
 def fields_of(record: Record, depth: int = _DEPTH) -> list[str]:
     """The names of a record's columns, and of the fields of records in them or in lists: `translation.en`."""
     inner = ((name, its) for name, held in record.items() if depth > 1 for its in _records(held))
-    return list(
-        dict.fromkeys([*record, *(f"{name}.{field}" for name, its in inner for field in fields_of(its, depth - 1))])
-    )
+    fields = (f"{name}.{field}" for name, its in inner for field in fields_of(its, depth - 1))
+    return list(dict.fromkeys([*record, *fields]))  # the records of a list have the same ones
 
 
 def field_of(record: Record, name: str) -> Any:

@@ -15,6 +15,7 @@ _MEANS = {
     **dict.fromkeys(("0", "false", "unacceptable", "incorrect", "ungrammatical", "disfluent", "bad"), 0),
     **{f"{no}{word}": 0 for no in ("non", "not") for word in ("fluent", "acceptable", "correct", "grammatical")},
 }
+_BESIDE_LETTERS = re.compile(r"(?<=[^\W\d_])[\s_-]+|[\s_-]+(?=[^\W\d_])")  # beside digits they make another number
 _OF_YAML = {"true": ("yes", "on"), "false": ("no", "off")}  # `labels: {yes: 1}` arrives as `true: 1`
 
 
@@ -72,10 +73,10 @@ class Labels:
         return meaning
 
     def _meaning(self, column: str, value: Any) -> int | None:
-        key, number, means = _key(value), number_of(value), self.meant or _MEANS
-        if self.threshold is not None and number is not None:
-            return int(number >= self.threshold)
-        if self.threshold is None and key in means:
+        if self.threshold is not None:
+            if (grade := number_of(value)) is not None:
+                return int(grade >= self.threshold)
+        elif (key := _key(value)) in (means := self.meant or _MEANS):
             return means[key]
         raise UserError(
             f"{self.file}: {column}: nothing says what {value!r} means; give the source its "
@@ -92,5 +93,5 @@ def _key(label: Any) -> str:
     """A label in one spelling: `1` of 1.0 and `1`, `nonfluent` of `Non-fluent`, `true` of True."""
     number = number_of(label)
     if number is None:
-        return re.sub(r"[\s_-]+", "", str(label).casefold())
+        return _BESIDE_LETTERS.sub("", str(label).casefold())
     return f"{number:.0f}" if number.is_integer() else repr(number)

@@ -75,7 +75,7 @@ def relation_of(column: str, task: Any, relations: Mapping[str, str], instructio
 def instructions_in(changes: Iterable[tuple[Any, Any]]) -> frozenset[str]:
     """The prefixes that sources share and no target has: instructions of the corpus.
 
-    Those in words of none that is known count if most sources have one.
+    Known instructions count where a few sources have one, other prefixes only where most have.
     """
     changes = [(before, after) for before, after in changes if isinstance(before, str) and isinstance(after, str)]
     found = Counter(match[1] for before, _ in changes if (match := _PREFIX.match(before)))

@@ -217,7 +217,9 @@ def _worse(sentence: str, rng: random.Random) -> Steps:
 def _unmended(sentence: str, harmed: str, rng: random.Random) -> str:
     """Where the harmed sentence has its harm, two words that never stand together."""
     edit = spanning(sentence, harmed)
-    return " ".join([*sentence[: edit.start].split(), _never_together(rng), *sentence[edit.end :].split()])
+    tail = sentence[edit.end :]
+    gap = " " if tail[:1].isalnum() else ""  # none before a full stop
+    return " ".join(f"{sentence[: edit.start]} {_never_together(rng)}{gap}{tail}".split())
 
 
 def _eroded(sentence: str) -> Steps:

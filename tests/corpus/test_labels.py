@@ -177,6 +177,14 @@ def test_a_map_or_a_threshold_says_what_values_mean(tmp_path):
         labels(write_jsonl(tmp_path / "x.jsonl", 0), labels=meant)
 
 
+@pytest.mark.parametrize("value", ["1_", "- 1", "_0", "0 0"])
+def test_what_is_nearly_a_number_is_none(tmp_path, value):
+    with pytest.raises(UserError, match=r"label: nothing says what .* means"):
+        labels(write_jsonl(tmp_path / "x.jsonl", value))
+    with pytest.raises(UserError, match=r"label: nothing says what .* means"):
+        labels(write_jsonl(tmp_path / "x.jsonl", value), labels={"1": 1, "0": 0, "00": 0})
+
+
 @pytest.mark.parametrize("value", ["1_0", "Infinity", "-inf", "nan?", "1e999", True])
 def test_what_is_no_number_reaches_no_threshold(tmp_path, value):
     with pytest.raises(UserError, match=r"label: nothing says what .* means"):

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
@@ -11,7 +12,7 @@ import pytest
 from fluency import FluencyScorer
 from fluency.cli.commands import main
 from fluency.evaluation.support import Support
-from fluency.scorer.attack import KINDS, attack
+from fluency.scorer.attack import KINDS, _unmended, attack
 from fluency.scorer.params import AttackParams
 from fluency.utils.errors import UserError
 from stages.attack import main as run_stage
@@ -128,6 +129,19 @@ def test_nonsense_stands_in_the_place_of_the_harm():
     assert [before for before, _ in of_harm] == ["cat the runs", "the cat are very big"]
     assert all(after.startswith("the cat ") and after.endswith(" very big") for _, after in of_harm[1:])
     assert len(of_harm[1][1].split()) == 6
+
+
+@pytest.mark.parametrize(
+    ("sentence", "harmed", "after"),
+    [
+        ("He goes home.", "He goes homes.", r"He goes \w+ \w+\."),
+        ("He likes tea.", "He likes the tea.", r"He likes \w+ \w+ tea\."),
+        ("He likes the tea.", "He likes tea.", r"He likes \w+ \w+ tea\."),
+        ("Go home.", "home.", r"\w+ \w+ home\."),
+    ],
+)
+def test_nonsense_leaves_the_rest_as_it_is(sentence, harmed, after):
+    assert re.fullmatch(after, _unmended(sentence, harmed, random.Random(1)))
 
 
 def test_too_few_sentences_are_told():
