@@ -6,10 +6,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import hypothesis
 import pytest
+
+from tests.helpers.warm_python import warm_python
 
 ROOT = Path(__file__).parent.parent
 CORPORA = ROOT.parent / "shared" / "corpora"
@@ -31,8 +34,23 @@ os.environ |= {
 }
 for key in ("WANDB_API_KEY", "GEMINI_API_KEY", "OPENAI_API_KEY"):
     os.environ.pop(key, None)
+# where commands that a test waits for find their `python`; set for all workers by the process that starts them
+_WARM = "TESTS_WARM_PYTHON"
 hypothesis.settings.register_profile("untimed", deadline=None)  # other work on the machine is no failure
 hypothesis.settings.load_profile("untimed")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if _WARM not in os.environ:
+        warm = ExitStack()
+        os.environ[_WARM] = str(warm.enter_context(warm_python()))
+        warm.callback(os.environ.pop, _WARM)
+        config.add_cleanup(warm.close)
+
+
+def quick() -> dict[str, str]:
+    """An environment in which `python` starts at once; for commands that nobody kills."""
+    return {"PATH": f"{os.environ[_WARM]}{os.pathsep}{os.environ['PATH']}"}
 
 
 @pytest.fixture(scope="session")
@@ -118,7 +136,7 @@ class Project:
 
     def run(self, command: str, *, fails: bool = False, **environment: str) -> str:
         """Run a command in the project; returns what it printed. It has to succeed, or to fail where `fails`."""
-        process = self.start(command, **environment)
+        process = self.start(command, **(quick() | environment))
         printed, _ = process.communicate()
         assert (process.returncode != 0) == fails, f"{command} ended with {process.returncode}:\n{printed}"
         return printed
@@ -174,11 +192,15 @@ def trained(tmp_path_factory, tiny_params) -> Path:
 
 def _made_by_repro(folder: Path, overrides: dict[str, str]) -> Path:
     project = Project.new(folder / "project", overrides)
-    # `make` finds the environment of these tests, and finds it complete; git wants no link for a .gitignore
-    (project.folder / ".venv").mkdir()
-    for path in Path(sys.prefix).iterdir():
-        if path.name not in ("installed", ".gitignore"):
-            (project.folder / ".venv" / path.name).symlink_to(path)
+    # `make` finds the environment of these tests, and finds it complete
+    commands = project.folder / ".venv/bin"
+    commands.mkdir(parents=True)
+    linked = (path for folder in (sys.prefix, f"{sys.prefix}/bin") for path in Path(folder).iterdir())
+    for path in linked:
+        if path.name not in ("bin", "installed", ".gitignore", "activate", "python"):
+            (project.folder / ".venv" / path.relative_to(sys.prefix)).symlink_to(path)
+    (commands / "activate").write_text('PATH="$PWD/.venv/bin:$PATH"\n')
+    (commands / "python").symlink_to(Path(os.environ[_WARM], "python"))
     (project.folder / ".venv/installed").touch()
     project.run("make repro")
     project.commit("results")

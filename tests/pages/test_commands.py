@@ -6,6 +6,7 @@ import re
 import pytest
 import yaml
 
+from tests.conftest import quick
 from tests.helpers.documents import PAGES, run_session
 
 # What commands print, by how they start, where it says more than that they end well.
@@ -72,7 +73,7 @@ def s3():
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_commands_do_what_the_page_says(page, trained_project, s3):
-    printed = run_session(page, trained_project.folder, **s3)
+    printed = run_session(page, trained_project.folder, **quick(), **s3)
     for start, pattern in PRINTED.get(page.as_posix(), {}).items():
         found = next(output for command, output in printed.items() if re.match(rf"{re.escape(start)}(?!\w)", command))
         assert re.search(pattern, found), f"{start}:\n{found}"

@@ -16,7 +16,7 @@ from fluency.corpus.challenge import read_challenge
 from fluency.corpus.m2 import as_m2
 from fluency.metrics import point_metrics
 from fluency.utils.files import write_text
-from tests.conftest import CORPORA, ROOT
+from tests.conftest import CORPORA, ROOT, quick
 from tests.helpers.processes import wait_until
 
 
@@ -113,8 +113,9 @@ def test_a_run_is_followed_while_it_trains(new_project):
     figures, wanted = project.folder / "metrics/training.json", {"training", "validation"}
     figures.unlink(missing_ok=True)
     running = subprocess.Popen(
-        ["dvc", "repro", "-q"], cwd=project.folder, stderr=subprocess.DEVNULL, start_new_session=True
-    )
+        ["dvc", "repro", "-q"],
+        cwd=project.folder, env=os.environ | quick(), stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
     try:
         wait_until(lambda: figures.is_file() and read_json(project, "metrics/training.json").keys() == wanted, running)
         table = project.run("dvc exp show --csv")
