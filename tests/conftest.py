@@ -176,7 +176,7 @@ def new_project(tmp_path, tiny_params) -> Callable[..., Project]:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory, tiny_params) -> Path:
+def trained(tmp_path_factory, request) -> Path:
     """A folder with a project in which `make repro` has run, its results committed and pushed to `origin` beside it."""
     root = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
@@ -186,7 +186,7 @@ def trained(tmp_path_factory, tiny_params) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
             shutil.rmtree(root / "trained.part", ignore_errors=True)  # of a worker whose run failed
-            _made_by_repro(root / "trained.part", tiny_params).rename(folder)
+            _made_by_repro(root / "trained.part", request.getfixturevalue("tiny_params")).rename(folder)
     return folder
 
 

@@ -87,16 +87,22 @@ def program(page: Path) -> str:
     return "\n".join(block.text for block in blocks(page) if block.language == "python" and not _NEED.match(block.text))
 
 
+def typed(page: Path) -> list[Command]:
+    """The page's commands that need nothing, in order; its Python, as one program, is the last of them."""
+    shell_blocks = [block for block in blocks(page) if block.language == "sh"]
+    found = [command for block in shell_blocks for command in commands(block) if command.needs is None]
+    if python := program(page):
+        found.append(Command(f"python - <<'END'\n{python}\nEND", 0, None))
+    return found
+
+
 def run_session(page: Path, folder: Path, **environment: str) -> dict[str, str]:
     """Type the page's commands in one shell, in `folder`; returns what each printed, by its text without the comment.
 
-    The page's Python is run last. What is left in the background is ended.
+    What is left in the background is ended.
     """
-    shell_blocks = [block for block in blocks(page) if block.language == "sh"]
-    typed = [command for block in shell_blocks for command in commands(block) if command.needs is None]
-    if python := program(page):
-        typed.append(Command(f"python - <<'END'\n{python}\nEND", 0, None))
-    script = "".join(f"printf '{_MARK}'\n{{ {command.text}\n}} || exit 1\n" for command in typed)
+    session = typed(page)
+    script = "".join(f"printf '{_MARK}'\n{{ {command.text}\n}} || exit 1\n" for command in session)
     with TemporaryFile("w+", encoding="utf-8") as printed:
         shell = subprocess.Popen(
             ["bash", "-o", "pipefail", "-c", script], cwd=folder, env=os.environ | environment, start_new_session=True,
@@ -108,6 +114,6 @@ def run_session(page: Path, folder: Path, **environment: str) -> dict[str, str]:
         printed.seek(0)
         outputs = printed.read().split(_MARK)[1:]
     if failed:
-        last = typed[len(outputs) - 1]
+        last = session[len(outputs) - 1]
         raise AssertionError(f"{page}:{last.line}: {last.text} failed:\n{outputs[-1]}")
-    return {re.sub(r"\s+# .*", "", command.text): output for command, output in zip(typed, outputs, strict=True)}
+    return {re.sub(r"\s+# .*", "", command.text): output for command, output in zip(session, outputs, strict=True)}

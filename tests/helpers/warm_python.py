@@ -5,6 +5,7 @@ project itself is imported by each fork anew, as it is of a copy. A command is r
 would not be the same: with other options, or other settings that libraries read while they are imported.
 """
 
+import atexit
 import gc
 import importlib
 import json
@@ -149,5 +150,24 @@ def _run(argv: list[str], folder: str, environment: dict[str, str]) -> None:
     exec(compile(text, "<stdin>" if kind == "-" else "<string>", "exec"), main.__dict__)  # noqa: S102
 
 
+def _main(listening: socket.socket) -> None:
+    status = 1  # where an error is caught by nobody
+
+    def leave() -> None:
+        """End without freeing what was imported, object by object."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+    atexit.register(leave)  # before all others, so it is the last
+    command = _command(listening)
+    try:
+        _run(**command)
+        status = 0
+    except SystemExit as asked:
+        status = asked.code if isinstance(asked.code, int) else int(asked.code is not None)
+        raise
+
+
 if __name__ == "__main__":
-    _run(**_command(socket.socket(fileno=int(sys.argv[1]))))
+    _main(socket.socket(fileno=int(sys.argv[1])))
