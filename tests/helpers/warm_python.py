@@ -12,6 +12,7 @@ import json
 import os
 import runpy
 import select
+import shlex
 import signal
 import socket
 import subprocess
@@ -51,13 +52,9 @@ def warm_python() -> Iterator[Path]:
     """A folder with a command `python`, until the end of the context; nothing is imported before it is first called."""
     with TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listening:
         address, command = f"{folder}/socket", Path(folder, "python")
-        command.write_text(
-            f"#!{sys.executable} -SE\n"
-            f"import sys\n"
-            f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-            f"import warm_python\n"
-            f"warm_python.ask({address!r}, {_settings()!r})\n"
-        )
+        path = f"sys.path.insert(0, {str(Path(__file__).parent)!r})"
+        code = f"import sys; {path}; import warm_python; warm_python.ask({address!r}, {_settings()!r})"
+        command.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, "-PSE", "-c", code])} "$@"\n')
         command.chmod(0o755)
         listening.bind(address)
         listening.listen()
