@@ -48,7 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(warm.close)
 
 
-def quick() -> dict[str, str]:
+def warm_environment() -> dict[str, str]:
     """An environment in which `python` starts at once; for commands that nobody kills."""
     return {"PATH": f"{os.environ[_WARM]}{os.pathsep}{os.environ['PATH']}"}
 
@@ -136,7 +136,7 @@ class Project:
 
     def run(self, command: str, *, fails: bool = False, **environment: str) -> str:
         """Run a command in the project; returns what it printed. It has to succeed, or to fail where `fails`."""
-        process = self.start(command, **(quick() | environment))
+        process = self.start(command, **(warm_environment() | environment))
         printed, _ = process.communicate()
         assert (process.returncode != 0) == fails, f"{command} ended with {process.returncode}:\n{printed}"
         return printed

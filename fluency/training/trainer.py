@@ -201,10 +201,10 @@ def train(
             with written_aside(model_folder) as aside:
                 save(trainer.accelerator.unwrap_model(trainer.model), aside, weights)
         trainer.accelerator.wait_for_everyone()
+        # A group of CPU processes is left to their end: destroyed right after a barrier, it may wait for ever, for a
+        # thread of its own that waits for Python's lock to free what the barrier used.
         if plan.device == "cuda":
             trainer.accelerator.end_training()
-        # gloo's group is left to the end of the process: destroyed right after a barrier, it can wait for its own
-        # thread, which waits for Python's lock to free what the barrier used
     except Exception as error:
         raise explained(error, params, plan) from error
 

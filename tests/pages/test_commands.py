@@ -6,7 +6,7 @@ import re
 import pytest
 import yaml
 
-from tests.conftest import quick
+from tests.conftest import warm_environment
 from tests.helpers.documents import PAGES, run_session, typed
 
 # What commands print, by how they start, where it says more than that they end well.
@@ -77,7 +77,7 @@ _LONGEST_FIRST = sorted(PAGES, key=lambda page: -len(typed(page)))
 # each of four workers begins with a long one
 @pytest.mark.parametrize("page", [page for worker in range(4) for page in _LONGEST_FIRST[worker::4]], ids=str)
 def test_commands_do_what_the_page_says(page, trained_project, s3):
-    printed = run_session(page, trained_project.folder, **quick(), **s3)
+    printed = run_session(page, trained_project.folder, **warm_environment(), **s3)
     for start, pattern in PRINTED.get(page.as_posix(), {}).items():
         found = next(output for command, output in printed.items() if re.match(rf"{re.escape(start)}(?!\w)", command))
         assert re.search(pattern, found), f"{start}:\n{found}"

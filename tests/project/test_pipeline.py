@@ -16,7 +16,7 @@ from fluency.corpus.challenge import read_challenge
 from fluency.corpus.m2 import as_m2
 from fluency.metrics import point_metrics
 from fluency.utils.files import write_text
-from tests.conftest import CORPORA, ROOT, quick
+from tests.conftest import CORPORA, ROOT, warm_environment
 from tests.helpers.processes import wait_until
 
 
@@ -114,7 +114,7 @@ def test_a_run_is_followed_while_it_trains(new_project):
     figures.unlink(missing_ok=True)
     running = subprocess.Popen(
         ["dvc", "repro", "-q"],
-        cwd=project.folder, env=os.environ | quick(), stderr=subprocess.DEVNULL, start_new_session=True,
+        cwd=project.folder, env=os.environ | warm_environment(), stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     try:
         wait_until(lambda: figures.is_file() and read_json(project, "metrics/training.json").keys() == wanted, running)

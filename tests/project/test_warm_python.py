@@ -1,4 +1,4 @@
-"""The tests' quick `python` does what an ordinary one does, but for the time that it takes."""
+"""The tests' warm `python` does what an ordinary one does, but for the time that it takes."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ import sys
 import psutil
 import pytest
 
-from tests.conftest import quick
+from tests.conftest import warm_environment
 from tests.helpers.processes import wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it is an ordinary python")
@@ -37,21 +37,21 @@ def run(command: str, folder, **environment: str) -> tuple[int, str, str]:
 )
 def test_a_command_does_the_same(tmp_path, command):
     (tmp_path / "told.py").write_text(f"{TELL}; print(__file__)\n" if "-m" in command else TELL)
-    code, printed, errors = run(command, tmp_path, **quick())
+    code, printed, errors = run(command, tmp_path, **warm_environment())
     assert (code, printed, errors) == run(command, tmp_path)
     assert code != 0 or printed
 
 
 def test_libraries_are_there_already_unless_they_would_be_others(tmp_path):
     command = "python -c \"import sys; print('torch' in sys.modules)\""
-    assert run(command, tmp_path, **quick()) == (0, "True\n", "")
-    assert run(command, tmp_path, HF_HOME="elsewhere", **quick()) == (0, "False\n", "")
+    assert run(command, tmp_path, **warm_environment()) == (0, "True\n", "")
+    assert run(command, tmp_path, HF_HOME="elsewhere", **warm_environment()) == (0, "False\n", "")
 
 
 def test_what_is_killed_is_gone(tmp_path):
     code = "import os, pathlib, time; pathlib.Path('part').write_text(str(os.getpid())); "
     code += "os.rename('part', 'pid'); time.sleep(600)"
-    asked = subprocess.Popen(["python", "-c", code], cwd=tmp_path, env=os.environ | quick())
+    asked = subprocess.Popen(["python", "-c", code], cwd=tmp_path, env=os.environ | warm_environment())
     wait_until((tmp_path / "pid").exists, asked)
     process = psutil.Process(int((tmp_path / "pid").read_text()))
     assert process.pid != asked.pid
