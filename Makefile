@@ -70,7 +70,7 @@ bench: .venv/installed ## Measure speed and memory against the alternatives
 
 bench-gpu: .venv/installed ## The same for ModernBERT-large with random weights, on a GPU
 	dvc repro build_pairs fetch_model
-	python -m benchmarks.training --modernbert large
+	python -m benchmarks.training --modernbert large --rounds 3
 
 reference: .venv/installed ## Run the reference recipe: ModernBERT-large on the hub's data, 4 GPUs
 	dvc exp run -S data.source=hub:timonziegenbein/fluency-agumented-edits \

@@ -74,7 +74,7 @@ def rank(way: str, folders: Sequence[Path], process: int, processes: int, gate: 
     own, start = psutil.Process().memory_full_info().uss, time.perf_counter()
     rows, lengths, edits = WAYS[way](*folders)
     sampler = GlobalBatchSampler(
-        lengths, edits, batch=BATCH // processes, global_batch=BATCH, seed=42, process=process, processes=processes
+        lengths, edits, batch=BATCH // processes, batches=processes, seed=42, process=process, processes=processes
     )
     batches: Iterator[Any] = (collate([rows[row] for row in batch], 0) for batch in sampler)
     next(batches)

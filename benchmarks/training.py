@@ -3,18 +3,20 @@
 `make bench` measures MiniLM as a cross-encoder on the pairs of the pipeline (`make repro` makes them), and a small
 ModernBERT with random weights, whose pairs can also be packed without padding; `make bench-gpu` measures a
 ModernBERT-large, for a machine with a GPU. The ways take turns, whole optimiser steps each, and the median of the
-rounds counts. Dynamic padding and ours then train on, until their validation losses compare.
+rounds counts. With MiniLM, dynamic padding and ours then train on, until their validation losses compare.
 """
 
 import argparse
+import gc
 import platform
 import random
 import statistics
-import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import count, cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,7 @@ from fluency.sources.model import fetch_model
 from fluency.training.gpu_steps import StepGraphs, compile_layers
 from fluency.training.new_model import new_cross_encoder
 from fluency.training.objective import mean_loss
-from fluency.training.sampler import GlobalBatchSampler
+from fluency.training.sampler import GlobalBatchSampler, TokenBatchSampler
 from fluency.utils.files import read_parquet, write_json
 
 PAIRS, RESULTS = Path("data/pairs"), Path("benchmarks")
@@ -54,10 +56,12 @@ class Way:
     Attributes:
         lengths: what it pads to; none: our step of 8.
         grouped: whether pairs of similar length make a batch.
+        batch: pairs of a batch.
+        tokens: instead, tokens of a batch with their padding.
         cuda_graphs: whether its steps run as CUDA graphs.
         compiled: whether the model's layers are compiled.
         packed: whether pairs are packed instead of padded.
-        joined: how many pairs of the corpus make a long one.
+        filled: tokens to which pairs are filled up with those that come next in the corpus.
     """
 
     steps: int
@@ -67,18 +71,19 @@ class Way:
     optim: str
     bf16: bool
     batch: int = 8
+    tokens: int | None = None
     cuda_graphs: bool = False
     compiled: bool = False
     packed: bool = False
-    joined: int = 1
+    filled: int = 0
 
 
 def ways(*, gpu: bool, modernbert: bool) -> dict[str, Way]:
     """What is compared. On GPUs all compute in bfloat16, as the reference does; a ModernBERT can take packed pairs."""
     exact = range(1, 513)
     reference = Way(20 if gpu else 2, [512], False, 0.1, "adamw_torch", gpu)
-    script = Way(40, exact, False, 0.1, "adamw_torch_fused", gpu)
-    plain = Way(40, (), True, 0.0, "adamw_torch_fused", gpu)
+    script = Way(20 if gpu else 40, exact, False, 0.1, "adamw_torch_fused", gpu)
+    plain = replace(script, lengths=(), grouped=True, dropout=0.0)
     packed = replace(plain, packed=True)
     found = {"padded to 512": reference, "dynamic padding": script}
     if not gpu and modernbert:
@@ -86,15 +91,16 @@ def ways(*, gpu: bool, modernbert: bool) -> dict[str, Way]:
         return found | {f"{name}, batch 64": replace(found[name], batch=64, steps=10) for name in ("ours", "packed")}
     if not gpu:
         return found | {"ours": plain, "ours, bf16": replace(plain, lengths=STATIC_LENGTHS, bf16=True)}
-    ours = replace(plain, lengths=STATIC_LENGTHS, cuda_graphs=True)
-    compiled = replace(ours, compiled=True)
-    found |= {"ours": ours, "ours without CUDA graphs": plain, "ours, compiled": compiled, "packed": packed}
-    large = {
-        f"{name}, batch {batch}": replace(way, batch=batch, steps=10)
-        for batch in (64, 256)
-        for name, way in {"ours": ours, "ours, compiled": compiled, "packed": packed}.items()
+    ours = replace(plain, steps=40, lengths=STATIC_LENGTHS, cuda_graphs=True)
+    large = {"tokens": 32768, "steps": 10}
+    compiled = replace(ours, compiled=True, **large)
+    return found | {
+        "ours": ours,
+        "packed": packed,
+        "ours, compiled, 32768 tokens": compiled,
+        "ours, compiled, 32768 tokens, 128 a pair": replace(compiled, filled=127),  # and one of padding
+        "packed, 32768 tokens": replace(packed, **large),
     }
-    return found | large | {"ours, compiled, batch 256, long pairs": replace(compiled, batch=256, steps=10, joined=4)}
 
 
 class Data:
@@ -114,16 +120,18 @@ class Data:
         self.pad = pad_token_id
 
     def batches(self, way: Way) -> Iterator[Batch]:
-        rows = [joined(self.rows[start : start + way.joined]) for start in range(len(self.rows) - way.joined + 1)]
-        order = random.Random(1).sample(range(len(rows)), len(rows))
+        rows = [filled(self.rows, row, way.filled) for row in range(len(self.rows))] if way.filled else self.rows
         if way.grouped:
             lengths = [len(row["input_ids"]) for row in rows]
-            edits = self.edits[: len(rows)]
-            batches = GlobalBatchSampler(lengths, edits, batch=way.batch, global_batch=way.batch, seed=1)
-            order = [row for batch in batches for row in batch]
-        while True:
-            for start in range(0, len(order) - way.batch + 1, way.batch):
-                yield self.batch([rows[row] for row in order[start : start + way.batch]], way)
+            if way.tokens:
+                epoch = list(TokenBatchSampler(lengths, self.edits, tokens=way.tokens, batches=1, seed=1))
+            else:
+                epoch = list(GlobalBatchSampler(lengths, self.edits, batch=way.batch, batches=1, seed=1))
+        else:
+            order = random.Random(1).sample(range(len(rows)), len(rows))
+            epoch = [order[start : start + way.batch] for start in range(0, len(order) - way.batch + 1, way.batch)]
+        for batch in cycle(epoch):
+            yield self.batch([rows[row] for row in batch], way)
 
     def batch(self, rows: Sequence[Item], way: Way) -> Batch:
         return pack(rows) if way.packed else collate(rows, self.pad, lengths=way.lengths)
@@ -133,7 +141,8 @@ class Run:
     """One way, with a model and an optimiser of its own."""
 
     def __init__(self, way: Way, model: PreTrainedModel, data: Data, device: str) -> None:
-        self.way, self.model, self.device, self.batches = way, model.to(device).train(), device, data.batches(way)
+        self.way, self.model, self.device, self.data = way, model.to(device).train(), device, data
+        self.batches = data.batches(way)
         if way.compiled:
             compile_layers(model)
         self.step = StepGraphs(self.gradients, model.parameters()) if way.cuda_graphs else self.gradients
@@ -159,10 +168,31 @@ class Run:
         with torch.autocast(self.device, torch.bfloat16, enabled=self.way.bf16):
             return packed_logits(self.model, **inputs) if self.way.packed else self.model(**inputs).logits
 
-    def steps(self) -> tuple[float, int]:
-        """Take the way's steps; returns seconds and the floating point operations of their matrix products."""
+    def warm_up(self) -> None:
+        """Take a turn; CUDA graphs then two steps of each shape, so that none is compiled or recorded later."""
+        self.steps()
+        seen: Counter[torch.Size] = Counter()
+        epoch = islice(self.data.batches(self.way), len(self.data.rows) // self.way.batch)  # or several
+        for batch in epoch if self.way.cuda_graphs else ():
+            shape = batch["input_ids"].shape
+            if seen[shape] < 2:
+                self._take([batch])
+            seen[shape] += 1
+
+    def steps(self) -> tuple[float, int, int, int]:
+        """Take a turn.
+
+        Returns:
+            Seconds, pairs, tokens without padding, and floating point operations of matrix products.
+        """
         batches = [next(self.batches) for _ in range(self.way.steps)]
         start = time.perf_counter()
+        self._take(batches)
+        seconds = time.perf_counter() - start
+        pairs = sum(len(batch["labels"]) for batch in batches)
+        return seconds, pairs, sum(map(tokens, batches)), sum(self._flops(batch) for batch in batches)
+
+    def _take(self, batches: Sequence[Batch]) -> None:
         for batch in batches:
             self.step(batch)
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -170,7 +200,6 @@ class Run:
             self.optimizer.zero_grad()
         wait(self.device)
         self.taken += len(batches)
-        return time.perf_counter() - start, sum(self._flops(batch) for batch in batches)
 
     def _flops(self, batch: Batch) -> int:
         shape = tuple(batch["input_ids"].shape)
@@ -190,49 +219,54 @@ class Run:
         for start in range(0, len(rows), 32):
             batch = self._here(data.batch(rows[start : start + 32], replace(self.way, lengths=())))
             labels = batch.pop("labels")
-            with torch.compiler.set_stance("force_eager"):
-                total += float(mean_loss({"logits": self._logits(batch)}, labels)) * len(labels)
+            total += float(mean_loss({"logits": self._logits(batch)}, labels)) * len(labels)
         return total / len(rows)
 
 
-def joined(rows: Sequence[Item]) -> Item:
-    """Pairs one behind the other, as one pair."""
-    whole = {name: [token for row in rows for token in row[name]] for name in ("input_ids", "attention_mask")}
-    return whole | {"labels": rows[0]["labels"]}
+def tokens(batch: Batch) -> int:
+    """Tokens of a batch that are no padding."""
+    return int(batch["attention_mask"].sum()) if "attention_mask" in batch else batch["input_ids"].numel()
+
+
+def filled(rows: Sequence[Item], row: int, tokens: int) -> Item:
+    """A pair with so many tokens: its own, and those of the pairs that come next."""
+    ids = islice((token for place in count(row) for token in rows[place % len(rows)]["input_ids"]), tokens)
+    return {"input_ids": list(ids), "attention_mask": [1] * tokens, "labels": rows[row]["labels"]}
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Medians over the rounds; memory in GiB, None on a CPU."""
+    """Medians over the rounds, tokens without padding; memory in GiB, None on a CPU."""
 
     pairs_per_second: float
+    tokens_per_second: float
     flops_per_second: float
-    steps: int
-    loss: float
     memory: float | None
 
 
-def measure(runs: dict[str, Run], validation: Data, rounds: int, loss_steps: int) -> dict[str, Measured]:
-    """Let the runs take turns for so many rounds, after one that warms up; `FURTHER` train on to `loss_steps`."""
+def measure(runs: dict[str, Run], rounds: int) -> dict[str, Measured]:
+    """Let the runs take turns for so many rounds, after they have warmed up."""
     cuda = torch.cuda.is_available()
     if cuda:
         torch.cuda.reset_peak_memory_stats()
-    turns = trange(rounds + 1, desc=", ".join(runs))
-    taken = [{name: run.steps() for name, run in runs.items()} for _ in turns][1:]
+    for run in runs.values():
+        run.warm_up()
+    turns = [{name: run.steps() for name, run in runs.items()} for _ in trange(rounds, desc=", ".join(runs))]
     memory = round(torch.cuda.max_memory_allocated() / 2**30, 2) if cuda else None
-    for name in filter(runs.__contains__, FURTHER):
-        while runs[name].taken < loss_steps:
-            runs[name].steps()
     return {
         name: Measured(
-            statistics.median(run.way.steps * run.way.batch / turn[name][0] for turn in taken),
-            statistics.median(turn[name][1] / turn[name][0] for turn in taken),
-            run.taken,
-            round(run.validation_loss(validation), 4),
+            *(statistics.median(turn[name][what] / turn[name][0] for turn in turns) for what in (1, 2, 3)),
             memory,
         )
         for name, run in runs.items()
     }
+
+
+def loss_after(run: Run, steps: int, validation: Data) -> dict[str, float]:
+    """Train on to so many steps; how many they were, and the validation loss then."""
+    while run.taken < steps:
+        run.steps()
+    return {"steps": run.taken, "loss": round(run.validation_loss(validation), 4)}
 
 
 def matrix_peak(device: str, dtype: torch.dtype) -> float:
@@ -258,16 +292,6 @@ def device_name(device: str) -> str:
     return f"{(names or [platform.processor()])[0]}, {torch.backends.cpu.get_cpu_capability()}"
 
 
-def import_seconds() -> float:
-    """Seconds until a new process has all that training needs; the best of three."""
-    taken = []
-    for _ in range(3):
-        start = time.perf_counter()
-        subprocess.run([sys.executable, "-c", "import fluency.training.trainer"], check=True)
-        taken.append(time.perf_counter() - start)
-    return round(min(taken), 1)
-
-
 def wait(device: str) -> None:
     if device == "cuda":
         torch.cuda.synchronize()
@@ -286,9 +310,7 @@ def main() -> None:
     device, threads = device_at_hand(), use_machine()
     base = fetch_model(*MINILM).root
     tokenizer = load_tokenizer(base)
-    start = time.perf_counter()
     train, validation = (Data(split, tokenizer.pad_token_id, tokenizer) for split in ("train", "validation"))
-    tokenised = time.perf_counter() - start
 
     def model(way: Way) -> PreTrainedModel:
         torch.manual_seed(1)
@@ -300,12 +322,16 @@ def main() -> None:
         return new_cross_encoder(base, tokenizer.pad_token_id, way.dropout)
 
     compared = ways(gpu=device.type == "cuda", modernbert=shape is not None)
-    # one after the other where memory counts, in turns where other work on the machine would favour one
-    turns = [[name] for name in compared] if device.type == "cuda" else [list(compared)]
     measured: dict[str, Measured] = {}
-    for names in turns:
-        measured |= measure({name: Run(compared[name], model(compared[name]), train, device.type) for name in names},
-                            validation, chosen.rounds, chosen.loss_steps)  # fmt: skip
+    losses: dict[str, dict[str, float]] = {}
+    # one after the other where memory counts, in turns where other work on the machine would favour one
+    for names in [[name] for name in compared] if device.type == "cuda" else [list(compared)]:
+        runs = {name: Run(compared[name], model(compared[name]), train, device.type) for name in names}
+        measured |= measure(runs, chosen.rounds)
+        if not shape:  # what random weights have learnt by then says nothing
+            losses |= {name: loss_after(runs[name], chosen.loss_steps, validation) for name in FURTHER if name in runs}
+        del runs
+        gc.collect()  # a run and its graphs hold each other, and memory is counted
     peak = {str(dtype): matrix_peak(device.type, dtype) for dtype in (torch.float32, torch.bfloat16)}
     speed = {name: found.pairs_per_second for name, found in measured.items()}
     share = {
@@ -320,21 +346,24 @@ def main() -> None:
         "corpus": ", ".join(sorted(train.corpora)),
         "pairs": len(train.rows),
         "tokens_per_pair": round(statistics.mean(len(row["input_ids"]) for row in train.rows), 1),
-        "start_seconds": {"import": import_seconds(), "tokenise": round(tokenised, 1)},
         "matrix_peak_gflops": {name.removeprefix("torch."): round(value / 1e9) for name, value in peak.items()},
+        "rounds": chosen.rounds,
         "pairs_per_second": {name: round(value, 1) for name, value in speed.items()},
+        "tokens_per_second": {name: round(found.tokens_per_second) for name, found in measured.items()},
         "ours_times": {name: round(speed["ours"] / value, 1) for name, value in speed.items() if name != "ours"},
         "gflops": {name: round(found.flops_per_second / 1e9) for name, found in measured.items()},
         "share_of_matrix_peak": {name: round(value, 3) for name, value in share.items()},
-        "validation_loss": {name: {"steps": found.steps, "loss": found.loss} for name, found in measured.items()},
+        "validation_loss": losses,
         "peak_memory_gib": {name: found.memory for name, found in measured.items() if found.memory},
     }
     write_json(RESULTS / (f"modernbert_{shape}.json" if shape else "training.json"), result)
     for name, found in measured.items():
         print(
-            f"{name:28} {speed[name]:8.1f} pairs/s   ours is {speed['ours'] / speed[name]:5.1f} x   "
-            f"{share[name]:5.1%} of the matrix peak   loss {found.loss:.4f} after {found.steps} steps"
+            f"{name:42} {speed[name]:8.1f} pairs/s, {found.tokens_per_second:8.0f} tokens/s   "
+            f"ours is {speed['ours'] / speed[name]:5.1f} x   {share[name]:5.1%} of the matrix peak"
         )
+    for name, found in losses.items():
+        print(f"{name:42} validation loss {found['loss']:.4f} after {found['steps']} steps")
 
 
 if __name__ == "__main__":

@@ -118,10 +118,16 @@ def padded_length(length: int, lengths: Sequence[int] = ()) -> int:
 def collate(items: Sequence[Item], pad_token_id: int, *, lengths: Sequence[int] = ()) -> dict[str, torch.Tensor]:
     """Pad tokenised pairs to the longest of them, or to the next of `lengths` (ascending).
 
+    With `lengths` there is always some padding: transformers leaves out a mask that hides nothing, and a model without
+    a mask would be compiled, or recorded as a CUDA graph, as another one.
+
     Returns:
         Tensors of shape [pairs, length] (`labels`: [pairs]), by the names in `items`.
     """
-    length = padded_length(max(len(item["input_ids"]) for item in items), lengths)
+    counts = [len(item["input_ids"]) for item in items]
+    length = padded_length(max(counts), lengths)
+    if lengths and min(counts) == length:
+        length = padded_length(length + 1, lengths)
     batch = {}
     for name in items[0]:
         if name == "labels":

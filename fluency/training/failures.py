@@ -51,7 +51,12 @@ def explained(error: Exception, params: TrainParams, plan: Plan) -> Exception:
 
 def _less_memory(params: TrainParams, plan: Plan) -> str:
     remedies, share = [], params.per_device_train_batch_size * params.gradient_accumulation_steps
-    if smaller := [size for size in range(1, plan.batch // 2 + 1) if share % size == 0]:
+    if plan.unit == "tokens":
+        remedies.append(
+            f"set train.per_device_train_batch_tokens={plan.batch // 2} and "
+            f"train.gradient_accumulation_steps={params.gradient_accumulation_steps * 2}"
+        )
+    elif smaller := [size for size in range(1, plan.batch // 2 + 1) if share % size == 0]:
         remedies.append(
             f"set train.per_device_train_batch_size={smaller[-1]} and "
             f"train.gradient_accumulation_steps={share // smaller[-1]} (a step remains {plan.global_batch} pairs)"

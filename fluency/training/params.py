@@ -16,6 +16,7 @@ class TrainParams:
     num_processes: int
     accelerate_config: str | None
     per_device_train_batch_size: int
+    per_device_train_batch_tokens: int | None
     per_device_eval_batch_size: int
     gradient_accumulation_steps: int
     num_train_epochs: float
@@ -44,7 +45,7 @@ class TrainParams:
             "num_train_epochs learning_rate max_grad_norm ddp_timeout"
         ).split():
             require(getattr(self, key) > 0, f"train.{key}: must be above 0")
-        for key in ("eval_steps", "early_stopping_patience"):
+        for key in ("per_device_train_batch_tokens", "eval_steps", "early_stopping_patience"):
             value = getattr(self, key)
             require(value is None or value > 0, f"train.{key}: must be above 0, or null for none")
         require(self.dataloader_num_workers >= 0, "train.dataloader_num_workers: must be 0 or more")
@@ -84,4 +85,4 @@ class EditHeadParams:
         """The recipe of `train` with what the head has of its own, in float32: the head is too small for less."""
         own = {name: value for name, value in asdict(self).items() if hasattr(train, name)}
         batch = self.per_device_train_batch_size  # enough memory for this is enough for evaluation
-        return replace(train, **own, per_device_eval_batch_size=batch, bf16=False)
+        return replace(train, **own, per_device_train_batch_tokens=None, per_device_eval_batch_size=batch, bf16=False)

@@ -34,14 +34,15 @@ class Devices:
 
 @dataclass(frozen=True)
 class Plan:
-    """What runs: `processes` x `batch` x `accumulation` pairs make one optimiser step.
+    """What runs: `processes` x `batch` x `accumulation` pairs, or tokens, make one optimiser step.
 
     Attributes:
         device: `cuda` or `cpu`.
         bf16: whether matrix products run in bfloat16 (autocast).
         machines: machines, each with as many processes.
         processes: processes over all machines.
-        batch: pairs of one process at a time.
+        batch: pairs of one process at a time, or tokens.
+        unit: which of them, `pairs` or `tokens`.
         accumulation: batches of one process in an optimiser step.
         sharded: as in `Devices`.
         cuda_graphs: whether steps run as CUDA graphs.
@@ -52,13 +53,14 @@ class Plan:
     machines: int
     processes: int
     batch: int
+    unit: str
     accumulation: int
     sharded: bool
     cuda_graphs: bool
 
     @property
     def global_batch(self) -> int:
-        """Pairs of one optimiser step."""
+        """Pairs, or tokens, of one optimiser step."""
         return self.processes * self.batch * self.accumulation
 
     def to_json(self) -> str:
@@ -70,7 +72,8 @@ class Plan:
         if self.machines > 1:
             where += f" on {self.machines} machines"
         return (
-            f"{where} x {self.batch} pairs x {self.accumulation} accumulated = {self.global_batch} pairs a step, "
+            f"{where} x {self.batch} {self.unit} x {self.accumulation} accumulated = "
+            f"{self.global_batch} {self.unit} a step, "
             f"{'bf16' if self.bf16 else 'float32'}{', sharded' if self.sharded else ''}"
             f"{', CUDA graphs' if self.cuda_graphs else ''}"
         )
@@ -80,17 +83,19 @@ def plan_for(params: TrainParams, devices: Devices) -> Plan:
     """Share the params' global batch out among the devices; fewer devices accumulate more batches.
 
     At most `train.num_processes` devices are used. The batch of a process shrinks only where the share of a process
-    is no multiple of it.
+    is no multiple of it. A batch of so many tokens stays whole.
 
     Raises:
         UserError: the global batch does not divide; the nearest choices are named.
     """
-    pairs_per_process = params.per_device_train_batch_size * params.gradient_accumulation_steps
-    global_batch = params.num_processes * pairs_per_process
+    tokens = params.per_device_train_batch_tokens
+    wanted_batch = 1 if tokens else params.per_device_train_batch_size
+    a_process = wanted_batch * params.gradient_accumulation_steps
+    global_batch, parts = params.num_processes * a_process, "batches" if tokens else "pairs"
 
     def divides(wanted: int) -> bool:
         used = min(wanted, devices.count)
-        return wanted * pairs_per_process % used == 0 and used % devices.machines == 0
+        return wanted * a_process % used == 0 and used % devices.machines == 0
 
     processes = min(params.num_processes, devices.count)
     if not divides(params.num_processes):
@@ -100,20 +105,21 @@ def plan_for(params: TrainParams, devices: Devices) -> Plan:
         )[:2]
         fewer = [n for n in range(devices.machines, processes, devices.machines) if global_batch % n == 0]
         raise UserError(
-            f"train.num_processes: {params.num_processes} x {params.per_device_train_batch_size} x "
-            f"{params.gradient_accumulation_steps} = {global_batch} pairs a step do not divide among {processes} "
+            f"train.num_processes: {params.num_processes} x {wanted_batch} x "
+            f"{params.gradient_accumulation_steps} = {global_batch} {parts} a step do not divide among {processes} "
             f"processes on {devices.machines} machine(s); set "
-            + " or ".join(f"train.num_processes={n} ({n * pairs_per_process} pairs)" for n in sorted(nearest))
+            + " or ".join(f"train.num_processes={n} ({n * a_process} {parts})" for n in sorted(nearest))
             + (f", or use {fewer[-1]} processes (CUDA_VISIBLE_DEVICES chooses GPUs)" if fewer else "")
         )
     share = global_batch // processes
-    batch = max(size for size in range(1, params.per_device_train_batch_size + 1) if share % size == 0)
+    batch = max(size for size in range(1, wanted_batch + 1) if share % size == 0)
     return Plan(
         device=devices.type,
         bf16=params.bf16 and devices.bf16,
         machines=devices.machines,
         processes=processes,
-        batch=batch,
+        batch=tokens or batch,
+        unit="tokens" if tokens else "pairs",
         accumulation=share // batch,
         sharded=devices.sharded and processes > 1,
         # not with gradients shared among processes, or with a backward pass that computes the forward pass again

@@ -1,14 +1,17 @@
 """The order in which training rows are seen: a function of the rows, seed, epoch and the global batch alone."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 from torch.utils.data import Sampler
 
+from fluency.model.encoding import STATIC_LENGTHS, padded_length
+
 _POOL = 50  # batches sorted by length together: enough for little padding, few enough to keep the order random
 
 
-class GlobalBatchSampler(Sampler[list[int]]):
+class _GlobalBatches(Sampler[list[int]], ABC):
     """One process's batches of rows: its share of whole global batches of similar length.
 
     An edit and its reverse stand in the same global batch.
@@ -22,8 +25,7 @@ class GlobalBatchSampler(Sampler[list[int]]):
     Args:
         lengths: tokens of each row.
         edits: for each row a number that its reverse has too, and no other row.
-        batch: rows of a batch.
-        global_batch: rows of one optimiser step, over all processes and accumulation steps.
+        batches: batches of one optimiser step, over all processes and accumulation steps.
         seed: seed of the order; the epoch is added to it.
         process: which of the processes.
         processes: how many there are.
@@ -34,8 +36,7 @@ class GlobalBatchSampler(Sampler[list[int]]):
         lengths: Sequence[int] | np.ndarray,
         edits: Sequence[int] | np.ndarray,
         *,
-        batch: int,
-        global_batch: int,
+        batches: int,
         seed: int,
         process: int = 0,
         processes: int = 1,
@@ -46,8 +47,7 @@ class GlobalBatchSampler(Sampler[list[int]]):
         self.counts = np.bincount(unit)[np.argsort(first)]
         self.starts = np.cumsum(self.counts) - self.counts
         self.lengths = np.asarray(lengths)
-        self.batch, self.global_batch = batch, global_batch
-        self.process, self.processes = process, processes
+        self.batches, self.process, self.processes = batches, process, processes
         self.seed = seed
         self.epoch = 0
 
@@ -56,29 +56,86 @@ class GlobalBatchSampler(Sampler[list[int]]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self._rows() // (self.batch * self.processes)
+        return self._steps() * self.batches // self.processes
 
     def __iter__(self) -> Iterator[list[int]]:
-        yield from map(np.ndarray.tolist, self._order().reshape(-1, self.batch)[self.process :: self.processes])
+        for rows in self._global_batches(np.random.default_rng((self.seed, self.epoch))):
+            yield from rows.reshape(self.batches, -1)[self.process :: self.processes].tolist()
 
-    def _rows(self) -> int:
-        """Rows of an epoch, in whole global batches."""
-        return -(-len(self.lengths) // self.global_batch) * self.global_batch
+    @abstractmethod
+    def _steps(self) -> int:
+        """Global batches of an epoch."""
 
-    def _order(self) -> np.ndarray:
-        """All rows of the epoch, of shape [rows]."""
-        rng = np.random.default_rng((self.seed, self.epoch))
+    @abstractmethod
+    def _global_batches(self, rng: np.random.Generator) -> Sequence[np.ndarray]:
+        """The rows of each global batch of the epoch."""
+
+    def _rows(self, units: np.ndarray) -> np.ndarray:
+        """The rows of the units, one unit after the other."""
+        counts = self.counts[units]
+        begins = np.cumsum(counts) - counts
+        return self.unit_rows[np.repeat(self.starts[units] - begins, counts) + np.arange(counts.sum())]
+
+
+class GlobalBatchSampler(_GlobalBatches):
+    """Global batches of equally many rows.
+
+    Args:
+        batch: rows of a batch.
+    """
+
+    def __init__(self, *args: Sequence[int] | np.ndarray, batch: int, batches: int, **kwargs: int) -> None:
+        super().__init__(*args, batches=batches, **kwargs)
+        self.global_batch = batch * batches
+
+    def _steps(self) -> int:
+        return -(-len(self.lengths) // self.global_batch)
+
+    def _global_batches(self, rng: np.random.Generator) -> np.ndarray:
         units = rng.permutation(len(self.counts))
         pool = np.arange(len(units)) // (_POOL * self.global_batch // 2)  # of units, most of which are two rows
         # by length within a pool; those without a reverse last, lest they push the two rows of others apart
         lengths, alone = self.lengths[self.unit_rows[self.starts[units]]], self.counts[units] == 1
         units = units[np.lexsort((lengths, alone, pool))]
-        order = np.resize(self.unit_rows[self._stretches(units)], self._rows())  # np.resize repeats from the start
-        batches = order.reshape(-1, self.global_batch)
-        return batches[rng.permutation(len(batches))].ravel()
+        order = np.resize(self._rows(units), (self._steps(), self.global_batch))  # np.resize repeats from the start
+        return order[rng.permutation(len(order))]
 
-    def _stretches(self, units: np.ndarray) -> np.ndarray:
-        """Where the rows of the units stand in `unit_rows`, one unit after the other."""
-        counts = self.counts[units]
-        begins = np.cumsum(counts) - counts
-        return np.repeat(self.starts[units] - begins, counts) + np.arange(counts.sum())
+
+class TokenBatchSampler(_GlobalBatches):
+    """Global batches of about equally many tokens: of short pairs there are more in a batch.
+
+    All rows of a global batch are padded to the same one of `STATIC_LENGTHS`. Those that make no whole global batch
+    are left to the next length.
+
+    Args:
+        tokens: the most that a batch has, with padding; but an edit and its reverse are always one batch's.
+    """
+
+    def __init__(self, *args: Sequence[int] | np.ndarray, tokens: int, batches: int, **kwargs: int) -> None:
+        super().__init__(*args, batches=batches, **kwargs)
+        longest, unit = np.unique(np.maximum.reduceat(self.lengths[self.unit_rows], self.starts), return_inverse=True)
+        self.padded = np.array([padded_length(length, STATIC_LENGTHS) for length in longest])[unit]  # of each unit
+        # ascending lengths, and the rows of a global batch at each
+        self.sizes = {int(length): max(tokens // length // 2, 1) * 2 * batches for length in np.unique(self.padded)}
+
+    def _steps(self) -> int:
+        steps = left = 0
+        for length, size in self.sizes.items():
+            whole, left = divmod(left + int(self.counts[self.padded == length].sum()), size)
+            steps += whole
+        return steps + (left > 0)
+
+    def _global_batches(self, rng: np.random.Generator) -> list[np.ndarray]:
+        units = rng.permutation(len(self.counts))
+        found: list[np.ndarray] = []
+        left = units[:0]
+        for length, size in self.sizes.items():
+            here = np.concatenate([left, units[self.padded[units] == length]])
+            here = here[np.argsort(self.counts[here] == 1, kind="stable")]  # as above: those without a reverse last
+            rows = self._rows(here)
+            whole = len(rows) // size
+            found += list(rows[: whole * size].reshape(whole, size))
+            left = here[np.cumsum(self.counts[here]) > whole * size]
+        if len(left):
+            found.append(np.resize(np.concatenate([self._rows(left), self._rows(units[:size])]), size))
+        return [found[step] for step in rng.permutation(len(found))]

@@ -34,14 +34,14 @@ from fluency.training.new_model import Save, cross_encoder, edit_head
 from fluency.training.objective import mean_loss, selection_metrics
 from fluency.training.params import TrainParams
 from fluency.training.plan import Plan
-from fluency.training.sampler import GlobalBatchSampler
+from fluency.training.sampler import GlobalBatchSampler, TokenBatchSampler
 from fluency.utils.files import written_aside
 
 
 class _Loader(DataLoader):
     """A loader whose batches know the epoch."""
 
-    batch_sampler: GlobalBatchSampler
+    batch_sampler: GlobalBatchSampler | TokenBatchSampler
 
     def set_epoch(self, epoch: int) -> None:
         self.batch_sampler.set_epoch(epoch)
@@ -52,31 +52,32 @@ class _Trainer(Trainer):
 
     train_dataset: EncodedPairs
 
-    def __init__(self, *args: Any, cuda_graphs: bool, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, plan: Plan, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.cuda_graphs = cuda_graphs
+        self.plan = plan
         self.graphs: StepGraphs | None = None  # of the model, once it is on its device
 
     def training_step(
         self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: int | None = None
     ) -> torch.Tensor:
-        if not self.cuda_graphs:
-            return super().training_step(model, inputs, num_items_in_batch)
+        step = super().training_step
+        if not self.plan.cuda_graphs:
+            return step(model, inputs, num_items_in_batch)
         if self.graphs is None:
-            step = super().training_step
-            self.graphs = StepGraphs(lambda batch: step(model, batch, num_items_in_batch), model.parameters())
+            self.graphs = StepGraphs(lambda batch: step(model, batch, self._rows_of_step(batch)), model.parameters())
         return self.graphs(inputs)
 
     def _prepare_inputs(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """The batch on its device; Trainer's own way waits until a GPU has done all before."""
         return {name: tensor.to(self.args.device, non_blocking=True) for name, tensor in inputs.items()}
 
-    def _get_num_items_in_batch(self, *_: Any) -> int:
-        """The rows of an optimiser step: always as many, because the last of an epoch is filled up.
+    def _get_num_items_in_batch(self, batch_samples: list[dict[str, torch.Tensor]], *_: Any) -> int:
+        """The rows of an optimiser step. Trainer's own way asks all processes, and waits for the GPU."""
+        return self._rows_of_step(batch_samples[0])
 
-        Trainer's own way counts them, asks all processes, and waits for the GPU.
-        """
-        return self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
+    def _rows_of_step(self, batch: dict[str, torch.Tensor]) -> int:
+        """All batches of a step have as many, because the last step is filled up."""
+        return len(batch["labels"]) * self.plan.accumulation * self.plan.processes
 
     def get_train_dataloader(self) -> _Loader:
         """This process's batches.
@@ -84,15 +85,16 @@ class _Trainer(Trainer):
         accelerate would share a loader out among processes by wrapping its batches; those of a run that goes on within
         an epoch are wrapped once more, and the Trainer's `set_epoch` would not reach them.
         """
-        args = self.args
-        batches = GlobalBatchSampler(
+        args, plan = self.args, self.plan
+        in_tokens = plan.unit == "tokens"
+        batches = (TokenBatchSampler if in_tokens else GlobalBatchSampler)(
             self.train_dataset.lengths(),
             self.train_dataset.edits,
-            batch=args.train_batch_size,
-            global_batch=args.train_batch_size * args.gradient_accumulation_steps * args.world_size,
+            **{"tokens" if in_tokens else "batch": plan.batch},
+            batches=plan.accumulation * plan.processes,
             seed=args.seed,
             process=args.process_index,
-            processes=args.world_size,
+            processes=plan.processes,
         )
         return _Loader(
             self.train_dataset,
@@ -128,7 +130,7 @@ class _Trainer(Trainer):
 def training_arguments(params: TrainParams, plan: Plan, checkpoints: Path) -> TrainingArguments:
     """The recipe as `transformers.TrainingArguments`; names not mentioned here are the params' own."""
     own = (
-        "num_processes", "accelerate_config", "dropout", "gradient_checkpointing",
+        "num_processes", "accelerate_config", "per_device_train_batch_tokens", "dropout", "gradient_checkpointing",
         "metric_for_best_model", "min_recall", "early_stopping_patience", "cuda_graphs", "torch_compile",
     )  # fmt: skip
     recipe = {name: value for name, value in asdict(params).items() if name not in own}
@@ -137,7 +139,7 @@ def training_arguments(params: TrainParams, plan: Plan, checkpoints: Path) -> Tr
         output_dir=str(checkpoints),
         **recipe
         | {
-            "per_device_train_batch_size": plan.batch,
+            "per_device_train_batch_size": plan.batch,  # or tokens: only `_Trainer` reads it
             "gradient_accumulation_steps": plan.accumulation,
             "bf16": plan.bf16,
         },
@@ -249,7 +251,7 @@ def trainer_of(
         compute_metrics=partial(selection_metrics, metric=params.metric_for_best_model, min_recall=params.min_recall),
         compute_loss_func=mean_loss,
         callbacks=callbacks,
-        cuda_graphs=plan.cuda_graphs,
+        plan=plan,
     )
     if trainer.pop_callback(ProgressCallback):
         trainer.add_callback(ProgressBar)

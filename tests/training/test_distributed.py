@@ -67,6 +67,20 @@ def test_cut_off_within_an_epoch_it_goes_on_with_the_rows_that_come_next(often, 
     assert_same_training(training, often)
 
 
+def test_batches_of_tokens_are_the_same_for_any_number_of_processes(tiny_model, tmp_path):
+    """Also for a run that was killed within an epoch."""
+    tokens = {"per_device_train_batch_tokens": 64, "eval_steps": 3.0}
+    one = Training(tmp_path / "one", tiny_model, **tokens)
+    two = started(tmp_path / "two", tiny_model, 2, **tokens)
+    assert "1 cpu process x 64 tokens x 4 accumulated = 256 tokens a step" in one.run()
+    launcher = two.fork()
+    wait_for(two, ".checkpoints/*/checkpoint-[69]/trainer_state.json", launcher)
+    launcher.kill()
+    launcher.join()
+    assert "2 cpu processes x 64 tokens x 2 accumulated" in two.run()
+    assert_same_training(two, one)
+
+
 def two_machines(folder, base, **changes) -> list[tuple[Training, multiprocessing.Process]]:
     """Two launches that share nothing but a port; the environment says more than the configuration."""
     with socket.socket() as free:

@@ -3,6 +3,8 @@
 import os
 import shutil
 import subprocess
+from collections import Counter
+from collections.abc import Callable
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -61,13 +63,85 @@ def test_cuda_graphs_train_the_same_model(tmp_path, tiny_model):
 
 
 @needs_a_gpu
-def test_no_step_waits_for_the_gpu(tmp_path, tiny_model):
-    """And there are as many graphs as lengths."""
-    training = Training(tmp_path / "run", tiny_model, num_processes=1)
-    process = get_context("spawn").Process(target=train_without_waiting, args=(training.folder,))
+def test_cuda_graphs_train_on_batches_of_tokens_too(tmp_path, tiny_model):
+    graphs, usual = (
+        Training(tmp_path / name, tiny_model, eval_steps=3.0, bf16=False, cuda_graphs=name == "graphs",
+                 per_device_train_batch_tokens=64)
+        for name in ("graphs", "usual")
+    )  # fmt: skip
+    assert "64 tokens x 4 accumulated = 256 tokens a step, float32, CUDA graphs" in graphs.run(**ONE)
+    usual.run(**ONE)
+    assert_same_training(graphs, usual)
+
+
+def succeeds_on_a_gpu(check: Callable[..., None], *given: object) -> None:
+    """In a process of its own, as the other tests see no GPU."""
+    process = get_context("spawn").Process(target=check, args=given)
     process.start()
     process.join()
     assert process.exitcode == 0
+
+
+@needs_a_gpu
+def test_a_step_that_waits_for_the_gpu_is_no_graph():
+    succeeds_on_a_gpu(refuse_a_step_that_waits)
+
+
+def refuse_a_step_that_waits() -> None:
+    import torch
+
+    from fluency.training.gpu_steps import StepGraphs
+    from fluency.utils.errors import UserError
+
+    os.environ |= ONE
+    weights = torch.nn.Parameter(torch.ones(3, device="cuda"))
+
+    def step(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        loss = (weights * batch["input"]).sum()
+        loss.backward()
+        return loss.detach() * (1.0 if loss.item() > 0 else 2.0)
+
+    graphs = StepGraphs(step, [weights])
+    graphs({"input": torch.ones(3)})
+    with pytest.raises(UserError, match=r"train[.]cuda_graphs: .* cannot be recorded .*; set it to false"):
+        graphs({"input": torch.ones(3)})
+
+
+@needs_a_gpu
+def test_packed_pairs_give_what_padded_pairs_give():
+    succeeds_on_a_gpu(compare_packed_and_padded)
+
+
+def compare_packed_and_padded() -> None:
+    """Compare both in bfloat16, as FlashAttention has no float32, with padded pairs in float32."""
+    import torch
+
+    from benchmarks.packing import pack, packed_logits
+    from fluency.model.encoding import collate
+    from tests.training.test_packing import models
+
+    os.environ |= ONE
+    rng = torch.Generator().manual_seed(0)
+    items = [
+        {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": 0}
+        for count in (3, 50, 17, 1, 31)
+        for ids in [torch.randint(1, 60, (count,), generator=rng).tolist()]
+    ]
+    padded, packed = (model.cuda() for model in models())
+    batch, row = ({name: value.cuda() if isinstance(value, torch.Tensor) else value for name, value in made.items()
+                   if name != "labels"} for made in (collate(items, 0), pack(items)))  # fmt: skip
+    exact = padded(**batch).logits
+    with torch.autocast("cuda", torch.bfloat16):
+        rounded, found = padded(**batch).logits, packed_logits(packed, **row)
+    error = (rounded - exact).abs().max()
+    assert error > 0
+    assert (found - exact).abs().max() <= 2 * error
+
+
+@needs_a_gpu
+def test_no_step_waits_for_the_gpu(tmp_path, tiny_model):
+    """And each shape of a batch that comes again has a graph."""
+    succeeds_on_a_gpu(train_without_waiting, Training(tmp_path / "run", tiny_model, num_processes=1).folder)
 
 
 def train_without_waiting(folder: Path) -> None:
@@ -75,7 +149,6 @@ def train_without_waiting(folder: Path) -> None:
     import torch
     from transformers import TrainerCallback
 
-    from fluency.model.encoding import STATIC_LENGTHS, padded_length
     from fluency.model.params import EncodeParams
     from fluency.training.callbacks import CurveCallback
     from fluency.training.inputs import Inputs
@@ -101,6 +174,9 @@ def train_without_waiting(folder: Path) -> None:
     trainer, _ = trainer_of(params, plan, inputs, curves, Path("checkpoints"))
     trainer.add_callback(Impatient())
     trainer.train()
-    lengths = {padded_length(length, STATIC_LENGTHS) for length in trainer.train_dataset.lengths()}
+    loader, seen = trainer.get_train_dataloader(), Counter()
+    for epoch in range(int(params.num_train_epochs)):
+        loader.set_epoch(epoch)
+        seen.update(batch["input_ids"].shape for batch in loader)
     found = {read["input_ids"].shape for _, read, _ in trainer.graphs.graphs.values()}
-    assert found == {(plan.batch, length) for length in lengths}, found
+    assert found == {shape for shape, times in seen.items() if times > 1}, found

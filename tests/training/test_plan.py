@@ -63,6 +63,15 @@ def test_a_batch_that_does_not_divide_is_refused_with_the_nearest_choices():
         plan_for(PARAMS, Devices("cuda", 8, machines=2))
 
 
+def test_batches_of_tokens_stay_whole():
+    tokens = replace(FOUR, per_device_train_batch_tokens=1024)
+    plan = plan_for(tokens, Devices("cuda", 2))
+    assert (plan.processes, plan.batch, plan.accumulation, plan.global_batch) == (2, 1024, 2, 4096)
+    assert str(plan).startswith("2 cuda processes x 1024 tokens x 2 accumulated = 4096 tokens a step, float32")
+    with pytest.raises(UserError, match=r"4 x 1 x 1 = 4 batches a step .*num_processes=2 \(2 batches\)"):
+        plan_for(tokens, Devices("cuda", 3))
+
+
 @given(st.integers(1, 16), st.integers(1, 16), st.integers(1, 8), st.integers(1, 16))
 def test_a_plan_keeps_the_global_batch_or_is_refused(processes, batch, accumulation, count):
     params = replace(

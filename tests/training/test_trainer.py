@@ -14,27 +14,29 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from transformers import EvalPrediction
 
-from fluency.model.encoding import STATIC_LENGTHS, collate
+from fluency.model.encoding import STATIC_LENGTHS, collate, padded_length
 from fluency.params import load_params
 from fluency.training.callbacks import wandb_wanted
 from fluency.training.gpu_steps import compile_layers
 from fluency.training.new_model import new_cross_encoder
 from fluency.training.objective import mean_loss, selection_metrics
 from fluency.training.plan import Devices, plan_for
-from fluency.training.sampler import GlobalBatchSampler
+from fluency.training.sampler import GlobalBatchSampler, TokenBatchSampler
 from fluency.training.trainer import training_arguments
 from tests.helpers.trainings import Training, read_json
 
 # --- the order of rows ---
 
 
-def sampler(count: int = 103, global_batch: int = 8, seed: int = 1, **share: int) -> GlobalBatchSampler:
+def sampler(count: int = 103, global_batch: int = 8, seed: int = 1, batch: int = 8, **share: int) -> GlobalBatchSampler:
     rng = random.Random(0)
     lengths = [length for _ in range(0, count, 2) for length in [rng.randrange(5, 60)] * 2][:count]
     edits = [row // 2 for row in range(count)]
-    return GlobalBatchSampler(lengths, edits, **({"batch": global_batch} | share), global_batch=global_batch, seed=seed)
+    return GlobalBatchSampler(lengths, edits, batch=batch, batches=8 // batch, seed=seed, **share)
 
 
 def test_an_epoch_has_every_row_in_whole_global_batches():
@@ -73,6 +75,47 @@ def test_batches_hold_similar_lengths():
     assert np.ptp(ours.lengths) > 50
 
 
+@given(
+    st.lists(st.tuples(st.integers(3, 200), st.booleans()), min_size=1, max_size=150),
+    st.sampled_from([8, 64, 1000, 4096]),
+    st.sampled_from([(1, 1), (2, 1), (2, 3), (4, 2)]),
+    st.integers(0, 9),
+)
+def test_batches_of_tokens_have_every_row_and_fit(edits, tokens, share, seed):
+    """In as many steps each epoch, and the same for any number of processes."""
+    processes, accumulated = share
+    rows = [(length + way, number) for number, (length, both) in enumerate(edits) for way in range(1 + both)]
+    lengths, numbers = zip(*rows, strict=True)
+
+    def batches(process: int = 0, processes: int = 1, epoch: int = 0) -> list[list[int]]:
+        ours = TokenBatchSampler(
+            lengths, numbers, tokens=tokens, batches=share[0] * accumulated, seed=seed,
+            process=process, processes=processes,
+        )  # fmt: skip
+        ours.set_epoch(epoch)
+        assert len(ours) == len(list(ours))
+        return list(ours)
+
+    whole = batches()
+    assert len(batches(epoch=1)) == len(whole)
+    assert set(chain(*whole)) == set(range(len(rows)))
+    for batch in whole:
+        padded = padded_length(max(lengths[row] for row in batch), STATIC_LENGTHS)
+        assert len(batch) == 2 or len(batch) * padded <= tokens
+    a_step = processes * accumulated
+    steps = [whole[start : start + a_step] for start in range(0, len(whole), a_step)]
+    assert all(len({len(batch) for batch in step}) == 1 for step in steps)
+    assert sum(map(len, whole)) - len(rows) < max(sum(map(len, step)) for step in steps)  # only the last is filled up
+    shares = [batches(process, processes) for process in range(processes)]
+    assert [batch for turn in zip(*shares, strict=True) for batch in turn] == whole
+
+
+def test_in_batches_of_tokens_an_edit_stands_with_its_reverse():
+    lengths = [length for length in range(10, 210) for _ in range(2)]
+    for batch in TokenBatchSampler(lengths, [row // 2 for row in range(400)], tokens=1024, batches=2, seed=1):
+        assert {row ^ 1 for row in batch} == set(batch)
+
+
 # --- loss, selection, arguments ---
 
 
@@ -88,23 +131,24 @@ def test_static_lengths_are_few():
     def padded(length: int, lengths: tuple[int, ...]) -> int:
         return collate([{"input_ids": [1] * length}], 0, lengths=lengths)["input_ids"].shape[1]
 
-    assert {padded(length, STATIC_LENGTHS) for length in range(1, 513)} == set(STATIC_LENGTHS)
+    assert {padded(length, STATIC_LENGTHS) for length in range(1, 512)} == set(STATIC_LENGTHS)
     assert [padded(length, ()) for length in (1, 8, 9, 600)] == [8, 8, 16, 600]
-    assert padded(600, STATIC_LENGTHS) == 600
+    assert padded(600, STATIC_LENGTHS) == 608
 
 
 def test_each_kind_of_layer_is_compiled_once_for_each_length(tiny_model):
-    """And never for all lengths, as torch.compile does by itself from the second on."""
+    """And never for all lengths, as torch.compile does by itself from the second on; with padding, and without."""
     from torch._dynamo.utils import counters
 
     model, compiled = new_cross_encoder(tiny_model, 0, 0.0), []
     with torch._dynamo.config.patch(recompile_limit=8):
         compile_layers(model)
         counters.clear()
-        for length in (*STATIC_LENGTHS[:3], *STATIC_LENGTHS[:3]):
-            model(**collate([{"input_ids": [5] * length, "attention_mask": [1] * length}] * 2, 0))
+        for length, shorter in ((16, 1), (32, 1), (48, 1), (16, 2), (16, 0), (32, 0), (31, 0)):
+            rows = [{"input_ids": [5] * count, "attention_mask": [1] * count} for count in (length, length - shorter)]
+            model(**collate(rows, 0, lengths=STATIC_LENGTHS))
             compiled.append(counters["stats"]["unique_graphs"])
-    assert compiled == [2, 4, 6, 6, 6, 6]  # it has two kinds of layers
+    assert compiled == [2, 4, 6, 6, 6, 6, 6]  # it has two kinds of layers
 
 
 def test_selection_refuses_lucky_positives():
