@@ -5,7 +5,7 @@ import errno
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from fluency.scorer.table_source import KNOWN, is_table, look_over, rejected_fil
 from fluency.scorer.tables import score_pipe, score_table
 from fluency.sources.data import NOT_ROWS
 from fluency.utils.errors import UserError
-from fluency.utils.processes import die_with_parent
+from fluency.utils.processes import die_with_parent, share_of_work
 
 if TYPE_CHECKING:
     from fluency.scorer.scorer import FluencyScorer
@@ -167,7 +167,7 @@ def _score_pipe(chosen: argparse.Namespace) -> None:
 def _score_files(chosen: argparse.Namespace) -> None:
     source, target = chosen.table, chosen.output
     folder = source.is_dir()
-    rank, processes = _place(os.environ)
+    rank, processes = share_of_work(os.environ)
     if processes > 1:
         if not folder:
             raise UserError(f"{source}: {processes} processes were started; they share a folder, not one file")
@@ -185,14 +185,6 @@ def _score_files(chosen: argparse.Namespace) -> None:
     which = f" ({len(work)} tables of process {rank})" if processes > 1 else ""
     aside = "*.rejected.jsonl" if folder else rejected_file(target)
     _tell(f"{target}{which}", counts, aside, progress, alone=processes == 1)
-
-
-def _place(environment: Mapping[str, str]) -> tuple[int, int]:
-    """The number of this process, and of how many that share the work; what is empty counts as not there."""
-    rank, processes = environment.get("RANK") or "0", environment.get("WORLD_SIZE") or "1"
-    if not (rank.isdecimal() and processes.isdecimal() and int(rank) < int(processes)):
-        raise UserError(f"RANK={rank}, WORLD_SIZE={processes}: processes are numbered from 0; set both, or none")
-    return int(rank), int(processes)
 
 
 def tables_of(folder: Path, into: Path) -> tuple[list[tuple[Path, Path]], list[Path]]:

@@ -129,6 +129,21 @@ class EditReader:
                 bar.update(len(its))
         return [found[edit] for edit in edits]
 
+    def read_share(
+        self, items: Sequence[Item], parts: Path, *, process: int, processes: int, progress: str | None = None
+    ) -> None:
+        """Read this process's share of tokenised changes into files in `parts`, from which `read` goes on.
+
+        Args:
+            process: which of the `processes` that divide the work.
+        """
+        batches = batches_of_packs(((item["before"], item["after"]) for item in items), self.device.batch_tokens)
+        mine = _files(batches[process::processes], parts)
+        missing = _missing(mine)
+        for _ in tqdm(self._read_into(missing), progress, len(mine), initial=len(mine) - len(missing), unit="batch",
+                      disable=progress is None):  # fmt: skip
+            pass
+
     def read_packs(self, packs: Sequence[Pack]) -> list[Item]:
         """Features and states of a batch's edits, each both ways."""
         layer, following = self.params.layer, self.params.following
@@ -147,17 +162,20 @@ class EditReader:
 
     def _in_parts(self, batches: Sequence[list[Pack]], parts: Path) -> Iterator[tuple[list[Pack], list[Item]]]:
         """Batches as they are read, each into a file of its own; first those that an earlier run has read."""
-        files = {parts / f"{hashlib.sha256(repr(packs).encode()).hexdigest()}.safetensors": packs for packs in batches}
-        missing = [file for file in files if not file.is_file()]
+        files = _files(batches, parts)
+        missing = _missing(files)
+        for file in chain(files.keys() - missing, self._read_into(missing)):
+            columns = load_file(file)
+            rows = range(len(columns["features"]))
+            yield files[file], [{name: values[row] for name, values in columns.items()} for row in rows]
+
+    def _read_into(self, files: Mapping[Path, list[Pack]]) -> Iterator[Path]:
+        """Read batches into their files; which one is there now."""
         cores = 1 if self.device.type == "cuda" else torch.get_num_threads()
-        processes = max(1, min(cores, _PROCESSES, len(missing)))
+        processes = max(1, min(cores, _PROCESSES, len(files)))
         with joblib.parallel_config("loky", inner_max_num_threads=cores // processes):
-            jobs = (joblib.delayed(_read_part)(self, files[file], file) for file in missing)
-            done = joblib.Parallel(processes, return_as="generator_unordered")(jobs)
-            for file in chain(files.keys() - missing, done):
-                columns = load_file(file)
-                rows = range(len(columns["features"]))
-                yield files[file], [{name: values[row] for name, values in columns.items()} for row in rows]
+            jobs = (joblib.delayed(_read_part)(self, packs, file) for file, packs in files.items())
+            yield from joblib.Parallel(processes, return_as="generator_unordered")(jobs)
 
     def padded(self, _: Item) -> int:
         """An edit that was read is one row of a batch."""
@@ -174,6 +192,15 @@ def _own(folder: Path, device: Device, params: EncodeParams, config: str) -> Edi
     die_with_parent(os.environ)
     keep_memory()
     return EditReader(folder, device, params, config=json.loads(config))
+
+
+def _files(batches: Sequence[list[Pack]], parts: Path) -> dict[Path, list[Pack]]:
+    """The file in `parts` of what is read of each batch."""
+    return {parts / f"{hashlib.sha256(repr(packs).encode()).hexdigest()}.safetensors": packs for packs in batches}
+
+
+def _missing(files: Mapping[Path, list[Pack]]) -> dict[Path, list[Pack]]:
+    return {file: packs for file, packs in files.items() if not file.is_file()}
 
 
 def _read_part(reader: EditReader, packs: Sequence[Pack], file: Path) -> Path:

@@ -39,9 +39,10 @@ def reader_of(base: Path, params: EncodeParams) -> Reader:
 
 
 def parts_folder(root: Path, base: Path, params: EncodeParams) -> Path:
-    """A folder in `root` for what is read with this base model, these params and this code."""
+    """A folder in `root` for what is read with this base model, these params and this code, on such a device."""
     code = [sha256(module.__file__) for module in (likelihood, edit_features, edit_reader)]
-    origin = sha256(base / "manifest.json"), asdict(params), code, str(device_at_hand())
+    device = device_at_hand()
+    origin = sha256(base / "manifest.json"), asdict(params), code, device.type, device.bf16
     return root / f"encoding-{hashlib.sha256(repr(origin).encode()).hexdigest()[:16]}"
 
 
@@ -62,6 +63,32 @@ def encode_pairs(
     Raises:
         UserError: pairs were left out, and the others have not both labels.
     """
+    rows, figures, unseen = _seen(pairs, reader, drop_unseen=drop_unseen)
+    changes, labels = _changes(rows), [row["label"] for row in rows]
+    read = (reader.read(items, progress=label, parts=parts) for items, label in _tokenised(reader, changes, progress))
+    write_encoded(folder, read, labels, changes)
+    return figures | {"encoded": len(rows)}, unseen
+
+
+def encode_share(
+    pairs: Path, reader: Reader, *, parts: Path, progress: str | None, drop_unseen: bool, process: int, processes: int
+) -> None:
+    """Read one process's share of what `encode_pairs` reads, which then finds it in `parts`.
+
+    Raises:
+        UserError: the base model reads no sentence before the training.
+    """
+    if isinstance(reader, PairReader):
+        raise UserError("the pairs of a cross-encoder are only tokenised, by one process: set no RANK and WORLD_SIZE")
+    rows, *_ = _seen(pairs, reader, drop_unseen=drop_unseen)
+    for items, label in _tokenised(reader, _changes(rows), progress):
+        reader.read_share(items, parts, process=process, processes=processes, progress=label)
+
+
+def _seen(
+    pairs: Path, reader: Reader, *, drop_unseen: bool
+) -> tuple[list[dict[str, Any]], dict[str, int], list[dict[str, str]]]:
+    """The rows that are encoded; and as `encode_pairs` returns them, figures and the unseen."""
     rows = read_parquet(pairs, columns=["id", "before", "after", "label"])
     reasons = [reason for chunk in _chunks(_changes(rows)) for reason in reader.unseen(chunk)]
     unseen = [{"id": row["id"], "reason": reason} for row, reason in zip(rows, reasons, strict=True) if reason]
@@ -73,15 +100,17 @@ def encode_pairs(
                 f"{pairs}: of {len(reasons)} pairs the base model can tell {len(rows)} from unchanged sentences, and "
                 "those have not both labels; choose another model.source, or raise encode.max_length"
             )
-    changes, labels = _changes(rows), [row["label"] for row in rows]
-    write_encoded(folder, _read(reader, _chunks(changes), parts, progress), labels, changes)
-    return figures | {"encoded": len(rows)}, unseen
+    return rows, figures, unseen
 
 
-def _read(reader: Reader, chunks: Sequence[Sequence[Change]], parts: Path, progress: str) -> Iterator[Sequence[Item]]:
+def _tokenised(
+    reader: Reader, changes: Sequence[Change], progress: str | None
+) -> Iterator[tuple[list[Item], str | None]]:
+    """Tokens of changes, of so many at once, each time with the label of a progress bar."""
+    chunks = _chunks(changes)
     for number, chunk in enumerate(chunks, 1):
-        label = f"{progress} {number} of {len(chunks)}" if len(chunks) > 1 else progress
-        yield reader.read(reader.tokenise(chunk, cut=True), progress=label, parts=parts)
+        label = f"{progress} {number} of {len(chunks)}" if progress and len(chunks) > 1 else progress
+        yield reader.tokenise(chunk, cut=True), label
 
 
 def _changes(rows: Sequence[dict[str, Any]]) -> list[Change]:

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from fluency.utils.errors import UserError
+
 PROCESS = os.getpid()  # a process that finds another here was forked, and left torch's threads behind
 _PR_SET_PDEATHSIG = 1  # of prctl(2)
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
@@ -38,6 +40,18 @@ def die_with_parent(environment: Mapping[str, str]) -> None:
     """
     if sys.platform == "linux" and ("TORCHELASTIC_RUN_ID" in environment or "DVC_STAGE" in environment):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def share_of_work(environment: Mapping[str, str]) -> tuple[int, int]:
+    """The number of this process, and of how many that share the work, as a launcher says; empty counts as not there.
+
+    Raises:
+        UserError: there is no such process.
+    """
+    rank, processes = environment.get("RANK") or "0", environment.get("WORLD_SIZE") or "1"
+    if not (rank.isdecimal() and processes.isdecimal() and int(rank) < int(processes)):
+        raise UserError(f"RANK={rank}, WORLD_SIZE={processes}: processes are numbered from 0; set both, or none")
+    return int(rank), int(processes)
 
 
 def keep_memory() -> None:

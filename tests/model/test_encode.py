@@ -20,7 +20,7 @@ from fluency.model.encoding import PairReader, load_tokenizer
 from fluency.model.params import EncodeParams
 from fluency.utils.errors import UserError
 from fluency.utils.files import read_json, write_json, written_aside
-from tests.helpers.language_models import CHANGES, LAYERS, PAIRS, fetched, run_stages
+from tests.helpers.language_models import CHANGES, LAYERS, PAIRS, fetched, head_project, run_stages
 
 PARAMS = {"max_length": 64, "layer": 2, "following": 4}
 
@@ -89,6 +89,38 @@ def test_several_processes_read_what_one_reads(run, counts, monkeypatch, tmp_pat
     several = run().columns
     assert counts == []  # nothing was read here
     assert all((several[name] == values).all() for name, values in one.items())
+
+
+def test_processes_that_share_the_reading_leave_nothing_to_read(language_model, counts, monkeypatch, tmp_path, capsys):
+    folders = [head_project(tmp_path / name, language_model) for name in ("alone", "shared")]
+    run_stages(folders[0], "encode_pairs")
+    alone, counts[:] = sum(counts), []
+    shares = []
+    for process in range(3):
+        monkeypatch.setenv("RANK", str(process))
+        monkeypatch.setenv("WORLD_SIZE", "3")
+        run_stages(folders[1], "encode_pairs")
+        shares.append(sum(counts) - sum(shares))
+        assert f"process {process} of 3 has read its share; `dvc repro encode_pairs` goes" in capsys.readouterr().out
+    assert all(shares)
+    assert sum(shares) == alone
+    assert not (folders[1] / "data/encoded").exists()
+    monkeypatch.delenv("RANK")
+    monkeypatch.delenv("WORLD_SIZE")
+    run_stages(folders[1], "encode_pairs")
+    assert sum(counts) == alone
+    one, other = (sorted(path for path in (its / "data/encoded").rglob("*") if path.is_file()) for its in folders)
+    assert len(one) > 3
+    assert [path.read_bytes() for path in one] == [path.read_bytes() for path in other]
+    assert list((folders[1] / ".checkpoints").iterdir()) == []
+
+
+def test_the_pairs_of_a_cross_encoder_are_not_shared(tiny_model, monkeypatch, tmp_path):
+    base = shutil.copytree(tiny_model, tmp_path / "base")
+    write_json(base / "manifest.json", {"kind": "cross_encoder"})
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UserError, match="only tokenised, by one process: set no RANK and WORLD_SIZE"):
+        run_stages(head_project(tmp_path / "project", base), "encode_pairs")
 
 
 @pytest.mark.parametrize("changes", [{"layer": 1}, {"following": 1}, {"max_length": 8}, {"base": "other"}])
