@@ -7,8 +7,8 @@ from fluency.scorer.attack import attack, refuse_above
 from fluency.scorer.params import AttackParams
 from fluency.scorer.scorer import FluencyScorer
 from fluency.utils.config import read_params
-from fluency.utils.errors import run_stage
 from fluency.utils.files import read_parquet, write_json
+from fluency.utils.processes import run_stage
 
 MODEL, TEST, FIGURES = Path("models/fluency"), Path("data/pairs/test.parquet"), Path("metrics/attack.json")
 

@@ -13,8 +13,8 @@ from fluency.evaluation.predictions import write_predictions
 from fluency.evaluation.scored_pairs import ScoredPairs, figures
 from fluency.model.encoded_pairs import EncodedPairs
 from fluency.utils.config import read_params
-from fluency.utils.errors import run_stage
 from fluency.utils.files import read_parquet, write_json, written_aside
+from fluency.utils.processes import run_stage
 
 PAIRS, ENCODED = Path("data/pairs"), Path("data/encoded")
 FIGURES, PREDICTIONS = Path("metrics/baseline.json"), Path("results/baseline")

@@ -6,8 +6,8 @@ from pathlib import Path
 from fluency.pairs.dataset import build_dataset
 from fluency.pairs.params import PairsParams
 from fluency.utils.config import read_params
-from fluency.utils.errors import run_stage
 from fluency.utils.files import read_json, write_json, written_aside
+from fluency.utils.processes import run_stage
 
 RAW, PAIRS, FIGURES = Path("data/raw"), Path("data/pairs"), Path("metrics/data.json")
 

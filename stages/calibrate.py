@@ -13,8 +13,8 @@ from fluency.model.classifier import load_classifier
 from fluency.model.device import device_at_hand, use_machine
 from fluency.model.encoded_pairs import EncodedPairs
 from fluency.utils.config import read_params
-from fluency.utils.errors import run_stage
 from fluency.utils.files import read_parquet, sha256, write_json
+from fluency.utils.processes import run_stage
 
 MODEL, VALIDATION = Path("models/fluency"), Path("data/pairs/validation.parquet")
 ENCODED = Path("data/encoded/validation")

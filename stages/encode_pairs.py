@@ -11,9 +11,8 @@ from fluency.model.device import use_machine
 from fluency.model.encode import encode_pairs, encode_share, parts_folder, reader_of
 from fluency.model.params import EncodeParams
 from fluency.utils.config import read_params
-from fluency.utils.errors import run_stage
 from fluency.utils.files import write_json, write_parquet, written_aside
-from fluency.utils.processes import die_with_parent, share_of_work
+from fluency.utils.processes import run_stage, share_of_work
 
 PAIRS, BASE, ENCODED = Path("data/pairs"), Path("models/base"), Path("data/encoded")
 FIGURES = Path("metrics/encoding.json")
@@ -28,7 +27,6 @@ def main() -> None:
     parts = parts_folder(Path(os.environ.get("DVC_ROOT", "."), ".checkpoints"), BASE, params)
     process, processes = share_of_work(os.environ)
     if processes > 1:  # a launcher has started them, and DVC's run comes after them
-        die_with_parent(os.environ)
         for split in SPLITS:
             encode_share(
                 PAIRS / f"{split}.parquet", reader, parts=parts, progress=None if process else split,

@@ -16,8 +16,8 @@ from fluency.model.classifier import load_classifier, predict
 from fluency.model.device import device_at_hand, use_machine
 from fluency.model.encoded_pairs import EncodedPairs
 from fluency.utils.config import read_params
-from fluency.utils.errors import run_stage
 from fluency.utils.files import read_parquet, write_json
+from fluency.utils.processes import run_stage
 
 MODEL, CALIBRATION = Path("models/fluency"), Path("models/calibration.json")
 TEST, ENCODED, CHALLENGE = Path("data/pairs/test.parquet"), Path("data/encoded/test"), Path("data/sample/challenge")

@@ -10,8 +10,8 @@ from fluency.corpus.params import DataParams
 from fluency.corpus.rows import write_rows
 from fluency.sources.data import corpus_names, fetch_data
 from fluency.utils.config import read_params
-from fluency.utils.errors import run_stage
 from fluency.utils.files import sha256, write_json, written_aside
+from fluency.utils.processes import run_stage
 
 RAW = Path("data/raw")
 

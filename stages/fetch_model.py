@@ -7,8 +7,8 @@ from fluency.sources.gguf import convert
 from fluency.sources.model import fetch_model, kind_of
 from fluency.sources.params import ModelParams
 from fluency.utils.config import read_params
-from fluency.utils.errors import run_stage
 from fluency.utils.files import read_json, sha256, write_json, written_aside
+from fluency.utils.processes import run_stage
 
 BASE = Path("models/base")
 

@@ -11,8 +11,8 @@ from fluency.report.page import read_entries, write_report
 from fluency.report.pictures import training_curves, write_pictures
 from fluency.report.plot_data import write_plots
 from fluency.utils.config import read_params
-from fluency.utils.errors import run_stage
 from fluency.utils.files import read_json, read_parquet
+from fluency.utils.processes import run_stage
 
 TRAIN, TEST = Path("data/pairs/train.parquet"), Path("data/pairs/test.parquet")
 METRICS, RESULTS, CALIBRATION = Path("metrics"), Path("results"), Path("models/calibration.json")

@@ -11,7 +11,7 @@ from fluency.training.launch import run_plan
 from fluency.training.params import EditHeadParams, TrainParams
 from fluency.training.plan import Plan
 from fluency.utils.config import read_params
-from fluency.utils.errors import run_stage
+from fluency.utils.processes import run_stage
 
 ENCODED, BASE, MODEL = Path("data/encoded"), Path("models/base"), Path("models/fluency")
 CURVES, FIGURES = Path("metrics/plots"), Path("metrics/training.json")

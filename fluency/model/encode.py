@@ -73,13 +73,9 @@ def encode_pairs(
 def encode_share(
     pairs: Path, reader: Reader, *, parts: Path, progress: str | None, drop_unseen: bool, process: int, processes: int
 ) -> None:
-    """Read one process's share of what `encode_pairs` reads, which then finds it in `parts`.
-
-    Raises:
-        UserError: the base model reads no sentence before the training.
-    """
+    """Read one process's share of what `encode_pairs` reads, which then finds it in `parts`."""
     if isinstance(reader, PairReader):
-        raise UserError("the pairs of a cross-encoder are only tokenised, by one process: set no RANK and WORLD_SIZE")
+        return  # tokens are all there is to read
     rows, *_ = _seen(pairs, reader, drop_unseen=drop_unseen)
     for items, label in _tokenised(reader, _changes(rows), progress):
         reader.read_share(items, parts, process=process, processes=processes, progress=label)

@@ -16,7 +16,6 @@ from fluency.training.failures import GOES_ON, LostProcessError
 from fluency.training.params import TrainParams
 from fluency.training.plan import Plan, devices_at_hand, plan_for, read_accelerate_config
 from fluency.utils.errors import UserError
-from fluency.utils.processes import die_with_parent
 
 ONE_MACHINE = "accelerate_configs/four_gpus.yaml"  # the number of processes is the plan's
 
@@ -36,7 +35,6 @@ def run_plan(work: Work, params: TrainParams, *, module: str, inputs: Iterable[P
     Raises:
         UserError: the plan does not work out, the experiment is being trained already, or the work failed.
     """
-    die_with_parent(os.environ)
     if len(sys.argv) == 3:
         _work_in_group(work, Plan(**json.loads(sys.argv[1])), Path(sys.argv[2]))
         return

@@ -1,4 +1,4 @@
-"""Processes: locks that end with their holder, children that end with their parent, and memory that is used again."""
+"""Processes: stages, locks that end with their holder, children that end with their parent, memory used again."""
 
 import ctypes
 import fcntl
@@ -6,15 +6,34 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from fluency.utils.errors import UserError
+import fluency
+from fluency.utils.errors import UserError, exit_in_one_line
 
 PROCESS = os.getpid()  # a process that finds another here was forked, and left torch's threads behind
 _PR_SET_PDEATHSIG = 1  # of prctl(2)
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
+
+
+def run_stage(main: Callable[[], None]) -> None:
+    """Run a stage of the pipeline, and end as `exit_in_one_line` does; a stage that succeeds tells its time.
+
+    DVC runs queued experiments in a copy of the repository. A stage that imported the library from elsewhere would
+    report the results of other code, so it refuses to run. A stage whose DVC was killed ends, too.
+    """
+    die_with_parent(os.environ)
+    imported, here = Path(fluency.__file__).parent.parent, Path.cwd()
+    if imported.resolve() != here.resolve():
+        sys.exit(f"error: fluency was imported from {imported}, not from {here}; uninstall that copy, run at the root")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # a new classification head is no news here
+    started = time.perf_counter()
+    exit_in_one_line(main)
+    if os.environ.get("RANK") in (None, "", "0"):  # of several processes, one
+        print(f"{Path(sys.argv[0]).stem} took {time.perf_counter() - started:.0f} s")
 
 
 def locked(path: Path, flags: int = os.O_RDONLY) -> int | None:

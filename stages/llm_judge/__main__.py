@@ -9,8 +9,9 @@ from fluency.llm_judge.cache import answers_folder
 from fluency.llm_judge.params import LLMParams
 from fluency.llm_judge.run import SCHEMA, judge
 from fluency.utils.config import read_params
-from fluency.utils.errors import UserError, run_stage
+from fluency.utils.errors import UserError
 from fluency.utils.files import read_parquet, write_json, write_parquet
+from fluency.utils.processes import run_stage
 
 TEST, FIGURES = Path("data/pairs/test.parquet"), Path("metrics/llm.json")
 PREDICTIONS, ANSWERS = Path("results/llm.parquet"), Path("results/llm_answers.parquet")

@@ -13,8 +13,8 @@ from fluency.report.page import Entry, read_entries, write_report
 from fluency.report.pictures import pictures
 from fluency.report.summary import comparison_text
 from fluency.utils.config import read_params
-from fluency.utils.errors import run_stage
 from fluency.utils.files import read_json, read_parquet, write_text
+from fluency.utils.processes import run_stage
 
 TRAIN, TEST = Path("data/pairs/train.parquet"), Path("data/pairs/test.parquet")
 METRICS, RESULTS = Path("metrics"), Path("results")

@@ -115,14 +115,6 @@ def test_processes_that_share_the_reading_leave_nothing_to_read(language_model, 
     assert list((folders[1] / ".checkpoints").iterdir()) == []
 
 
-def test_the_pairs_of_a_cross_encoder_are_not_shared(tiny_model, monkeypatch, tmp_path):
-    base = shutil.copytree(tiny_model, tmp_path / "base")
-    write_json(base / "manifest.json", {"kind": "cross_encoder"})
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(UserError, match="only tokenised, by one process: set no RANK and WORLD_SIZE"):
-        run_stages(head_project(tmp_path / "project", base), "encode_pairs")
-
-
 @pytest.mark.parametrize("changes", [{"layer": 1}, {"following": 1}, {"max_length": 8}, {"base": "other"}])
 def test_nothing_is_taken_from_another_base_or_other_params(run, counts, tmp_path, changes):
     first = np.array(run().columns["states"])
