@@ -172,7 +172,7 @@ class Run:
         """Take a turn; CUDA graphs then two steps of each shape, so that none is compiled or recorded later."""
         self.steps()
         seen: Counter[torch.Size] = Counter()
-        epoch = islice(self.data.batches(self.way), len(self.data.rows) // self.way.batch)  # or several
+        epoch = islice(self.data.batches(self.way), len(self.data.rows) // self.way.batch)  # one at least
         for batch in epoch if self.way.cuda_graphs else ():
             shape = batch["input_ids"].shape
             if seen[shape] < 2:

@@ -60,9 +60,8 @@ def test_names_of_splits_in_other_words(name, split):
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["gecdev.jsonl", "validate.jsonl", "jflegvalid.jsonl", "MuCGEC测试集.jsonl", "train/gectest.jsonl",
-     "gectest/train.jsonl", "train/validating.jsonl"],
+    "name", ["gecdev.jsonl", "validate.jsonl", "jflegvalid.jsonl", "MuCGEC测试集.jsonl", "train/gectest.jsonl",
+             "gectest/train.jsonl", "train/validating.jsonl"],
 )  # fmt: skip
 def test_a_word_that_may_say_that_a_file_is_held_out_is_refused_also_in_a_folder_for_training(name):
     with pytest.raises(ValueError, match="in its name may say that it is held out"):
