@@ -25,8 +25,8 @@ def main() -> None:
     reader = reader_of(BASE, params)
     # outside DVC's outputs, which are deleted before a stage runs
     parts = parts_folder(Path(os.environ.get("DVC_ROOT", "."), ".checkpoints"), BASE, params)
-    process, processes = share_of_work(os.environ)
-    if processes > 1:  # a launcher has started them, and DVC's run comes after them
+    process, processes = share_of_work(os.environ) if "DVC_STAGE" not in os.environ else (0, 1)
+    if processes > 1:  # a launcher has started them; DVC's run comes after them
         for split in SPLITS:
             encode_share(
                 PAIRS / f"{split}.parquet", reader, parts=parts, progress=None if process else split,

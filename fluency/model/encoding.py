@@ -19,7 +19,7 @@ Unseen = Literal["invisible", "truncated"]
 # Lengths are padded to a multiple of this: few distinct shapes, whole tensor-core tiles.
 _LENGTH_STEP = 8
 # For each, a training step is recorded as a CUDA graph, or the layers are compiled: so they are few.
-STATIC_LENGTHS = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+STATIC_LENGTHS = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 
 
 def load_tokenizer(folder: str | Path, config: PreTrainedConfig | None = None) -> PreTrainedTokenizerBase:
@@ -115,19 +115,30 @@ def padded_length(length: int, lengths: Sequence[int] = ()) -> int:
     return next((allowed for allowed in lengths if allowed >= length), -(-length // _LENGTH_STEP) * _LENGTH_STEP)
 
 
+def static_lengths(max_length: int, positions: int) -> tuple[int, ...]:
+    """The few lengths to which a training pads pairs of at most `max_length` tokens, ascending.
+
+    Args:
+        positions: of the model; where there are enough, the last length leaves room for padding.
+    """
+    lengths = (*(length for length in STATIC_LENGTHS if length < max_length), max_length)
+    # RoBERTa uses up two positions before the first token
+    return (*lengths, max_length + _LENGTH_STEP) if max_length + 2 * _LENGTH_STEP <= positions else lengths
+
+
 def collate(items: Sequence[Item], pad_token_id: int, *, lengths: Sequence[int] = ()) -> dict[str, torch.Tensor]:
     """Pad tokenised pairs to the longest of them, or to the next of `lengths` (ascending).
 
-    With `lengths` there is always some padding: transformers leaves out a mask that hides nothing, and a model without
-    a mask would be compiled, or recorded as a CUDA graph, as another one.
+    With `lengths` there is some padding, unless it would take more than the last of them: transformers leaves out a
+    mask that hides nothing, and a model without a mask is compiled as another one.
 
     Returns:
         Tensors of shape [pairs, length] (`labels`: [pairs]), by the names in `items`.
     """
     counts = [len(item["input_ids"]) for item in items]
     length = padded_length(max(counts), lengths)
-    if lengths and min(counts) == length:
-        length = padded_length(length + 1, lengths)
+    if min(counts) == length:
+        length = next((longer for longer in lengths if longer > length), length)
     batch = {}
     for name in items[0]:
         if name == "labels":

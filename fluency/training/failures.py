@@ -53,8 +53,8 @@ def _less_memory(params: TrainParams, plan: Plan) -> str:
     remedies, share = [], params.per_device_train_batch_size * params.gradient_accumulation_steps
     if plan.unit == "tokens":
         remedies.append(
-            f"set train.per_device_train_batch_tokens={plan.batch // 2} and "
-            f"train.gradient_accumulation_steps={params.gradient_accumulation_steps * 2}"
+            f"set train.per_device_train_batch_tokens={max(plan.batch // 2, 1)} and "
+            f"train.gradient_accumulation_steps={params.gradient_accumulation_steps * 2} (which starts anew)"
         )
     elif smaller := [size for size in range(1, plan.batch // 2 + 1) if share % size == 0]:
         remedies.append(

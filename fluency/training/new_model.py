@@ -1,7 +1,7 @@
 """What training starts from, for each kind of classifier: the new model, its collator, and how it is written."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrai
 from fluency.metrics import LABELS
 from fluency.model.edit_head import EditHead, EditHeadConfig, stack
 from fluency.model.encoded_pairs import EncodedPairs
-from fluency.model.encoding import collate, load_tokenizer
+from fluency.model.encoding import collate, load_tokenizer, static_lengths
 from fluency.training.inputs import Inputs
 from fluency.training.params import TrainParams
 from fluency.utils.files import read_json
@@ -22,11 +22,11 @@ Save = Callable[[PreTrainedModel, Path, dict[str, torch.Tensor] | None], None]
 Start = tuple[PreTrainedModel, Callable[..., Any], Save]
 
 
-def cross_encoder(params: TrainParams, inputs: Inputs, _: EncodedPairs, lengths: Sequence[int]) -> Start:
+def cross_encoder(params: TrainParams, inputs: Inputs, _: EncodedPairs, *, few_lengths: bool) -> Start:
     """All of an encoder, and a new head on it, trained on both sentences at once.
 
     Args:
-        lengths: those that batches are padded to; none: the next multiple of 8.
+        few_lengths: pad batches to one of `static_lengths`; else to the next multiple of 8.
     """
     tokenizer = load_tokenizer(inputs.base)
     tokenizer.model_max_length = inputs.encode.max_length  # goes with the model, to whoever scores with it
@@ -35,11 +35,13 @@ def cross_encoder(params: TrainParams, inputs: Inputs, _: EncodedPairs, lengths:
         model.save_pretrained(folder, state_dict=weights)
         tokenizer.save_pretrained(folder)
 
-    collator = partial(collate, pad_token_id=tokenizer.pad_token_id, lengths=lengths)
-    return new_cross_encoder(inputs.base, tokenizer.pad_token_id, params.dropout), collator, save
+    model = new_cross_encoder(inputs.base, tokenizer.pad_token_id, params.dropout)
+    positions = getattr(model.config, "max_position_embeddings", 0)  # some models count none
+    lengths = static_lengths(inputs.encode.max_length, positions) if few_lengths else ()
+    return model, partial(collate, pad_token_id=tokenizer.pad_token_id, lengths=lengths), save
 
 
-def edit_head(params: TrainParams, inputs: Inputs, pairs: EncodedPairs, _: Sequence[int]) -> Start:
+def edit_head(params: TrainParams, inputs: Inputs, pairs: EncodedPairs, **_: bool) -> Start:
     """A head on what the base model, a frozen language model, says of edits."""
     features, states = pairs.columns["features"], pairs.columns["states"]
     config = EditHeadConfig(

@@ -104,17 +104,25 @@ class GlobalBatchSampler(_GlobalBatches):
 class TokenBatchSampler(_GlobalBatches):
     """Global batches of about equally many tokens: of short pairs there are more in a batch.
 
-    All rows of a global batch are padded to the same one of `STATIC_LENGTHS`. Those that make no whole global batch
-    are left to the next length.
+    A global batch has rows of one of `STATIC_LENGTHS`, and of shorter ones those that made no whole global batch there.
 
     Args:
         tokens: the most that a batch has, with padding; but an edit and its reverse are always one batch's.
     """
 
-    def __init__(self, *args: Sequence[int] | np.ndarray, tokens: int, batches: int, **kwargs: int) -> None:
-        super().__init__(*args, batches=batches, **kwargs)
+    def __init__(
+        self,
+        lengths: Sequence[int] | np.ndarray,
+        edits: Sequence[int] | np.ndarray,
+        *,
+        tokens: int,
+        batches: int,
+        **kwargs: int,
+    ) -> None:
+        super().__init__(lengths, _at_most_two(np.asarray(edits, dtype=np.int64)), batches=batches, **kwargs)
         longest, unit = np.unique(np.maximum.reduceat(self.lengths[self.unit_rows], self.starts), return_inverse=True)
-        self.padded = np.array([padded_length(length, STATIC_LENGTHS) for length in longest])[unit]  # of each unit
+        # of each unit; with room for padding, as `collate` does
+        self.padded = np.array([padded_length(length + 1, STATIC_LENGTHS) for length in longest])[unit]
         # ascending lengths, and the rows of a global batch at each
         self.sizes = {int(length): max(tokens // length // 2, 1) * 2 * batches for length in np.unique(self.padded)}
 
@@ -139,3 +147,12 @@ class TokenBatchSampler(_GlobalBatches):
         if len(left):
             found.append(np.resize(np.concatenate([self._rows(left), self._rows(units[:size])]), size))
         return [found[step] for step in rng.permutation(len(found))]
+
+
+def _at_most_two(edits: np.ndarray) -> np.ndarray:
+    """Other numbers of edits: where more than two rows have the same, each two that follow one another get one."""
+    order = np.argsort(edits, kind="stable")
+    ordered = edits[order]
+    nth = np.empty_like(order)  # of the rows of its edit
+    nth[order] = np.arange(len(order)) - np.searchsorted(ordered, ordered)
+    return edits * len(edits) + nth // 2

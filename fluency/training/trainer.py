@@ -24,7 +24,6 @@ from transformers.utils.logging import disable_progress_bar
 
 from fluency.model.device import use_machine
 from fluency.model.encoded_pairs import EncodedPairs
-from fluency.model.encoding import STATIC_LENGTHS
 from fluency.training.callbacks import CurveCallback, PlanInTracker, ProgressBar, wandb_wanted
 from fluency.training.checkpoints import checkpoint_to_resume
 from fluency.training.failures import explained, stop_if_diverged
@@ -139,7 +138,7 @@ def training_arguments(params: TrainParams, plan: Plan, checkpoints: Path) -> Tr
         output_dir=str(checkpoints),
         **recipe
         | {
-            "per_device_train_batch_size": plan.batch,  # or tokens: only `_Trainer` reads it
+            "per_device_train_batch_size": plan.batch if plan.unit == "pairs" else params.per_device_train_batch_size,
             "gradient_accumulation_steps": plan.accumulation,
             "bf16": plan.bf16,
         },
@@ -234,8 +233,8 @@ def trainer_of(
     set_seed(params.seed)
     train_pairs, validation_pairs = (EncodedPairs(inputs.encoded / split) for split in ("train", "validation"))
     build = edit_head if inputs.is_edit_head else cross_encoder
-    lengths = STATIC_LENGTHS if plan.cuda_graphs or params.torch_compile else ()
-    model, collator, save = build(params, inputs, train_pairs, lengths)
+    few_lengths = plan.cuda_graphs or params.torch_compile
+    model, collator, save = build(params, inputs, train_pairs, few_lengths=few_lengths)
     if params.torch_compile:
         compile_layers(model)
     callbacks = [curves, PlanInTracker(plan)]

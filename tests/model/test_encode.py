@@ -105,8 +105,7 @@ def test_processes_that_share_the_reading_leave_nothing_to_read(language_model, 
     assert all(shares)
     assert sum(shares) == alone
     assert not (folders[1] / "data/encoded").exists()
-    monkeypatch.delenv("RANK")
-    monkeypatch.delenv("WORLD_SIZE")
+    monkeypatch.setenv("DVC_STAGE", "encode_pairs")  # what DVC starts does all that is left
     run_stages(folders[1], "encode_pairs")
     assert sum(counts) == alone
     one, other = (sorted(path for path in (its / "data/encoded").rglob("*") if path.is_file()) for its in folders)

@@ -72,7 +72,10 @@ def test_running_out_of_memory_names_what_helps_and_keeps_the_batch():
 def test_running_out_of_memory_with_batches_of_tokens_names_fewer():
     params = replace(PARAMS, per_device_train_batch_tokens=4096)
     message = str(explained(torch.OutOfMemoryError("CUDA out of memory"), params, plan_for(params, Devices("cuda", 1))))
-    assert "train.per_device_train_batch_tokens=2048 and train.gradient_accumulation_steps=2 or set" in message
+    assert (
+        "train.per_device_train_batch_tokens=2048 and train.gradient_accumulation_steps=2 (which starts anew) or set"
+        in message
+    )
 
 
 def test_what_is_not_understood_is_left_as_it_is():

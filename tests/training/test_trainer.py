@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import EvalPrediction
 
-from fluency.model.encoding import STATIC_LENGTHS, collate, padded_length
+from fluency.model.encoding import STATIC_LENGTHS, collate, static_lengths
 from fluency.params import load_params
 from fluency.training.callbacks import wandb_wanted
 from fluency.training.gpu_steps import compile_layers
@@ -76,15 +76,15 @@ def test_batches_hold_similar_lengths():
 
 
 @given(
-    st.lists(st.tuples(st.integers(3, 200), st.booleans()), min_size=1, max_size=150),
+    st.lists(st.tuples(st.integers(3, 200), st.sampled_from([1, 2, 2, 2, 3, 4])), min_size=1, max_size=150),
     st.sampled_from([8, 64, 1000, 4096]),
     st.sampled_from([(1, 1), (2, 1), (2, 3), (4, 2)]),
     st.integers(0, 9),
 )
 def test_batches_of_tokens_have_every_row_and_fit(edits, tokens, share, seed):
-    """In as many steps each epoch, and the same for any number of processes."""
+    """In as many steps each epoch, and the same for any number of processes; also where a pair stands twice."""
     processes, accumulated = share
-    rows = [(length + way, number) for number, (length, both) in enumerate(edits) for way in range(1 + both)]
+    rows = [(length + way % 2, number) for number, (length, times) in enumerate(edits) for way in range(times)]
     lengths, numbers = zip(*rows, strict=True)
 
     def batches(process: int = 0, processes: int = 1, epoch: int = 0) -> list[list[int]]:
@@ -100,8 +100,8 @@ def test_batches_of_tokens_have_every_row_and_fit(edits, tokens, share, seed):
     assert len(batches(epoch=1)) == len(whole)
     assert set(chain(*whole)) == set(range(len(rows)))
     for batch in whole:
-        padded = padded_length(max(lengths[row] for row in batch), STATIC_LENGTHS)
-        assert len(batch) == 2 or len(batch) * padded <= tokens
+        padded = collate([{"input_ids": [1] * lengths[row]} for row in batch], 0, lengths=STATIC_LENGTHS)["input_ids"]
+        assert len(batch) == 2 or padded.numel() <= tokens
     a_step = processes * accumulated
     steps = [whole[start : start + a_step] for start in range(0, len(whole), a_step)]
     assert all(len({len(batch) for batch in step}) == 1 for step in steps)
@@ -131,9 +131,19 @@ def test_static_lengths_are_few():
     def padded(length: int, lengths: tuple[int, ...]) -> int:
         return collate([{"input_ids": [1] * length}], 0, lengths=lengths)["input_ids"].shape[1]
 
-    assert {padded(length, STATIC_LENGTHS) for length in range(1, 512)} == set(STATIC_LENGTHS)
+    lengths = static_lengths(512, positions=8192)
+    assert {padded(length, lengths) for length in range(1, 513)} == set(lengths) == {*STATIC_LENGTHS[:10], 520}
     assert [padded(length, ()) for length in (1, 8, 9, 600)] == [8, 8, 16, 600]
-    assert padded(600, STATIC_LENGTHS) == 608
+
+
+@pytest.mark.parametrize(("max_length", "positions"), [(512, 512), (100, 128), (100, 100), (128, 130), (700, 8192)])
+def test_no_pair_is_padded_beyond_the_models_positions(max_length, positions):
+    lengths = static_lengths(max_length, positions)
+    for count in range(1, max_length + 1):
+        padded = collate([{"input_ids": [1] * count}] * 2, 0, lengths=lengths)["input_ids"].shape[1]
+        assert count <= padded <= positions
+        assert padded > count or count == max_length
+        assert padded in lengths
 
 
 def test_each_kind_of_layer_is_compiled_once_for_each_length(tiny_model):
