@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count, cycle, islice
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ from fluency.training.sampler import GlobalBatchSampler, TokenBatchSampler
 from fluency.utils.files import read_parquet, write_json
 
 PAIRS, RESULTS = Path("data/pairs"), Path("benchmarks")
+MAX_LENGTH = 512
 FURTHER = ("dynamic padding", "ours")  # train on after the rounds
 MODERNBERTS = {
     "small": {"vocab_size": 30522, "hidden_size": 256, "intermediate_size": 384, "num_hidden_layers": 4,
@@ -80,8 +82,8 @@ class Way:
 
 def ways(*, gpu: bool, modernbert: bool) -> dict[str, Way]:
     """What is compared. On GPUs all compute in bfloat16, as the reference does; a ModernBERT can take packed pairs."""
-    exact = range(1, 513)
-    reference = Way(20 if gpu else 2, [512], False, 0.1, "adamw_torch", gpu)
+    exact = range(1, MAX_LENGTH + 1)
+    reference = Way(20 if gpu else 2, [MAX_LENGTH], False, 0.1, "adamw_torch", gpu)
     script = Way(20 if gpu else 40, exact, False, 0.1, "adamw_torch_fused", gpu)
     plain = replace(script, lengths=(), grouped=True, dropout=0.0)
     packed = replace(plain, packed=True)
@@ -109,7 +111,7 @@ class Data:
     def __init__(self, split: str, pad_token_id: int, tokenizer: Any) -> None:
         pairs = read_parquet(PAIRS / f"{split}.parquet")
         changes = [(pair["before"], pair["after"]) for pair in pairs]
-        encoded = PairReader(tokenizer, max_length=512).tokenise(changes, cut=True)
+        encoded = PairReader(tokenizer, max_length=MAX_LENGTH).tokenise(changes, cut=True)
         self.rows: list[Item] = [
             {"input_ids": item["input_ids"], "attention_mask": item["attention_mask"], "labels": pair["label"]}
             for item, pair in zip(encoded, pairs, strict=True)
@@ -124,9 +126,10 @@ class Data:
         if way.grouped:
             lengths = [len(row["input_ids"]) for row in rows]
             if way.tokens:
-                epoch = list(TokenBatchSampler(lengths, self.edits, tokens=way.tokens, batches=1, seed=1))
+                sampler = partial(TokenBatchSampler, tokens=way.tokens, max_length=MAX_LENGTH)
             else:
-                epoch = list(GlobalBatchSampler(lengths, self.edits, batch=way.batch, batches=1, seed=1))
+                sampler = partial(GlobalBatchSampler, batch=way.batch)
+            epoch = list(sampler(lengths, self.edits, batches=1, seed=1))
         else:
             order = random.Random(1).sample(range(len(rows)), len(rows))
             epoch = [order[start : start + way.batch] for start in range(0, len(order) - way.batch + 1, way.batch)]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from torch.utils.data import Sampler
 
-from fluency.model.encoding import STATIC_LENGTHS, padded_length
+from fluency.model.encoding import padded_length, static_lengths
 
 _POOL = 50  # batches sorted by length together: enough for little padding, few enough to keep the order random
 
@@ -104,10 +104,11 @@ class GlobalBatchSampler(_GlobalBatches):
 class TokenBatchSampler(_GlobalBatches):
     """Global batches of about equally many tokens: of short pairs there are more in a batch.
 
-    A global batch has rows of one of `STATIC_LENGTHS`, and of shorter ones those that made no whole global batch there.
+    A global batch has rows of one of `static_lengths`, and of shorter ones those that made no whole global batch there.
 
     Args:
         tokens: the most that a batch has, with padding; but an edit and its reverse are always one batch's.
+        max_length: tokens that no row has more of.
     """
 
     def __init__(
@@ -116,13 +117,14 @@ class TokenBatchSampler(_GlobalBatches):
         edits: Sequence[int] | np.ndarray,
         *,
         tokens: int,
+        max_length: int,
         batches: int,
         **kwargs: int,
     ) -> None:
         super().__init__(lengths, _at_most_two(np.asarray(edits, dtype=np.int64)), batches=batches, **kwargs)
-        longest, unit = np.unique(np.maximum.reduceat(self.lengths[self.unit_rows], self.starts), return_inverse=True)
-        # of each unit; with room for padding, as `collate` does
-        self.padded = np.array([padded_length(length + 1, STATIC_LENGTHS) for length in longest])[unit]
+        allowed = np.array(static_lengths(padded_length(max_length), positions=2**31))
+        longest = np.maximum.reduceat(self.lengths[self.unit_rows], self.starts)
+        self.padded = allowed[np.searchsorted(allowed, longest, side="right")]  # of each unit; longer, as in `collate`
         # ascending lengths, and the rows of a global batch at each
         self.sizes = {int(length): max(tokens // length // 2, 1) * 2 * batches for length in np.unique(self.padded)}
 

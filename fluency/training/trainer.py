@@ -51,9 +51,9 @@ class _Trainer(Trainer):
 
     train_dataset: EncodedPairs
 
-    def __init__(self, *args: Any, plan: Plan, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, plan: Plan, max_length: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.plan = plan
+        self.plan, self.max_length = plan, max_length
         self.graphs: StepGraphs | None = None  # of the model, once it is on its device
 
     def training_step(
@@ -85,11 +85,13 @@ class _Trainer(Trainer):
         an epoch are wrapped once more, and the Trainer's `set_epoch` would not reach them.
         """
         args, plan = self.args, self.plan
-        in_tokens = plan.unit == "tokens"
-        batches = (TokenBatchSampler if in_tokens else GlobalBatchSampler)(
+        if plan.unit == "tokens":
+            sampler = partial(TokenBatchSampler, tokens=plan.batch, max_length=self.max_length)
+        else:
+            sampler = partial(GlobalBatchSampler, batch=plan.batch)
+        batches = sampler(
             self.train_dataset.lengths(),
             self.train_dataset.edits,
-            **{"tokens" if in_tokens else "batch": plan.batch},
             batches=plan.accumulation * plan.processes,
             seed=args.seed,
             process=args.process_index,
@@ -251,6 +253,7 @@ def trainer_of(
         compute_loss_func=mean_loss,
         callbacks=callbacks,
         plan=plan,
+        max_length=inputs.encode.max_length,
     )
     if trainer.pop_callback(ProgressCallback):
         trainer.add_callback(ProgressBar)

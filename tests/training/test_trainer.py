@@ -32,7 +32,7 @@ from tests.helpers.trainings import Training, read_json
 # --- the order of rows ---
 
 
-def sampler(count: int = 103, global_batch: int = 8, seed: int = 1, batch: int = 8, **share: int) -> GlobalBatchSampler:
+def sampler(count: int = 103, seed: int = 1, batch: int = 8, **share: int) -> GlobalBatchSampler:
     rng = random.Random(0)
     lengths = [length for _ in range(0, count, 2) for length in [rng.randrange(5, 60)] * 2][:count]
     edits = [row // 2 for row in range(count)]
@@ -86,10 +86,11 @@ def test_batches_of_tokens_have_every_row_and_fit(edits, tokens, share, seed):
     processes, accumulated = share
     rows = [(length + way % 2, number) for number, (length, times) in enumerate(edits) for way in range(times)]
     lengths, numbers = zip(*rows, strict=True)
+    max_length = max(lengths)
 
     def batches(process: int = 0, processes: int = 1, epoch: int = 0) -> list[list[int]]:
         ours = TokenBatchSampler(
-            lengths, numbers, tokens=tokens, batches=share[0] * accumulated, seed=seed,
+            lengths, numbers, tokens=tokens, max_length=max_length, batches=share[0] * accumulated, seed=seed,
             process=process, processes=processes,
         )  # fmt: skip
         ours.set_epoch(epoch)
@@ -100,8 +101,9 @@ def test_batches_of_tokens_have_every_row_and_fit(edits, tokens, share, seed):
     assert len(batches(epoch=1)) == len(whole)
     assert set(chain(*whole)) == set(range(len(rows)))
     for batch in whole:
-        padded = collate([{"input_ids": [1] * lengths[row]} for row in batch], 0, lengths=STATIC_LENGTHS)["input_ids"]
-        assert len(batch) == 2 or padded.numel() <= tokens
+        items = [{"input_ids": [1] * lengths[row]} for row in batch]
+        for allowed in (static_lengths(max_length, positions=8192), static_lengths(max_length, positions=200), ()):
+            assert len(batch) == 2 or collate(items, 0, lengths=allowed)["input_ids"].numel() <= tokens
     a_step = processes * accumulated
     steps = [whole[start : start + a_step] for start in range(0, len(whole), a_step)]
     assert all(len({len(batch) for batch in step}) == 1 for step in steps)
@@ -111,9 +113,14 @@ def test_batches_of_tokens_have_every_row_and_fit(edits, tokens, share, seed):
 
 
 def test_in_batches_of_tokens_an_edit_stands_with_its_reverse():
-    lengths = [length for length in range(10, 210) for _ in range(2)]
-    for batch in TokenBatchSampler(lengths, [row // 2 for row in range(400)], tokens=1024, batches=2, seed=1):
+    lengths, edits = [length for length in range(10, 210) for _ in range(2)], [row // 2 for row in range(400)]
+    for batch in TokenBatchSampler(lengths, edits, tokens=1024, max_length=512, batches=2, seed=1):
         assert {row ^ 1 for row in batch} == set(batch)
+
+
+def test_pairs_that_are_cut_fill_their_batches():
+    ours = TokenBatchSampler([512] * 400, range(400), tokens=8192, max_length=512, batches=1, seed=1)
+    assert {len(batch) for batch in ours} == {8192 // 520 // 2 * 2}
 
 
 # --- loss, selection, arguments ---
